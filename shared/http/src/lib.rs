@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The HTTP edge of CaaS: problem details, API keys, request ids, limits, multipart forms, file
+//! names, and the headers and the log line that every request gets.
+//!
+//! A function builds an [`axum::Router`] of its routes, puts [`Edge`] around it, and returns
+//! [`Problem`] for everything that goes wrong:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use caas_http::{Edge, Problem, ProblemKind};
+//!
+//! async fn nothing() -> Problem {
+//!     Problem::new(ProblemKind::NotFound, "There is nothing here.")
+//! }
+//!
+//! let router: Router = Edge::default().around(Router::new().route("/", get(nothing)));
+//! ```
+
+mod api_key;
+mod config;
+mod drain;
+mod edge;
+mod file_name;
+mod form;
+mod log;
+mod origins;
+mod problem;
+
+pub use api_key::{ApiKeys, InvalidApiKeys, generate_api_key, hash_api_key};
+pub use config::{HttpConfig, InvalidHttpConfig};
+pub use edge::Edge;
+pub use file_name::{FileName, InvalidFileName};
+pub use form::{FileForm, FormFile, read_file_form};
+pub use log::init as init_log;
+pub use origins::{AllowedOrigins, InvalidOrigin};
+pub use problem::{Problem, ProblemDetails, ProblemKind};

@@ -1,0 +1,194 @@
+//! API keys: who is calling.
+
+use std::str::FromStr;
+
+use caas_crypto::{ClientName, ContentKey, RandomnessUnavailable};
+use http::{HeaderMap, header};
+use sha2::{Digest, Sha256};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use crate::Problem;
+
+/// What every key begins with, so that people and secret scanners recognise one.
+const PREFIX: &str = "caas_";
+
+/// A new API key: `caas_` and 256 random bits in base64url, 48 characters.
+///
+/// # Errors
+/// The system's random number generator is not available.
+pub fn generate_api_key() -> Result<Zeroizing<String>, RandomnessUnavailable> {
+    let random = ContentKey::generate()?;
+    Ok(Zeroizing::new(format!(
+        "{PREFIX}{}",
+        *random.to_base64url()
+    )))
+}
+
+/// What is deployed in a key's place: the lower-case hex SHA-256 of its text.
+///
+/// The keys have 256 bits of entropy, so that a plain hash is as good as a slow one.
+pub fn hash_api_key(key: &str) -> String {
+    hex::encode(Sha256::digest(key))
+}
+
+/// The hashes of the keys that may call, each with the client it belongs to.
+///
+/// Written as `client:sha256hex,…`; a client may have several keys, for rotation. The default is
+/// empty: nobody gets in.
+#[derive(Clone, Debug, Default)]
+pub struct ApiKeys(Vec<(ClientName, [u8; 32])>);
+
+impl ApiKeys {
+    /// The client whose key is in `x-api-key` or `Authorization: Bearer`.
+    ///
+    /// # Errors
+    /// 401, the same after the same work, for no, an unknown and a malformed key.
+    pub fn authenticate(&self, headers: &HeaderMap) -> Result<ClientName, Problem> {
+        self.identify(presented_key(headers))
+            .ok_or_else(Problem::unauthorized)
+    }
+
+    /// The client that `key` belongs to. The time taken depends on the number of configured keys
+    /// alone.
+    pub fn identify(&self, key: &[u8]) -> Option<ClientName> {
+        let presented: [u8; 32] = Sha256::digest(key).into();
+        let mut found = u32::MAX;
+        for (index, (_, hash)) in (0..).zip(&self.0) {
+            found.conditional_assign(&index, hash.ct_eq(&presented));
+        }
+        let (client, _) = self.0.get(found as usize)?;
+        // The hash of nothing, deployed by mistake, lets nobody in.
+        (!key.is_empty()).then(|| client.clone())
+    }
+}
+
+/// The key as sent; empty when there is none or more than one.
+fn presented_key(headers: &HeaderMap) -> &[u8] {
+    let mut keys = headers
+        .get_all("x-api-key")
+        .iter()
+        .map(http::HeaderValue::as_bytes)
+        .chain(
+            headers
+                .get_all(header::AUTHORIZATION)
+                .iter()
+                .filter_map(|value| {
+                    let (scheme, key) = value.as_bytes().split_at_checked("Bearer ".len())?;
+                    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(key)
+                }),
+        );
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => key,
+        _ => b"",
+    }
+}
+
+impl FromStr for ApiKeys {
+    type Err = InvalidApiKeys;
+
+    fn from_str(text: &str) -> Result<Self, InvalidApiKeys> {
+        let entry = |(index, entry): (usize, &str)| {
+            let invalid = InvalidApiKeys {
+                position: index + 1,
+            };
+            let (client, hash) = entry.trim().split_once(':').ok_or(invalid)?;
+            let mut bytes = [0; 32];
+            hex::decode_to_slice(hash, &mut bytes).map_err(|_| invalid)?;
+            Ok((client.parse().map_err(|_| invalid)?, bytes))
+        };
+        let entries = text
+            .split(',')
+            .enumerate()
+            .filter(|(_, entry)| !entry.trim().is_empty());
+        entries.map(entry).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// The configured API keys cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "entry {position} of API_KEYS is not 'client:hash', with a client of a-z, 0-9 and '-' and \
+     the key's SHA-256 in 64 hex digits"
+)]
+pub struct InvalidApiKeys {
+    /// The position of the entry, from 1.
+    pub position: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_key_lets_exactly_its_client_in() {
+        let [acme, acme_next, globex] = [0; 3].map(|_| generate_api_key().unwrap());
+        let configured = [("acme", &acme), ("acme", &acme_next), ("globex", &globex)]
+            .map(|(client, key)| format!("{client}:{}", hash_api_key(key)))
+            .join(",");
+        let keys: ApiKeys = configured.parse().unwrap();
+
+        let bearer = format!("bearer {}", *globex);
+        type Sent<'a> = &'a [(&'static str, &'a str)];
+        let cases: &[(Sent<'_>, Option<&str>)] = &[
+            (&[("x-api-key", &acme)], Some("acme")),
+            (&[("x-api-key", &acme_next)], Some("acme")),
+            (&[("authorization", &bearer)], Some("globex")),
+            (
+                &[("x-api-key", &acme), ("authorization", "Basic eDp5")],
+                Some("acme"),
+            ),
+            (&[], None),
+            (&[("x-api-key", "")], None),
+            (&[("x-api-key", &acme[..47])], None),
+            (&[("x-api-key", &hash_api_key(&acme))], None),
+            (&[("authorization", &globex)], None),
+            (&[("authorization", "Bearer")], None),
+            (&[("x-api-key", &acme), ("x-api-key", &acme)], None),
+            (&[("x-api-key", &acme), ("authorization", &bearer)], None),
+        ];
+        for (sent, client) in cases {
+            let answer = keys.authenticate(&headers(sent)).ok();
+            assert_eq!(answer.as_ref().map(ClientName::as_str), *client, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn without_configured_keys_nobody_gets_in() {
+        let hash_of_nothing = format!("acme:{}", hash_api_key(""));
+        for configured in ["", " ", ",", " , ", &hash_of_nothing] {
+            let keys: ApiKeys = configured.parse().unwrap();
+            assert!(keys.authenticate(&headers(&[])).is_err());
+            assert!(keys.authenticate(&headers(&[("x-api-key", "")])).is_err());
+            assert!(
+                keys.authenticate(&headers(&[("x-api-key", "anything")]))
+                    .is_err()
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_entry_is_named_by_its_position() {
+        let good = format!("acme:{}", hash_api_key("x"));
+        let bad = [
+            "acme",
+            "acme:",
+            "acme:00",
+            "ACME:00",
+            &good[4..],
+            &format!("{good}0"),
+            "a:b:c",
+        ];
+        for entry in bad {
+            let error = format!("{good}, {entry}").parse::<ApiKeys>().unwrap_err();
+            assert_eq!(error, InvalidApiKeys { position: 2 }, "{entry}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What surrounds every route: request id, log line, problem documents, headers, CORS, panics.
+
+use std::time::Instant;
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::Request,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::{AllowedOrigins, Problem, ProblemKind, drain::DrainedBody, log::size_class};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What every route gets: an `x-request-id` of our own making, one line in the log, problem
+/// documents, security headers, CORS for the allowed origins, and a 500 instead of a panic.
+#[derive(Clone, Debug, Default)]
+pub struct Edge {
+    /// The origins of web pages that may call.
+    pub allowed_origins: AllowedOrigins,
+}
+
+impl Edge {
+    /// Puts the edge around `routes`, unknown paths included.
+    pub fn around<S: Clone + Send + Sync + 'static>(&self, routes: Router<S>) -> Router<S> {
+        routes
+            .layer(CatchPanicLayer::custom(|_| {
+                Problem::internal().into_response()
+            }))
+            .layer(self.cors())
+            .layer(middleware::from_fn(handle))
+    }
+
+    fn cors(&self) -> CorsLayer {
+        CorsLayer::new()
+            .allow_origin(self.allowed_origins.to_vec())
+            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
+            .allow_headers([
+                header::AUTHORIZATION,
+                header::CONTENT_TYPE,
+                header::IF_NONE_MATCH,
+                HeaderName::from_static("encryption-key"),
+                HeaderName::from_static("idempotency-key"),
+                HeaderName::from_static("x-api-key"),
+            ])
+            .expose_headers([
+                header::CONTENT_DISPOSITION,
+                HeaderName::from_static("encryption-key"),
+                header::ETAG,
+                header::LOCATION,
+                REQUEST_ID,
+            ])
+    }
+}
+
+async fn handle(request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let id = new_request_id();
+    let span = tracing::info_span!("request", request_id = id);
+    let sent = http_body::Body::size_hint(request.body()).exact();
+    let request = request.map(|body| Body::new(DrainedBody::new(body)));
+
+    let response = next.run(request).instrument(span.clone()).await;
+    let response = finish(response, &id);
+    span.in_scope(|| {
+        tracing::info!(
+            status = response.status().as_u16(),
+            duration_ms = start.elapsed().as_secs_f64() * 1e3,
+            size = size_class(sent),
+            "request"
+        );
+    });
+    response
+}
+
+pub(crate) fn new_request_id() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// Writes the problem document, if there is one, and the headers that every response has.
+pub(crate) fn finish(mut response: Response, id: &str) -> Response {
+    if let Some(problem) = problem_of(&mut response) {
+        let (mut parts, _) = response.into_parts();
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let document = Json(problem.details(id)).into_response();
+        parts.headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        response = Response::from_parts(parts, document.into_body());
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// The problem that a handler returned, or that the router's own bare answers stand for.
+fn problem_of(response: &mut Response) -> Option<Problem> {
+    response
+        .extensions_mut()
+        .remove::<Problem>()
+        .or_else(|| match response.status() {
+            StatusCode::NOT_FOUND => Some(Problem::new(
+                ProblemKind::NotFound,
+                "There is nothing at this path.",
+            )),
+            StatusCode::METHOD_NOT_ALLOWED => Some(Problem::new(
+                ProblemKind::MethodNotAllowed,
+                "This path does not take this method; see the Allow header.",
+            )),
+            _ => None,
+        })
+}
