@@ -1,0 +1,95 @@
+//! `POST /decrypt_file`
+
+use axum::{
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use caas_crypto::{ContentKey, session};
+use caas_http::{FileForm, Problem, ProblemDetails, ProblemKind, read_file_form};
+use http::{HeaderMap, header};
+
+use crate::encrypt_file::{BinaryFile, ENCRYPTION_KEY, SUFFIX};
+
+/// A form with the file to decrypt.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the form")]
+struct DecryptForm {
+    /// The encrypted file.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// The key, unless it is in the header `Encryption-Key`.
+    #[schema(max_length = 8192)]
+    key: Option<String>,
+}
+
+/// Decrypt a file
+///
+/// Takes what `/encrypt_file` answered, and answers the file.
+#[utoipa::path(
+    post,
+    path = "/decrypt_file",
+    tag = "Session files",
+    params(("Encryption-Key" = Option<String>, Header, description = "The key, unless it is in the form")),
+    request_body(content = inline(DecryptForm), content_type = "multipart/form-data"),
+    security((), ("api_key" = []), ("bearer" = [])),
+    responses(
+        (status = 200, description = "The file", content_type = "application/octet-stream",
+            body = inline(BinaryFile),
+            headers(("Content-Disposition" = String, description = "The file's name without `.enc`"))),
+        (status = "4XX", description = "A problem", body = ProblemDetails,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn decrypt_file(
+    State(config): State<crate::State>,
+    request: Request,
+) -> Result<Response, Problem> {
+    crate::authorize(&config, request.headers())?;
+    let in_header = key_header(request.headers())?;
+    let FileForm {
+        file,
+        texts: [in_form],
+    } = read_file_form(request, config.http.max_body_bytes, ["key"]).await?;
+    let key = match (in_header, in_form) {
+        (Some(key), None) | (None, Some(key)) => key,
+        (None, None) => {
+            return Err(invalid(
+                "Send the key in the field 'key' or in Encryption-Key.",
+            ));
+        }
+        (Some(_), Some(_)) => {
+            return Err(invalid("Send the key once, in the form or in a header."));
+        }
+    };
+    let key: ContentKey = key.parse().map_err(|_| {
+        invalid("The key is not 32 bytes in base64url without padding, 43 characters.")
+    })?;
+    let content = session::open(&key, file.content).map_err(|_| {
+        Problem::new(
+            ProblemKind::IntegrityFailure,
+            "The file does not open: it was changed, or the key belongs to another file.",
+        )
+    })?;
+    let name = file.name.without_suffix(SUFFIX);
+    Ok((
+        [(header::CONTENT_DISPOSITION, name.content_disposition())],
+        content,
+    )
+        .into_response())
+}
+
+fn key_header(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(ENCRYPTION_KEY).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str() {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(_) => Err(invalid("The Encryption-Key header is not base64url.")),
+        },
+        (Some(_), Some(_)) => Err(invalid("The Encryption-Key header comes twice.")),
+    }
+}
+
+fn invalid(detail: &'static str) -> Problem {
+    Problem::new(ProblemKind::InvalidRequest, detail)
+}

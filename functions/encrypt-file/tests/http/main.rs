@@ -1,0 +1,8 @@
+//! The router's edge: requests in, responses out.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod events;
+mod problems;
+mod routes;
+mod support;

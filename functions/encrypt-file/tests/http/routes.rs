@@ -1,0 +1,184 @@
+//! What the routes answer.
+
+use crate::support::{API_KEY, FILE, KEY, call, form, post};
+use axum::body::Body;
+use http::{Request, StatusCode};
+
+fn get(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_file_goes_in_and_comes_out() {
+    for len in [0, 1, 15, 16, 17, 90_000] {
+        let content: Vec<u8> = (0..len).map(|i: u32| (i * 7) as u8).collect();
+        let sealed = call(true, post("/encrypt_file", form(&[(FILE, &content)]))).await;
+        assert_eq!(sealed.status, StatusCode::OK);
+        assert_eq!(sealed.header("content-type"), "application/octet-stream");
+        assert_eq!(
+            sealed.header("content-disposition"),
+            "attachment; filename=\"a.txt.enc\"; filename*=UTF-8''a.txt.enc"
+        );
+        assert_eq!(sealed.body.len(), content.len() + 28);
+        let key = sealed.header("encryption-key");
+        assert_eq!(key.len(), 43);
+
+        let named = r#"Content-Disposition: form-data; name="file"; filename="a.txt.enc""#;
+        let in_form = form(&[(named, &sealed.body), (KEY, key.as_bytes())]);
+        let mut in_header = post("/decrypt_file", form(&[(named, &sealed.body)]));
+        in_header
+            .headers_mut()
+            .insert("encryption-key", key.parse().unwrap());
+        for request in [post("/decrypt_file", in_form), in_header] {
+            let opened = call(true, request).await;
+            assert_eq!(opened.status, StatusCode::OK);
+            assert_eq!(opened.header("content-type"), "application/octet-stream");
+            assert_eq!(
+                opened.header("content-disposition"),
+                "attachment; filename=\"a.txt\"; filename*=UTF-8''a.txt"
+            );
+            assert!(opened.body == content);
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_fields_that_a_framework_adds_are_skipped() {
+    let token = r#"Content-Disposition: form-data; name="csrfmiddlewaretoken""#;
+    let parts = form(&[(token, b"abc"), (FILE, b"content"), (token, b"abc")]);
+    assert_eq!(
+        call(true, post("/encrypt_file", parts)).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn names_survive_every_client() {
+    for (sent, answered) in [
+        (r#"filename="plain.txt""#, "plain.txt.enc"),
+        (r#"filename="C:\dir\win.txt""#, "win.txt.enc"),
+        (r#"filename="/abs/\"quoted\".txt""#, "%22quoted%22.txt.enc"),
+        (r#"filename="b %22x%22.txt""#, "b%20%22x%22.txt.enc"),
+        (r#"filename="été.txt""#, "%C3%A9t%C3%A9.txt.enc"),
+        (r#"filename="""#, "file.enc"),
+        (r#"filename="..""#, "file.enc"),
+        ("x=y", "file.enc"),
+    ] {
+        let headers = format!(r#"Content-Disposition: form-data; name="file"; {sent}"#);
+        let answer = call(true, post("/encrypt_file", form(&[(&headers, b"x")]))).await;
+        let disposition = answer.header("content-disposition");
+        assert!(
+            disposition.ends_with(&format!("UTF-8''{answered}")),
+            "{sent}: {disposition}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn closed_routes_want_a_key_and_open_ones_do_not() {
+    let request = |key: Option<&str>| {
+        let mut request = post("/encrypt_file", form(&[(FILE, b"x")]));
+        if let Some(key) = key {
+            request
+                .headers_mut()
+                .insert("x-api-key", key.parse().unwrap());
+        }
+        request
+    };
+    for (public, key, status) in [
+        (false, None, 401),
+        (false, Some("wrong"), 401),
+        (false, Some(API_KEY), 200),
+        (true, None, 200),
+    ] {
+        assert_eq!(
+            call(public, request(key)).await.status,
+            status,
+            "{public} {key:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_service_describes_itself() {
+    let index = call(false, get("/")).await;
+    assert_eq!(index.status, StatusCode::OK);
+    assert!(
+        String::from_utf8(index.body)
+            .unwrap()
+            .contains("is running")
+    );
+
+    let health = call(false, get("/health")).await;
+    assert_eq!(
+        health.json(),
+        serde_json::json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "limits": {"max_body_bytes": crate::support::MAX_BODY_BYTES},
+        })
+    );
+
+    let openapi = call(false, get("/openapi.json")).await;
+    assert_eq!(openapi.header("content-type"), "application/json");
+    assert!(openapi.json()["paths"]["/encrypt_file"]["post"].is_object());
+}
+
+#[tokio::test]
+async fn every_response_has_the_headers() {
+    let mut ids = std::collections::HashSet::new();
+    for request in [
+        get("/"),
+        get("/nope"),
+        post("/encrypt_file", form(&[])),
+        get("/encrypt_file"),
+    ] {
+        let answer = call(true, request).await;
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert!(ids.insert(answer.header("x-request-id").to_owned()));
+    }
+    assert!(ids.iter().all(|id| id.len() == 36));
+
+    let mut chosen = get("/");
+    chosen
+        .headers_mut()
+        .insert("x-request-id", "chosen-by-the-caller".parse().unwrap());
+    assert_ne!(
+        call(true, chosen).await.header("x-request-id"),
+        "chosen-by-the-caller"
+    );
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_call() {
+    for (origin, allowed) in [
+        ("https://app.example", true),
+        ("https://evil.example", false),
+    ] {
+        let preflight = Request::options("/encrypt_file")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "x-api-key")
+            .body(Body::empty())
+            .unwrap();
+        let preflight = call(false, preflight).await;
+        assert_eq!(preflight.status, StatusCode::OK);
+        assert_eq!(
+            preflight.header("access-control-allow-origin") == origin,
+            allowed
+        );
+
+        let mut request = post("/encrypt_file", form(&[(FILE, b"x")]));
+        request
+            .headers_mut()
+            .insert("origin", origin.parse().unwrap());
+        let answer = call(true, request).await;
+        assert_eq!(
+            answer.header("access-control-allow-origin") == origin,
+            allowed
+        );
+        let exposed = answer.header("access-control-expose-headers");
+        assert!(exposed.contains("encryption-key") && exposed.contains("content-disposition"));
+    }
+}
