@@ -1,0 +1,101 @@
+//! The folder that keeps everything between two runs.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+
+/// An API key's text.
+#[derive(Clone)]
+pub(crate) struct ApiKey(Arc<Zeroizing<String>>);
+
+impl ApiKey {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiKey").finish_non_exhaustive()
+    }
+}
+
+/// Takes what a header can carry and a shell keeps in single quotes.
+pub(crate) fn parse_api_key(text: &str) -> Result<ApiKey, &'static str> {
+    if text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\'') {
+        Ok(ApiKey(Arc::new(Zeroizing::new(text.to_owned()))))
+    } else {
+        Err("an API key has at least 16 visible ASCII characters and no single quote")
+    }
+}
+
+/// The data folder.
+#[derive(Debug)]
+pub(crate) struct DataDir(PathBuf);
+
+impl DataDir {
+    /// Opens the folder, and makes it at the first start, for this user alone.
+    pub(crate) fn open(path: PathBuf) -> anyhow::Result<Self> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).with_context(|| {
+            format!(
+                "cannot make the data folder {}; choose another with --data-dir",
+                path.display()
+            )
+        })?;
+        Ok(Self(path))
+    }
+
+    /// The API key: `given`, or the one kept from an earlier start, or a new one.
+    pub(crate) fn api_key(&self, given: Option<ApiKey>) -> anyhow::Result<ApiKey> {
+        let path = self.0.join("api-key");
+        if let Some(key) = given {
+            return Ok(key);
+        }
+        match fs::read_to_string(&path).map(Zeroizing::new) {
+            Ok(text) => parse_api_key(text.trim_end())
+                .map_err(anyhow::Error::msg)
+                .with_context(|| format!("{} holds no API key; delete it", path.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let key = caas_http::generate_api_key()?;
+                self.replace(&path, &key)?;
+                Ok(ApiKey(Arc::new(key)))
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Writes the file to `source`, and returns its path.
+    pub(crate) fn write_env(&self, variables: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+        let path = self.0.join("env");
+        let mut text = Zeroizing::new(String::new());
+        for (name, value) in variables {
+            writeln!(text, "export {name}='{value}'")?;
+        }
+        self.replace(&path, &text)?;
+        Ok(path)
+    }
+
+    /// Replaces a file as a whole, readable for this user alone.
+    fn replace(&self, path: &Path, text: &str) -> anyhow::Result<()> {
+        let write = || {
+            let mut file = NamedTempFile::new_in(&self.0)?; // mode 0600 on Unix
+            file.write_all(text.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            std::io::Result::Ok(())
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+}

@@ -1,0 +1,36 @@
+//! The description of the whole API, from the functions' own.
+
+use utoipa::openapi::{
+    Info, OpenApi, Server,
+    security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+};
+
+/// `openapi.json`.
+pub(crate) fn document() -> anyhow::Result<String> {
+    let mut api = OpenApi::default();
+    api.merge(encrypt_file::openapi());
+    let mut info = Info::new("CaaS, Crypto as a Service", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "Encryption for backends that do not want to own cryptography. Every error is a problem \
+         document (RFC 9457)."
+            .to_owned(),
+    );
+    info.license = None;
+    api.info = info;
+    api.servers = Some(vec![Server::new("http://localhost:5000")]);
+    let components = api.components.get_or_insert_default();
+    let schemes = [
+        (
+            "api_key",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key"))),
+        ),
+        (
+            "bearer",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        ),
+    ];
+    for (name, scheme) in schemes {
+        components.add_security_scheme(name, scheme);
+    }
+    Ok(api.to_pretty_json()?)
+}

@@ -1,0 +1,7 @@
+//! The program as a user starts it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod process;
+mod session_files;
+mod start_and_stop;

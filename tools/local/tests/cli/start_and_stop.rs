@@ -1,0 +1,160 @@
+//! Starting, stopping, and who is let in.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    process::{Command, Output},
+};
+
+use crate::process::{BINARY, Running};
+
+fn fails(options: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let output: Output = Command::new(BINARY)
+        .args(options)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "{options:?}");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "{options:?} left something"
+    );
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_key_is_made_once_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("made/at/start");
+    let first = Running::start(&data_dir, &[]).env["CAAS_API_KEY"].clone();
+    assert!(first.starts_with("caas_") && first.len() == 48);
+    assert_eq!(Running::start(&data_dir, &[]).env["CAAS_API_KEY"], first);
+
+    let given = "a-key-of-the-users-own-choosing";
+    assert_eq!(
+        Running::start(&data_dir, &["--api-key", given]).env["CAAS_API_KEY"],
+        given
+    );
+    assert_eq!(Running::start(&data_dir, &[]).env["CAAS_API_KEY"], first);
+}
+
+#[cfg(unix)]
+#[test]
+fn secrets_are_for_the_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let running = Running::start(&data_dir, &[]);
+    for file in ["api-key", "env"] {
+        let mode = fs::metadata(data_dir.join(file))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    assert!(!running.greeting.contains(&running.env["CAAS_API_KEY"]));
+}
+
+#[test]
+fn both_loopback_addresses_are_served_and_foreign_hosts_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), &[]);
+    let port = running.port();
+    let mut addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+        addresses.push((Ipv6Addr::LOCALHOST, port).into());
+    }
+    for address in addresses {
+        for (host, status) in [
+            ("Host: localhost:5000\r\n", "200 OK"),
+            ("Host: 127.0.0.1\r\n", "200 OK"),
+            ("Host: [::1]:1\r\n", "200 OK"),
+            ("Host: rebound.example\r\n", "421 Misdirected Request"),
+            (
+                "Host: localhost\r\nHost: localhost\r\n",
+                "421 Misdirected Request",
+            ),
+            ("", "421 Misdirected Request"),
+        ] {
+            let request = format!("GET / HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+            let answer = exchange(address, &request);
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{host} at {address}: {answer}"
+            );
+            assert!(answer.contains("x-request-id"), "{answer}");
+        }
+        let absolute = "GET http://rebound.example/ HTTP/1.1\r\nHost: localhost\r\n\
+                        Connection: close\r\n\r\n";
+        assert!(exchange(address, absolute).starts_with("HTTP/1.1 421"));
+    }
+}
+
+#[test]
+fn what_cannot_start_says_what_to_do() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let busy = fails(&["--port", &port]);
+    assert!(busy.contains(&port) && busy.contains("--port"), "{busy}");
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let no_folder = fails(&["--port", "0", "--data-dir", file.path().to_str().unwrap()]);
+    assert!(no_folder.contains("--data-dir"), "{no_folder}");
+
+    assert!(fails(&["--api-key", "short"]).contains("16"));
+    assert!(fails(&["--allowed-origins", "*"]).contains("origin"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stop_finishes_what_is_in_flight() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Running::start(folder.path(), &[]);
+    let body = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nx\r\n--b--\r\n";
+    let (half, rest) = body.split_at(30);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, running.port()));
+    let mut in_flight = TcpStream::connect(address).unwrap();
+    write!(
+        in_flight,
+        "POST /encrypt_file HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
+        body.len(),
+    )
+    .unwrap();
+    let mut go_on = [0; 25];
+    in_flight.read_exact(&mut go_on).unwrap(); // the handler is reading
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    in_flight.write_all(half.as_bytes()).unwrap();
+
+    let pid = running.child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    // From here on nobody new is let in; the one request goes on.
+    while TcpStream::connect(address).is_ok() {
+        std::thread::yield_now();
+    }
+    in_flight.write_all(rest.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    in_flight.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
+    assert!(running.child.wait().unwrap().success());
+    let mut rest = String::new();
+    running.stdout.read_to_string(&mut rest).unwrap();
+}
