@@ -13,6 +13,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # An object stored for years, its key wrapped by KMS
+//!
+//! ```
+//! use caas_crypto::{DataKey, stored::{self, EncryptionContext, Header, WrappedKey}};
+//!
+//! let context = EncryptionContext::for_object("acme/report.pdf");
+//! # let kms = || (DataKey::from([7; 32]), WrappedKey::try_from(vec![1; 184]).unwrap());
+//! let (data_key, wrapped_key) = kms(); // GenerateDataKey with this context
+//! let (header, key) = stored::begin(data_key, wrapped_key, context.clone())?;
+//! let body = key.seal(b"a report".to_vec())?;
+//! let metadata = header.to_metadata();
+//!
+//! let pairs = metadata.iter().map(|(name, value)| (*name, value.as_str()));
+//! let header = Header::parse(pairs, &context)?; // refuses before KMS is asked
+//! let (data_key, _) = kms(); // Decrypt with the header's wrapped key and context
+//! assert_eq!(header.unlock(&data_key)?.open(body)?, b"a report");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # A message that does not fit into memory
 //!
 //! ```
@@ -33,9 +52,11 @@
 //! ```
 
 mod client_name;
+mod derive;
 pub mod gcm;
 mod secret;
 pub mod session;
+pub mod stored;
 
 pub use client_name::{ClientName, InvalidClientName};
-pub use secret::{ContentKey, InvalidKey, RandomnessUnavailable};
+pub use secret::{ContentKey, DataKey, InvalidKey, RandomnessUnavailable};
