@@ -54,9 +54,11 @@
 mod client_name;
 mod derive;
 pub mod gcm;
+mod pool;
 mod secret;
 pub mod session;
 pub mod stored;
 
 pub use client_name::{ClientName, InvalidClientName};
+pub use pool::{Cipher, CipherPool, InvalidPool, NotInPool, Pool, SaltLength, SaltPool};
 pub use secret::{ContentKey, DataKey, InvalidKey, RandomnessUnavailable};
