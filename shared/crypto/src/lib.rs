@@ -13,6 +13,47 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # An object stored for years, its key wrapped by KMS
+//!
+//! ```
+//! use caas_crypto::{DataKey, stored::{self, EncryptionContext, Header, WrappedKey}};
+//!
+//! let context = EncryptionContext::for_object("acme/report.pdf");
+//! # let kms = || (DataKey::from([7; 32]), WrappedKey::try_from(vec![1; 184]).unwrap());
+//! let (data_key, wrapped_key) = kms(); // GenerateDataKey with this context
+//! let (header, key) = stored::begin(data_key, wrapped_key, context.clone())?;
+//! let body = key.seal(b"a report".to_vec())?;
+//! let metadata = header.to_metadata();
+//!
+//! let pairs = metadata.iter().map(|(name, value)| (*name, value.as_str()));
+//! let header = Header::parse(pairs, &context)?; // refuses before KMS is asked
+//! let (data_key, _) = kms(); // Decrypt with the header's wrapped key and context
+//! assert_eq!(header.unlock(&data_key)?.open(body)?, b"a report");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A value protected differently for every user
+//!
+//! ```
+//! use caas_crypto::{CipherPool, SaltPool, UserKey, UserKeyId};
+//!
+//! let id = UserKeyId {
+//!     client: "acme".parse()?,
+//!     user: "0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11".parse()?,
+//!     version: 1,
+//! };
+//! let key = UserKey::generate()?; // or from KMS
+//! let (ciphers, salts) = (CipherPool::default(), SaltPool::default());
+//! let (configuration, mac) = key.configure(&id, &ciphers, &salts, 1_760_000_000); // the record
+//!
+//! let version = key.unlock(id, &configuration, &mac)?;
+//! let digest = version.digest(b"078-05-1120");
+//! assert!(version.verify(b"078-05-1120", &digest));
+//! let value = version.seal(b"078-05-1120")?.to_string();
+//! assert_eq!(version.open(value.parse()?)?, b"078-05-1120");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # A message that does not fit into memory
 //!
 //! ```
@@ -33,9 +74,21 @@
 //! ```
 
 mod client_name;
+mod derive;
+mod digest;
+mod framing;
 pub mod gcm;
+mod pool;
+mod record;
+pub mod reversible;
+mod sample;
 mod secret;
 pub mod session;
+pub mod stored;
+mod user_key;
 
 pub use client_name::{ClientName, InvalidClientName};
-pub use secret::{ContentKey, InvalidKey, RandomnessUnavailable};
+pub use pool::{Cipher, CipherPool, InvalidPool, NotInPool, Pool, SaltLength, SaltPool};
+pub use record::{Configuration, InvalidRecordMac, RecordMac};
+pub use secret::{ContentKey, DataKey, InvalidKey, RandomnessUnavailable, UserKey};
+pub use user_key::{UserKeyId, UserKeyVersion};

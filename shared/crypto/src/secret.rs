@@ -72,6 +72,20 @@ secret!(
     32
 );
 
+secret!(
+    /// The data key of one stored object, as KMS generates and unwraps it. It encrypts nothing
+    /// itself: commitment and content key are derived from it ([`stored`](crate::stored)).
+    DataKey,
+    32
+);
+
+secret!(
+    /// The secret behind one version of one user's key, as KMS generates and unwraps it. Everything
+    /// the user's values need is derived from it ([`UserKeyId`](crate::UserKeyId)).
+    UserKey,
+    32
+);
+
 impl ContentKey {
     /// The key as base64url without padding (RFC 4648 §5), 43 characters.
     pub fn to_base64url(&self) -> Zeroizing<String> {

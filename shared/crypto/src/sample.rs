@@ -1,0 +1,85 @@
+//! Choosing without bias from a stream of pseudorandom bytes.
+
+use zeroize::Zeroizing;
+
+/// How much of the stream there is: 256 words. The longest use takes 64 choices out of 62.
+pub(crate) const STREAM_LEN: usize = 1024;
+
+/// Choices from a stream of 32-bit big-endian words, by rejection: of the 2^32 values a word can
+/// have, each choice owns the same number; a word in the remainder is skipped.
+pub(crate) struct Choices {
+    stream: Zeroizing<[u8; STREAM_LEN]>,
+    taken: usize,
+}
+
+impl Choices {
+    pub(crate) fn from(stream: Zeroizing<[u8; STREAM_LEN]>) -> Self {
+        Self { stream, taken: 0 }
+    }
+
+    /// One of `values`, each as likely: with n values, the one at position
+    /// word / ⌊2^32 / n⌋, for the next word where that is a position.
+    pub(crate) fn pick<T: Copy>(&mut self, values: &[T]) -> T {
+        let share = (1 << 32) / values.len() as u64;
+        loop {
+            let position = u64::from(self.word()) / share;
+            let position = usize::try_from(position).ok();
+            if let Some(value) = position.and_then(|position| values.get(position)) {
+                return *value;
+            }
+        }
+    }
+
+    fn word(&mut self) -> u32 {
+        let (words, _) = self.stream.as_chunks();
+        let word = words
+            .get(self.taken)
+            .expect("192 words would have to be skipped, each with a chance below 2^-26");
+        self.taken += 1;
+        u32::from_be_bytes(*word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choices(words: &[u32]) -> Choices {
+        let mut stream = Zeroizing::new([0; STREAM_LEN]);
+        for (bytes, word) in stream.chunks_mut(4).zip(words) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        Choices::from(stream)
+    }
+
+    #[test]
+    fn every_choice_owns_the_same_share_of_the_words() {
+        const SHARE: u32 = u32::MAX / 10; // ⌊2^32 / 10⌋
+        let digits: Vec<u32> = (0..10).collect();
+        for digit in 0..10 {
+            let (first, last) = (digit * SHARE, (digit + 1) * SHARE - 1);
+            assert_eq!(choices(&[first]).pick(&digits), digit);
+            assert_eq!(choices(&[last]).pick(&digits), digit);
+        }
+    }
+
+    #[test]
+    fn words_in_the_remainder_are_skipped() {
+        let digits: Vec<u32> = (0..10).collect();
+        let remainder: Vec<u32> = (u32::MAX - 5..=u32::MAX).collect(); // 2^32 = 10 × share + 6
+        let mut choices =
+            choices(&[remainder.as_slice(), &[0], &remainder, &[u32::MAX - 6]].concat());
+        assert_eq!(choices.pick(&digits), 0);
+        assert_eq!(choices.pick(&digits), 9);
+        assert_eq!(choices.taken, 14);
+    }
+
+    #[test]
+    fn a_power_of_two_skips_nothing_and_one_value_is_certain() {
+        let mut choices = choices(&[u32::MAX, 0x4000_0000, u32::MAX]);
+        assert_eq!(choices.pick(&[8, 16, 32, 64]), 64);
+        assert_eq!(choices.pick(&[8, 16, 32, 64]), 16);
+        assert_eq!(choices.pick(&["only"]), "only");
+        assert_eq!(choices.taken, 3);
+    }
+}

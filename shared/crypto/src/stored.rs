@@ -1,0 +1,190 @@
+//! Stored objects: the format of the Amazon S3 Encryption Client, version 3, and nothing older.
+//!
+//! What is sealed here, AWS's own clients open, and the reverse. Each object has a data key of its
+//! own, wrapped by KMS; the [`Header`] travels in the object's user metadata, the body is one GCM
+//! message:
+//!
+//! ```text
+//! PRK         = HKDF-Extract(salt = message id (28 random bytes), data key)         SHA-512
+//! commitment  = HKDF-Expand(PRK, 0x0073 ‖ "COMMITKEY", 28)
+//! content key = HKDF-Expand(PRK, 0x0073 ‖ "DERIVEKEY", 32)
+//! body        = AES-256-GCM(content key, IV = 12 × 0x01, AAD = 0x0073, plaintext) ‖ tag (16)
+//! ```
+//!
+//! The IV may be fixed because the content key is new for every object; so a data key seals one
+//! object only, which the types here insist on. The commitment pins the body to this one data key:
+//! GCM alone would open one ciphertext under two keys.
+//!
+//! Source: `awslabs/aws-encryption-sdk-specification`, folder `s3-encryption`, algorithm suite
+//! `ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY` (0x0073).
+
+mod content;
+mod context;
+mod header;
+
+use subtle::ConstantTimeEq;
+
+pub use content::{AAD, BodyOpener, Grant, IV, OVERHEAD, OpeningKey, SealingKey};
+pub use context::EncryptionContext;
+pub use header::{Header, HeaderError, InvalidWrappedKey, WrappedKey};
+
+use crate::{
+    ContentKey, DataKey, RandomnessUnavailable, derive::Prk, gcm::NotAuthentic, secret::fill_random,
+};
+
+/// The algorithm suite, as derivations and additional data name it.
+const SUITE: [u8; 2] = [0x00, 0x73];
+
+const COMMITMENT_LEN: usize = 28;
+const MESSAGE_ID_LEN: usize = 28;
+
+/// The value that pins a body to its data key.
+type Commitment = [u8; COMMITMENT_LEN];
+
+/// The random value, unique per object, that the keys are derived with: the initialisation value
+/// that is stored with the ciphertext.
+type MessageId = [u8; MESSAGE_ID_LEN];
+
+/// Begins a new object under a data key made for it alone: `data_key` and `wrapped_key` are the two
+/// halves of one KMS `GenerateDataKey` with `context`.
+///
+/// # Errors
+/// No randomness.
+pub fn begin(
+    data_key: DataKey,
+    wrapped_key: WrappedKey,
+    context: EncryptionContext,
+) -> Result<(Header, SealingKey), RandomnessUnavailable> {
+    let mut message_id = [0; MESSAGE_ID_LEN];
+    fill_random(&mut message_id)?;
+    Ok(begin_with(message_id, &data_key, wrapped_key, context))
+}
+
+fn begin_with(
+    message_id: MessageId,
+    data_key: &DataKey,
+    wrapped_key: WrappedKey,
+    context: EncryptionContext,
+) -> (Header, SealingKey) {
+    let derivation = Derivation::new(data_key, &message_id);
+    let header = Header {
+        wrapped_key,
+        encryption_context: context,
+        commitment: derivation.commitment(),
+        message_id,
+    };
+    (header, SealingKey::new(derivation.content_key()))
+}
+
+impl Header {
+    /// Checks that `data_key`, unwrapped by KMS from this header, is the one that the object was
+    /// sealed with: the commitment is compared in constant time, and no content key is derived
+    /// unless it matches.
+    ///
+    /// # Errors
+    /// It is another key, or the header was changed.
+    pub fn unlock(&self, data_key: &DataKey) -> Result<OpeningKey, NotAuthentic> {
+        let derivation = Derivation::new(data_key, &self.message_id);
+        if derivation.commitment().ct_eq(&self.commitment).into() {
+            Ok(OpeningKey::new(derivation.content_key()))
+        } else {
+            Err(NotAuthentic)
+        }
+    }
+}
+
+/// What commitment and content key are derived from.
+struct Derivation(Prk);
+
+impl Derivation {
+    fn new(data_key: &DataKey, message_id: &MessageId) -> Self {
+        Self(Prk::extract(Some(message_id), data_key.expose()))
+    }
+
+    fn commitment(&self) -> Commitment {
+        *self.0.expand(&[&SUITE, b"COMMITKEY"])
+    }
+
+    fn content_key(&self) -> ContentKey {
+        ContentKey::from(*self.0.expand(&[&SUITE, b"DERIVEKEY"]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes<const N: usize>(text: &str) -> [u8; N] {
+        hex::decode(text).unwrap().try_into().unwrap()
+    }
+
+    fn wrapped_key() -> WrappedKey {
+        WrappedKey::try_from(vec![1; 184]).unwrap()
+    }
+
+    #[test]
+    fn the_published_known_answer() {
+        let data_key = || {
+            DataKey::from(bytes(
+                "09b579890de8618fa436ced66b655af4aa6ec760fabf3eb9e7cc7fd22e79851e",
+            ))
+        };
+        let message_id = bytes("9faa68cd791762eb7280bab11ca1d4011de7e3a255a628d9fbe54f0a");
+        let body =
+            hex::decode("ac9f0d1185cbc1d2b7e77788b4abe58c0c421fa648faca6de694057e9a").unwrap();
+
+        let context = EncryptionContext::for_object("any");
+        let (header, key) = begin_with(message_id, &data_key(), wrapped_key(), context);
+        assert_eq!(
+            header.commitment,
+            bytes("ebbeb009a83d2dad7ce3d8df0b7814d1dfe7e9e89703f768ab6ffe3f")
+        );
+        assert_eq!(key.seal(b"Hello, World!".to_vec()).unwrap(), body);
+        let opened = header.unlock(&data_key()).unwrap().open(body).unwrap();
+        assert_eq!(opened, b"Hello, World!");
+    }
+
+    #[test]
+    fn another_data_key_or_a_changed_header_does_not_unlock() {
+        let context = EncryptionContext::for_object("any");
+        let data_key = DataKey::from([7; 32]);
+        let (header, _) = begin_with([9; 28], &data_key, wrapped_key(), context);
+        assert!(header.unlock(&data_key).is_ok());
+        for bit in 0..256 {
+            let mut other = [7; 32];
+            other[bit / 8] ^= 1 << (bit % 8);
+            let refused = header.unlock(&DataKey::from(other));
+            assert_eq!(
+                refused.unwrap_err(),
+                NotAuthentic,
+                "bit {bit} of the data key"
+            );
+        }
+        for bit in 0..28 * 8 {
+            let mut changed = header.clone();
+            changed.commitment[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                changed.unlock(&data_key).is_err(),
+                "bit {bit} of the commitment"
+            );
+            let mut changed = header.clone();
+            changed.message_id[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                changed.unlock(&data_key).is_err(),
+                "bit {bit} of the message id"
+            );
+        }
+    }
+
+    #[test]
+    fn one_data_key_twice_still_gives_two_content_keys() {
+        let begin = || {
+            let context = EncryptionContext::for_object("any");
+            begin(DataKey::from([7; 32]), wrapped_key(), context).unwrap()
+        };
+        let ((first, first_key), (second, second_key)) = (begin(), begin());
+        assert_ne!(first.message_id, second.message_id);
+        assert_ne!(first.commitment, second.commitment);
+        assert_ne!(first_key.into_grant().key(), second_key.into_grant().key());
+    }
+}

@@ -1,0 +1,282 @@
+//! The content of a stored object: the keys that seal and open its body, and how they are handed
+//! on.
+
+use super::SUITE;
+use crate::{
+    ContentKey,
+    gcm::{
+        self, MessageTooLong, NONCE_LEN, Nonce, NotAuthentic, StreamOpener, StreamSealer, TAG_LEN,
+        Tag,
+    },
+};
+
+/// The initialisation vector of every body. It may be fixed: no content key seals two bodies.
+pub const IV: Nonce = [0x01; NONCE_LEN];
+
+/// The additional data of every body: the algorithm suite.
+pub const AAD: [u8; 2] = SUITE;
+
+/// How much longer a body is than its plaintext, in bytes.
+pub const OVERHEAD: usize = TAG_LEN;
+
+/// Seals the body of one new object, once.
+#[derive(Debug)]
+pub struct SealingKey(ContentKey);
+
+impl SealingKey {
+    pub(super) fn new(key: ContentKey) -> Self {
+        Self(key)
+    }
+
+    /// Seals the body as a stream: every chunk as [`StreamSealer::update`] leaves it, then the tag.
+    pub fn into_sealer(self) -> StreamSealer {
+        StreamSealer::new(&self.0, &IV, &AAD)
+    }
+
+    /// Seals the body in one piece.
+    ///
+    /// # Errors
+    /// `plaintext` is longer than [`gcm::MAX_PLAINTEXT_LEN`].
+    pub fn seal(self, mut plaintext: Vec<u8>) -> Result<Vec<u8>, MessageTooLong> {
+        let tag = gcm::seal(&self.0, &IV, &AAD, &mut plaintext)?;
+        plaintext.extend_from_slice(&tag);
+        Ok(plaintext)
+    }
+
+    /// Leaves the sealing to a client. The key is then the client's: it can break this one object
+    /// by sealing twice, and no other.
+    pub fn into_grant(self) -> Grant {
+        Grant(self.0)
+    }
+}
+
+/// Opens the body of one object. It is had from [`Header::unlock`](super::Header::unlock) only,
+/// after the commitment was checked.
+#[derive(Debug)]
+pub struct OpeningKey(ContentKey);
+
+impl OpeningKey {
+    pub(super) fn new(key: ContentKey) -> Self {
+        Self(key)
+    }
+
+    /// Opens the body as a stream.
+    pub fn opener(&self) -> BodyOpener {
+        BodyOpener {
+            opener: StreamOpener::new(&self.0, &IV, &AAD),
+            held: [0; TAG_LEN],
+            held_len: 0,
+        }
+    }
+
+    /// Opens the body in one piece, in the memory it came in.
+    ///
+    /// # Errors
+    /// It does not open: not the body that was sealed with this header.
+    pub fn open(&self, mut body: Vec<u8>) -> Result<Vec<u8>, NotAuthentic> {
+        let (_, tag) = body.split_last_chunk::<TAG_LEN>().ok_or(NotAuthentic)?;
+        let tag: Tag = *tag;
+        body.truncate(body.len() - TAG_LEN);
+        gcm::open(&self.0, &IV, &AAD, &mut body, &tag)?;
+        Ok(body)
+    }
+
+    /// Leaves the opening to a client. Whoever holds the key can read this object for ever.
+    pub fn into_grant(self) -> Grant {
+        Grant(self.0)
+    }
+}
+
+/// What a client needs to seal or open one body by itself, with any AES-256-GCM library: the key,
+/// [`IV`] and [`AAD`]. The tag, 16 bytes, ends the body.
+#[derive(Debug)]
+pub struct Grant(ContentKey);
+
+impl Grant {
+    /// The content key, as secret as the object is.
+    pub fn key(&self) -> &ContentKey {
+        &self.0
+    }
+
+    /// The initialisation vector.
+    pub fn iv(&self) -> &'static Nonce {
+        &IV
+    }
+
+    /// The additional data.
+    pub fn aad(&self) -> &'static [u8] {
+        &AAD
+    }
+}
+
+/// Opens a body chunk by chunk, in constant memory: it holds back the last 16 bytes it has seen,
+/// which are the tag if no more come.
+///
+/// What [`update`](Self::update) gives out is **unverified**: nothing may be released, parsed or
+/// acted upon before [`finish`](Self::finish) has succeeded.
+#[derive(Debug)]
+pub struct BodyOpener {
+    opener: StreamOpener,
+    held: [u8; TAG_LEN],
+    /// Bytes of `held` in use.
+    held_len: usize,
+}
+
+impl BodyOpener {
+    /// Decrypts the next chunk of the body, of any length, and appends what is certainly not the
+    /// tag to `plaintext`, unverified.
+    ///
+    /// # Errors
+    /// The body is longer than any that could have been sealed; `plaintext` is then unchanged.
+    pub fn update(&mut self, body: &[u8], plaintext: &mut Vec<u8>) -> Result<(), NotAuthentic> {
+        let released = (self.held_len + body.len()).saturating_sub(TAG_LEN);
+        let from_held = released.min(self.held_len);
+        let (ciphertext, tail) = body.split_at(released - from_held);
+
+        let start = plaintext.len();
+        plaintext.reserve(released);
+        plaintext.extend_from_slice(&self.held[..from_held]);
+        plaintext.extend_from_slice(ciphertext);
+        self.held.copy_within(from_held..self.held_len, 0);
+        self.held_len -= from_held;
+        self.held[self.held_len..self.held_len + tail.len()].copy_from_slice(tail);
+        self.held_len += tail.len();
+
+        self.opener
+            .update(&mut plaintext[start..])
+            .map_err(|MessageTooLong| {
+                plaintext.truncate(start);
+                self.held_len = 0; // what follows cannot finish any more
+                NotAuthentic
+            })
+    }
+
+    /// Ends the body and verifies its tag.
+    ///
+    /// # Errors
+    /// The body does not open: throw away everything that was decrypted.
+    pub fn finish(self) -> Result<(), NotAuthentic> {
+        if self.held_len < TAG_LEN {
+            return Err(NotAuthentic);
+        }
+        self.opener.finish(&self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sealing_key() -> SealingKey {
+        SealingKey(ContentKey::from([3; 32]))
+    }
+
+    fn opening_key() -> OpeningKey {
+        OpeningKey(ContentKey::from([3; 32]))
+    }
+
+    fn open_in_chunks<'a>(
+        chunks: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Vec<u8>, NotAuthentic> {
+        let mut opener = opening_key().opener();
+        let mut plaintext = Vec::new();
+        for chunk in chunks {
+            opener.update(chunk, &mut plaintext)?;
+        }
+        opener.finish().map(|()| plaintext)
+    }
+
+    #[test]
+    fn every_length_round_trips_in_one_piece_and_as_a_stream() {
+        for len in (0..70).chain([4096, 100_000]) {
+            let plaintext: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            let body = sealing_key().seal(plaintext.clone()).unwrap();
+            assert_eq!(body.len(), len + OVERHEAD);
+            assert_eq!(opening_key().open(body.clone()).as_ref(), Ok(&plaintext));
+
+            let mut streamed = plaintext.clone();
+            let mut sealer = sealing_key().into_sealer();
+            for chunk in streamed.chunks_mut(33) {
+                sealer.update(chunk).unwrap();
+            }
+            streamed.extend(sealer.finish());
+            assert_eq!(streamed, body);
+
+            for chunk_len in [1, 15, 16, 17, 32, 1000] {
+                let opened = open_in_chunks(body.chunks(chunk_len));
+                assert_eq!(opened.as_ref(), Ok(&plaintext), "{len} in {chunk_len}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_flip_truncation_and_extension_is_refused() {
+        let body = sealing_key().seal((0..100).collect()).unwrap();
+        let refused = |body: Vec<u8>, what: &str| {
+            assert_eq!(open_in_chunks(body.chunks(7)), Err(NotAuthentic), "{what}");
+            assert_eq!(
+                open_in_chunks([body.as_slice()]),
+                Err(NotAuthentic),
+                "{what}"
+            );
+            assert_eq!(opening_key().open(body), Err(NotAuthentic), "{what}");
+        };
+        for bit in 0..body.len() * 8 {
+            let mut changed = body.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            refused(changed, &format!("bit {bit}"));
+        }
+        for len in 0..body.len() {
+            refused(body[..len].to_vec(), &format!("cut to {len}"));
+        }
+        refused([body.as_slice(), &[0]].concat(), "one byte more");
+        refused([body.as_slice(), &body].concat(), "twice");
+        refused(body[1..].to_vec(), "one byte less in front");
+    }
+
+    #[test]
+    fn the_public_parameters_are_those_of_the_format() {
+        let (sealing, opening) = (sealing_key().into_grant(), opening_key().into_grant());
+        assert_eq!(sealing.key(), opening.key());
+        assert_eq!(opening.iv(), &[1; 12]);
+        assert_eq!(opening.aad(), [0x00, 0x73]);
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let shown = format!(
+            "{:?} {:?} {:?}",
+            sealing_key(),
+            opening_key(),
+            opening_key().into_grant()
+        );
+        assert_eq!(
+            shown,
+            "SealingKey(ContentKey { .. }) OpeningKey(ContentKey { .. }) Grant(ContentKey { .. })"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_chunking_opens_and_never_releases_the_tag(
+            plaintext in proptest::collection::vec(any::<u8>(), 0..3000),
+            cuts in proptest::collection::vec(0..3100usize, 0..40),
+        ) {
+            let body = sealing_key().seal(plaintext.clone()).unwrap();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(body.len())).collect();
+            cuts.extend([0, body.len()]);
+            cuts.sort_unstable();
+
+            let mut opener = opening_key().opener();
+            let mut opened = vec![0xEE]; // what is already there stays
+            for cut in cuts.windows(2) {
+                opener.update(&body[cut[0]..cut[1]], &mut opened).unwrap();
+                prop_assert_eq!(opened.len() - 1, cut[1].saturating_sub(TAG_LEN));
+            }
+            prop_assert_eq!(opener.finish(), Ok(()));
+            prop_assert_eq!(&opened[1..], plaintext);
+        }
+    }
+}

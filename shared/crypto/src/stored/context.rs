@@ -1,0 +1,149 @@
+//! The KMS encryption context of a stored object.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
+use sha2::{Digest, Sha256};
+
+/// The pair that names the algorithm suite, reserved by the format.
+const SUITE_NAME: &str = "aws:x-amz-cek-alg";
+pub(super) const SUITE_VALUE: &str = "115";
+
+/// Some writers record which KMS key they meant; it says nothing about the object.
+const KMS_KEY_NAME: &str = "kms_cmk_id";
+
+const OBJECT_NAME: &str = "caas:object";
+
+/// The encryption context under which KMS wraps an object's data key: authenticated by KMS, not
+/// secret, part of CloudTrail's records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncryptionContext(BTreeMap<String, String>);
+
+impl EncryptionContext {
+    /// The context of the object with this S3 key: `caas:object` = the key's SHA-256 in lower-case
+    /// hex, which ties a ciphertext to its place without telling its name, and
+    /// `aws:x-amz-cek-alg` = `115`.
+    pub fn for_object(key: &str) -> Self {
+        Self(BTreeMap::from([
+            (SUITE_NAME.to_owned(), SUITE_VALUE.to_owned()),
+            (OBJECT_NAME.to_owned(), hex::encode(Sha256::digest(key))),
+        ]))
+    }
+
+    /// The pairs, in order of their names: pass all of them to KMS.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Reads a stored context: one JSON object of strings, no name twice.
+    pub(super) fn from_json(text: &str) -> Option<Self> {
+        serde_json::from_str(text)
+            .ok()
+            .map(|Pairs(pairs)| Self(pairs))
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        self.pairs().collect::<serde_json::Value>().to_string()
+    }
+
+    /// Whether this, as stored, names the suite, and is otherwise exactly what `expected` is.
+    pub(super) fn is_stored_form_of(&self, expected: &Self) -> bool {
+        let own = |context: &Self| {
+            let mut pairs = context.0.clone();
+            pairs.remove(SUITE_NAME);
+            pairs.remove(KMS_KEY_NAME);
+            pairs
+        };
+        self.0
+            .get(SUITE_NAME)
+            .is_some_and(|suite| suite == SUITE_VALUE)
+            && own(self) == own(expected)
+    }
+}
+
+/// Pairs as JSON gives them. By hand, because a derived implementation keeps the last of two equal
+/// names.
+struct Pairs(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+struct PairsVisitor;
+
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Pairs;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+        let mut pairs = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry()? {
+            if pairs.insert(name, value).is_some() {
+                return Err(A::Error::custom("a name occurs twice"));
+            }
+        }
+        Ok(Pairs(pairs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `printf acme/report.pdf | sha256sum`
+    const JSON: &str = r#"{"aws:x-amz-cek-alg":"115","caas:object":"6442a400b47e2ad958a95a36c03c7ff6c456b542df9826a6972deb811a13dee9"}"#;
+
+    #[test]
+    fn text_is_pinned_and_round_trips() {
+        let context = EncryptionContext::for_object("acme/report.pdf");
+        assert_eq!(context.to_json(), JSON);
+        assert_eq!(EncryptionContext::from_json(JSON), Some(context));
+    }
+
+    #[test]
+    fn order_and_white_space_are_free() {
+        let text = "\n{ \"b\" : \"2\",\t\"a\":\"\\u0031\" } ";
+        let context = EncryptionContext::from_json(text).unwrap();
+        assert_eq!(
+            context.pairs().collect::<Vec<_>>(),
+            [("a", "1"), ("b", "2")]
+        );
+    }
+
+    #[test]
+    fn anything_but_one_object_of_strings_is_refused() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            r#"[["a","b"]]"#,
+            r#""a""#,
+            r#"{"a":1}"#,
+            r#"{"a":null}"#,
+            r#"{"a":["b"]}"#,
+            r#"{"a":{"b":"c"}}"#,
+            r#"{"a":"b","a":"b"}"#,
+            r#"{"a":"b","\u0061":"c"}"#,
+            r#"{"a":"b",}"#,
+            r#"{"a":"b"}{}"#,
+            r#"{"a":"b"} x"#,
+            r#"{"a":"b""#,
+            r#"{a:"b"}"#,
+            r#"{'a':'b'}"#,
+            r#"{"a":"\ud800"}"#,
+            "\u{feff}{}",
+        ] {
+            assert_eq!(EncryptionContext::from_json(text), None, "{text}");
+        }
+    }
+}
