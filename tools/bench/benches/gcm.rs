@@ -1,0 +1,43 @@
+//! AES-256-GCM: our stream against the one-shot call of `aes-gcm`, on the same bytes.
+
+#![expect(missing_docs, reason = "criterion's macros make public items")]
+
+use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
+use caas_crypto::{ContentKey, gcm::StreamSealer};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+const LEN: usize = 16 << 20;
+const KEY: [u8; 32] = [1; 32];
+const NONCE: [u8; 12] = [2; 12];
+
+fn seal(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("seal 16 MiB");
+    group.throughput(Throughput::Bytes(LEN as u64));
+    let mut buffer = vec![3; LEN];
+    group.bench_function("aes-gcm, one call", |bench| {
+        bench.iter(|| {
+            Aes256Gcm::new(&KEY.into())
+                .encrypt_inout_detached(&NONCE.into(), b"", buffer.as_mut_slice().into())
+                .expect("short enough")
+        });
+    });
+    for chunk_len in [4 << 10, 64 << 10, LEN] {
+        group.bench_function(
+            format!("stream, chunks of {} KiB", chunk_len >> 10),
+            |bench| {
+                let key = ContentKey::from(KEY);
+                bench.iter(|| {
+                    let mut sealer = StreamSealer::new(&key, &NONCE, b"");
+                    for chunk in buffer.chunks_mut(chunk_len) {
+                        sealer.update(chunk).expect("short enough");
+                    }
+                    sealer.finish()
+                });
+            },
+        );
+    }
+    group.finish();
+}
+
+criterion_group!(benches, seal);
+criterion_main!(benches);
