@@ -13,8 +13,14 @@ use crate::edge;
 pub enum ProblemKind {
     /// No, unknown or malformed API key.
     Unauthorized,
+    /// Not JSON.
+    MalformedJson,
     /// A request that is none of the other kinds of wrong.
     InvalidRequest,
+    /// Not a hyphenated UUID.
+    InvalidUuid,
+    /// A body that claims to be base64 and is not.
+    MalformedBody,
     /// Broken, unterminated or nameless multipart.
     MalformedMultipart,
     /// No file or several.
@@ -33,6 +39,12 @@ pub enum ProblemKind {
     UnsupportedMediaType,
     /// Something that does not open, whatever the cause.
     IntegrityFailure,
+    /// A digest, which has no way back.
+    NotReversible,
+    /// Too many requests.
+    RateLimited,
+    /// KMS or S3 throttled, down or timed out.
+    DependencyUnavailable,
     /// A fault of ours.
     Internal,
 }
@@ -40,57 +52,56 @@ pub enum ProblemKind {
 impl ProblemKind {
     /// The stable code, status and title.
     fn definition(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
         match self {
             Self::Unauthorized => (
                 "unauthorized",
-                StatusCode::UNAUTHORIZED,
+                S::UNAUTHORIZED,
                 "API key missing or unknown",
             ),
-            Self::InvalidRequest => (
-                "invalid-request",
-                StatusCode::BAD_REQUEST,
-                "Request not understood",
-            ),
+            Self::MalformedJson => ("malformed-json", S::BAD_REQUEST, "Not JSON"),
+            Self::InvalidRequest => ("invalid-request", S::BAD_REQUEST, "Request not understood"),
+            Self::InvalidUuid => ("invalid-uuid", S::BAD_REQUEST, "Not a UUID"),
             Self::MalformedMultipart => (
                 "malformed-multipart",
-                StatusCode::BAD_REQUEST,
+                S::BAD_REQUEST,
                 "Broken multipart form",
             ),
-            Self::FileCount => (
-                "file-count",
-                StatusCode::BAD_REQUEST,
-                "Not exactly one file",
-            ),
-            Self::InvalidFilename => (
-                "invalid-filename",
-                StatusCode::BAD_REQUEST,
-                "File name not allowed",
-            ),
-            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Not found"),
+            Self::MalformedBody => ("malformed-body", S::BAD_REQUEST, "Body not readable"),
+            Self::FileCount => ("file-count", S::BAD_REQUEST, "Not exactly one file"),
+            Self::InvalidFilename => ("invalid-filename", S::BAD_REQUEST, "File name not allowed"),
+            Self::NotFound => ("not-found", S::NOT_FOUND, "Not found"),
             Self::MethodNotAllowed => (
                 "method-not-allowed",
-                StatusCode::METHOD_NOT_ALLOWED,
+                S::METHOD_NOT_ALLOWED,
                 "Method not allowed",
             ),
-            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Too large"),
+            Self::TooLarge => ("too-large", S::PAYLOAD_TOO_LARGE, "Too large"),
             Self::MisdirectedRequest => (
                 "misdirected-request",
-                StatusCode::MISDIRECTED_REQUEST,
+                S::MISDIRECTED_REQUEST,
                 "Host not served here",
             ),
             Self::UnsupportedMediaType => (
                 "unsupported-media-type",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                S::UNSUPPORTED_MEDIA_TYPE,
                 "Unsupported media type",
             ),
             Self::IntegrityFailure => (
                 "integrity-failure",
-                StatusCode::UNPROCESSABLE_ENTITY,
+                S::UNPROCESSABLE_ENTITY,
                 "Does not open",
+            ),
+            Self::NotReversible => ("not-reversible", S::UNPROCESSABLE_ENTITY, "Not reversible"),
+            Self::RateLimited => ("rate-limited", S::TOO_MANY_REQUESTS, "Too many requests"),
+            Self::DependencyUnavailable => (
+                "dependency-unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "Key management or storage unavailable",
             ),
             Self::Internal => (
                 "internal",
-                StatusCode::INTERNAL_SERVER_ERROR,
+                S::INTERNAL_SERVER_ERROR,
                 "Internal server error",
             ),
         }
@@ -101,6 +112,9 @@ impl ProblemKind {
         match self {
             Self::Unauthorized => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
+            Self::RateLimited | Self::DependencyUnavailable => {
+                Some((header::RETRY_AFTER, HeaderValue::from_static("2")))
             }
             _ => None,
         }

@@ -1,0 +1,138 @@
+//! Data keys: made and unwrapped by KMS, bound to an encryption context.
+
+use std::fmt;
+
+use aws_sdk_kms::{
+    Client,
+    error::SdkError,
+    operation::{decrypt::DecryptError, generate_data_key::GenerateDataKeyError},
+    primitives::Blob,
+    types::DataKeySpec,
+};
+use zeroize::Zeroizing;
+
+/// The bytes of a 256-bit key, wiped on drop.
+pub type PlaintextKey = Zeroizing<[u8; 32]>;
+
+/// One KMS key that wraps data keys.
+#[derive(Clone)]
+pub struct KmsKey {
+    client: Client,
+    key_id: String,
+}
+
+impl KmsKey {
+    /// The key with this id, ARN or alias.
+    pub fn new(client: Client, key_id: impl Into<String>) -> Self {
+        Self {
+            client,
+            key_id: key_id.into(),
+        }
+    }
+
+    /// A new 256-bit key and its wrapped form, which opens with exactly this context (one KMS
+    /// `GenerateDataKey`).
+    ///
+    /// # Errors
+    /// KMS does not answer, or not with a key.
+    pub async fn generate<'c>(
+        &self,
+        context: impl IntoIterator<Item = (&'c str, &'c str)>,
+    ) -> Result<(PlaintextKey, Vec<u8>), KmsError> {
+        let request = context.into_iter().fold(
+            self.client
+                .generate_data_key()
+                .key_id(&self.key_id)
+                .key_spec(DataKeySpec::Aes256),
+            |request, (name, value)| request.encryption_context(name, value),
+        );
+        let answer = request.send().await.map_err(|error| {
+            tracing::warn!(cause = generate_cause(&error), "KMS made no data key");
+            KmsError::Unavailable
+        })?;
+        let wrapped = answer
+            .ciphertext_blob
+            .map(Blob::into_inner)
+            .ok_or(KmsError::Unavailable)?;
+        Ok((plaintext(answer.plaintext)?, wrapped))
+    }
+
+    /// The key that [`generate`](Self::generate) wrapped with this context (one KMS `Decrypt`).
+    ///
+    /// # Errors
+    /// The wrapped key was changed, was wrapped with another context or by another KMS key; or KMS
+    /// does not answer.
+    pub async fn unwrap<'c>(
+        &self,
+        wrapped: &[u8],
+        context: impl IntoIterator<Item = (&'c str, &'c str)>,
+    ) -> Result<PlaintextKey, KmsError> {
+        let request = context.into_iter().fold(
+            self.client
+                .decrypt()
+                .key_id(&self.key_id)
+                .ciphertext_blob(Blob::new(wrapped)),
+            |request, (name, value)| request.encryption_context(name, value),
+        );
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| match error.as_service_error() {
+                Some(
+                    DecryptError::InvalidCiphertextException(_)
+                    | DecryptError::IncorrectKeyException(_),
+                ) => KmsError::NotAuthentic,
+                _ => {
+                    tracing::warn!(cause = decrypt_cause(&error), "KMS unwrapped no data key");
+                    KmsError::Unavailable
+                }
+            })?;
+        plaintext(answer.plaintext)
+    }
+}
+
+impl fmt::Debug for KmsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KmsKey")
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn plaintext(blob: Option<Blob>) -> Result<PlaintextKey, KmsError> {
+    let bytes = Zeroizing::new(blob.map(Blob::into_inner).unwrap_or_default());
+    let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| KmsError::Unavailable)?;
+    Ok(Zeroizing::new(key))
+}
+
+/// What went wrong, in words of ours: never the SDK's text.
+fn generate_cause(error: &SdkError<GenerateDataKeyError>) -> &'static str {
+    match error.as_service_error() {
+        Some(GenerateDataKeyError::DisabledException(_)) => "key disabled",
+        Some(GenerateDataKeyError::KmsInvalidStateException(_)) => "key not usable",
+        Some(GenerateDataKeyError::NotFoundException(_)) => "key not found",
+        Some(_) => "refused",
+        None => "no answer",
+    }
+}
+
+fn decrypt_cause(error: &SdkError<DecryptError>) -> &'static str {
+    match error.as_service_error() {
+        Some(DecryptError::DisabledException(_)) => "key disabled",
+        Some(DecryptError::KmsInvalidStateException(_)) => "key not usable",
+        Some(DecryptError::NotFoundException(_)) => "key not found",
+        Some(_) => "refused",
+        None => "no answer",
+    }
+}
+
+/// Why there is no data key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KmsError {
+    /// The wrapped key does not open, whatever the cause.
+    #[error("the wrapped key does not open")]
+    NotAuthentic,
+    /// KMS is down, throttled, or will not use the key. Trying again later may help.
+    #[error("KMS is not available")]
+    Unavailable,
+}
