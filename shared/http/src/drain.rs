@@ -2,6 +2,10 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -20,11 +24,20 @@ const MAX_TIME: Duration = Duration::from_secs(30);
 /// broken connection instead of the answer.
 pub(crate) struct DrainedBody {
     body: Option<Body>,
+    read: Arc<AtomicU64>,
 }
 
 impl DrainedBody {
-    pub(crate) fn new(body: Body) -> Self {
-        Self { body: Some(body) }
+    /// The body, and how many bytes of it the handler has read so far.
+    pub(crate) fn new(body: Body) -> (Self, Arc<AtomicU64>) {
+        let read = Arc::<AtomicU64>::default();
+        (
+            Self {
+                body: Some(body),
+                read: Arc::clone(&read),
+            },
+            read,
+        )
     }
 }
 
@@ -40,8 +53,13 @@ impl http_body::Body for DrainedBody {
             return Poll::Ready(None);
         };
         let frame = Pin::new(body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
-            self.body = None;
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                let len = frame.data_ref().map_or(0, Bytes::len);
+                self.read.fetch_add(len as u64, Ordering::Relaxed);
+            }
+            Poll::Ready(None | Some(Err(_))) => self.body = None,
+            Poll::Pending => {}
         }
         frame
     }

@@ -1,6 +1,6 @@
 //! What surrounds every route: request id, log line, problem documents, headers, CORS, panics.
 
-use std::time::Instant;
+use std::{sync::atomic::Ordering, time::Instant};
 
 use axum::{
     Json, Router,
@@ -63,8 +63,9 @@ async fn handle(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = new_request_id();
     let span = tracing::info_span!("request", request_id = id);
-    let sent = http_body::Body::size_hint(request.body()).exact();
-    let request = request.map(|body| Body::new(DrainedBody::new(body)));
+    let (parts, body) = request.into_parts();
+    let (body, read) = DrainedBody::new(body);
+    let request = Request::from_parts(parts, Body::new(body));
 
     let response = next.run(request).instrument(span.clone()).await;
     let response = finish(response, &id);
@@ -72,7 +73,7 @@ async fn handle(request: Request, next: Next) -> Response {
         tracing::info!(
             status = response.status().as_u16(),
             duration_ms = start.elapsed().as_secs_f64() * 1e3,
-            size = size_class(sent),
+            size = size_class(read.load(Ordering::Relaxed)),
             "request"
         );
     });

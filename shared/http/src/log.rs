@@ -31,17 +31,16 @@ where
     }
 }
 
-/// Bytes in a body by order of magnitude: enough to see load, too little to recognise a file.
-pub(crate) fn size_class(bytes: Option<u64>) -> &'static str {
+/// Bytes read of a request's body, by order of magnitude: enough to see load, too little to recognise a file.
+pub(crate) fn size_class(bytes: u64) -> &'static str {
     match bytes {
-        None => "unknown",
-        Some(0) => "none",
-        Some(..=1_000) => "1kB",
-        Some(..=10_000) => "10kB",
-        Some(..=100_000) => "100kB",
-        Some(..=1_000_000) => "1MB",
-        Some(..=10_000_000) => "10MB",
-        Some(..=100_000_000) => "100MB",
-        Some(_) => "more",
+        0 => "none",
+        ..=1_000 => "1kB",
+        ..=10_000 => "10kB",
+        ..=100_000 => "100kB",
+        ..=1_000_000 => "1MB",
+        ..=10_000_000 => "10MB",
+        ..=100_000_000 => "100MB",
+        _ => "more",
     }
 }
