@@ -24,7 +24,7 @@ struct Options {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Port on 127.0.0.1 and [::1]; 0 takes any free one
+    /// Port on 127.0.0.1 and ::1; 0 takes any free one
     #[arg(long, default_value_t = 5000)]
     port: u16,
 

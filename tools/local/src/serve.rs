@@ -9,7 +9,7 @@ use anyhow::Context;
 use axum::Router;
 use tokio::{net::TcpListener, signal, sync::watch};
 
-/// Sockets on one port of 127.0.0.1 and, where the machine has IPv6, [::1].
+/// Sockets on one port of 127.0.0.1 and, where the machine has IPv6, `::1`.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     sockets: Vec<TcpListener>,
