@@ -114,8 +114,7 @@ impl Emulator {
             Arc::clone(&calls),
             &region,
             config.max_object_bytes,
-            &credentials.access_key_id,
-            &credentials.secret_access_key,
+            &credentials,
         );
         let s3 = service_fn(move |request: Request<Incoming>| {
             let s3 = s3.clone();

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::SimpleAuth;
+use s3s::auth::SecretKey;
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Request, S3Response, S3Result};
 
+use self::access::{OneIdentity, SignedAccess};
 use crate::calls::Counter;
+use crate::credentials::Credentials;
 use crate::store::Store;
 
+mod access;
 mod buckets;
 mod conditions;
 mod errors;
@@ -26,8 +29,7 @@ pub(crate) fn service(
     calls: Arc<Counter>,
     region: &str,
     max_object_bytes: u64,
-    access_key_id: &str,
-    secret_access_key: &str,
+    credentials: &Credentials,
 ) -> S3Service {
     let api = Api {
         store,
@@ -35,9 +37,21 @@ pub(crate) fn service(
         max_object_bytes,
     };
     let mut builder = S3ServiceBuilder::new(api);
-    builder.set_auth(SimpleAuth::from_single(access_key_id, secret_access_key));
-    builder.set_access(CountedAccess(calls));
+    builder.set_auth(OneIdentity {
+        access_key_id: credentials.access_key_id.clone(),
+        secret_access_key: SecretKey::from(credentials.secret_access_key.as_str()),
+    });
+    builder.set_access(SignedAccess(calls));
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits()))));
     builder.build()
+}
+
+/// Uploads by HTML forms are not emulated: `s3s` would gather them in memory.
+fn limits() -> S3Config {
+    let mut config = S3Config::default();
+    config.post_object_max_file_size = 0;
+    config.form_max_fields_size = 64 * 1024;
+    config
 }
 
 /// What the operations work on.
@@ -45,20 +59,6 @@ struct Api {
     store: Arc<Store>,
     region: String,
     max_object_bytes: u64,
-}
-
-/// Admits every signed request, and counts it.
-struct CountedAccess(Arc<Counter>);
-
-#[async_trait::async_trait]
-impl S3Access for CountedAccess {
-    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if context.credentials().is_none() {
-            return Err(s3_error!(AccessDenied, "Signature is required"));
-        }
-        self.0.count("s3", context.s3_op().name());
-        Ok(())
-    }
 }
 
 /// Forwards each operation to the function of the same name.
