@@ -57,6 +57,11 @@ impl DataDir {
         Ok(Self(path))
     }
 
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The API key: `given`, or the one kept from an earlier start, or a new one.
     pub(crate) fn api_key(&self, given: Option<ApiKey>) -> anyhow::Result<ApiKey> {
         let path = self.0.join("api-key");
@@ -77,7 +82,7 @@ impl DataDir {
     }
 
     /// Writes the file to `source`, and returns its path.
-    pub(crate) fn write_env(&self, variables: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+    pub(crate) fn write_env(&self, variables: &[(&str, String)]) -> anyhow::Result<PathBuf> {
         let path = self.0.join("env");
         let mut text = Zeroizing::new(String::new());
         for (name, value) in variables {

@@ -1,5 +1,6 @@
 //! Runs every CaaS function on this machine, on loopback, with its data in one folder.
 
+mod cloud;
 mod data_dir;
 mod host;
 mod openapi;
@@ -12,7 +13,7 @@ use anyhow::Context;
 use caas_http::{AllowedOrigins, ApiKeys, Edge, HttpConfig};
 use clap::{Parser, Subcommand};
 
-use crate::{data_dir::DataDir, serve::Listeners};
+use crate::{cloud::Cloud, data_dir::DataDir, serve::Listeners};
 
 /// The client that the local API key belongs to.
 const CLIENT: &str = "local";
@@ -27,6 +28,14 @@ struct Options {
     /// Port on 127.0.0.1 and ::1; 0 takes any free one
     #[arg(long, default_value_t = 5000)]
     port: u16,
+
+    /// Port of S3 on 127.0.0.1; 0 takes any free one
+    #[arg(long, default_value_t = 5001, value_name = "PORT")]
+    s3_port: u16,
+
+    /// Port of KMS on 127.0.0.1; 0 takes any free one
+    #[arg(long, default_value_t = 5002, value_name = "PORT")]
+    kms_port: u16,
 
     /// Folder for all data; made if absent
     #[arg(long, default_value = ".caas", value_name = "FOLDER")]
@@ -65,22 +74,28 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let listeners = Listeners::bind(options.port).await?;
     let data_dir = DataDir::open(options.data_dir)?;
     let api_key = data_dir.api_key(options.api_key)?;
+    let cloud = Cloud::start(data_dir.path(), options.s3_port, options.kms_port).await?;
+
     let hash = caas_http::hash_api_key(api_key.as_str());
     let api_keys: ApiKeys = format!("{CLIENT}:{hash}").parse().context("own API key")?;
-
     let edge = Edge {
         allowed_origins: options.allowed_origins,
     };
     let http = HttpConfig {
         api_keys,
         max_body_bytes: options.max_body_bytes,
-        edge: edge.clone(),
+        edge,
     };
     let functions = encrypt_file::router(Arc::new(encrypt_file::Config { http, public: true }));
-    let router = edge.around(host::guard(functions));
+    let router = host::guard(functions);
 
     let url = listeners.url();
-    let env = data_dir.write_env(&[("CAAS_URL", &url), ("CAAS_API_KEY", api_key.as_str())])?;
+    let mut variables = cloud.variables()?;
+    variables.push(("CAAS_URL", url.clone()));
+    variables.push(("CAAS_API_KEY", api_key.as_str().to_owned()));
+    let env = data_dir.write_env(&variables)?;
     write!(io::stdout(), "{}", welcome::text(&url, &env))?;
-    listeners.serve(router).await
+    listeners.serve(router).await?;
+    cloud.shutdown().await;
+    Ok(())
 }

@@ -23,7 +23,15 @@ impl Running {
     /// Starts on any free port and waits until it serves.
     pub(crate) fn start(data_dir: &Path, options: &[&str]) -> Self {
         let mut child = Command::new(BINARY)
-            .args(["--port", "0", "--data-dir"])
+            .args([
+                "--port",
+                "0",
+                "--s3-port",
+                "0",
+                "--kms-port",
+                "0",
+                "--data-dir",
+            ])
             .arg(data_dir)
             .args(options)
             .stdout(Stdio::piped())

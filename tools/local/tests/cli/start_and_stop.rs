@@ -109,6 +109,34 @@ fn what_cannot_start_says_what_to_do() {
     let busy = fails(&["--port", &port]);
     assert!(busy.contains(&port) && busy.contains("--port"), "{busy}");
 
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), &[]);
+    let second = fails(&["--port", "0", "--data-dir", folder.path().to_str().unwrap()]);
+    assert!(
+        second.contains("another caas-local") && second.contains("--data-dir"),
+        "{second}"
+    );
+    drop(running);
+
+    for option in ["--s3-port", "--kms-port"] {
+        let data_dir = folder.path().join(option);
+        let data_dir = data_dir.to_str().unwrap();
+        let mut options = vec![
+            "--port",
+            "0",
+            "--s3-port",
+            "0",
+            "--kms-port",
+            "0",
+            "--data-dir",
+            data_dir,
+        ];
+        let position = options.iter().position(|o| *o == option).unwrap();
+        options[position + 1] = &port;
+        let busy = fails(&options);
+        assert!(busy.contains(&port) && busy.contains(option), "{busy}");
+    }
+
     let file = tempfile::NamedTempFile::new().unwrap();
     let no_folder = fails(&["--port", "0", "--data-dir", file.path().to_str().unwrap()]);
     assert!(no_folder.contains("--data-dir"), "{no_folder}");

@@ -1,0 +1,97 @@
+//! The S3 and KMS that the functions use here: the embedded emulator, with the buckets and keys of
+//! `template.yaml`.
+
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+};
+
+use anyhow::Context;
+use caas_emulator::{BucketConfig, Config, Emulator, StartError};
+
+pub(crate) const VAULT_BUCKET: &str = "caas-vault";
+pub(crate) const INBOX_BUCKET: &str = "caas-inbox";
+pub(crate) const USER_KEYS_BUCKET: &str = "caas-user-keys";
+
+const FILE_KEY: &str = "alias/caas-file";
+const USER_KEY: &str = "alias/caas-user";
+
+/// S3 and KMS on loopback.
+pub(crate) struct Cloud {
+    emulator: Emulator,
+}
+
+impl Cloud {
+    /// Starts both on these ports, 0 for any that is free, with their data below `data_dir`.
+    pub(crate) async fn start(
+        data_dir: &Path,
+        s3_port: u16,
+        kms_port: u16,
+    ) -> anyhow::Result<Self> {
+        let mut config = Config::new(data_dir.join("aws"));
+        config.s3_addr = (Ipv4Addr::LOCALHOST, s3_port).into();
+        config.kms_addr = (Ipv4Addr::LOCALHOST, kms_port).into();
+        config.buckets = [VAULT_BUCKET, INBOX_BUCKET, USER_KEYS_BUCKET]
+            .map(BucketConfig::versioned)
+            .into();
+        config.key_aliases = [FILE_KEY, USER_KEY].map(str::to_owned).into();
+        let s3_addr = config.s3_addr;
+        let emulator = Emulator::start(config)
+            .await
+            .map_err(|error| explain(error, s3_addr, data_dir))?;
+        Ok(Self { emulator })
+    }
+
+    /// What a program needs to use the same S3 and KMS: the AWS SDKs' variables and our own names.
+    pub(crate) fn variables(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let key = |alias| self.emulator.key_arn(alias).context("a KMS key is missing");
+        Ok(vec![
+            ("AWS_ENDPOINT_URL_S3", self.emulator.s3_url()),
+            ("AWS_ENDPOINT_URL_KMS", self.emulator.kms_url()),
+            (
+                "AWS_ACCESS_KEY_ID",
+                self.emulator.access_key_id().to_owned(),
+            ),
+            (
+                "AWS_SECRET_ACCESS_KEY",
+                self.emulator.secret_access_key().to_owned(),
+            ),
+            ("AWS_REGION", self.emulator.region().to_owned()),
+            ("VAULT_BUCKET", VAULT_BUCKET.to_owned()),
+            ("INBOX_BUCKET", INBOX_BUCKET.to_owned()),
+            ("USER_KEYS_BUCKET", USER_KEYS_BUCKET.to_owned()),
+            ("FILE_KEY_ID", key(FILE_KEY)?),
+            ("USER_KEY_ID", key(USER_KEY)?),
+        ])
+    }
+
+    /// Finishes what is in flight.
+    pub(crate) async fn shutdown(self) {
+        self.emulator.shutdown().await;
+    }
+}
+
+/// Says which option helps.
+fn explain(error: StartError, s3_addr: SocketAddr, data_dir: &Path) -> anyhow::Error {
+    match error {
+        StartError::Listen { addr, source } if source.kind() == ErrorKind::AddrInUse => {
+            let option = if addr == s3_addr {
+                "--s3-port"
+            } else {
+                "--kms-port"
+            };
+            anyhow::anyhow!(
+                "port {} is taken by another process; choose another with {option}, or any free \
+                 one with {option} 0",
+                addr.port()
+            )
+        }
+        StartError::InUse(_) => anyhow::anyhow!(
+            "another caas-local is using the data folder {}; stop it, or choose another folder \
+             with --data-dir",
+            data_dir.display()
+        ),
+        other => anyhow::Error::new(other).context("cannot start S3 and KMS"),
+    }
+}
