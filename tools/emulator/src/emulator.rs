@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::{HeaderValue, Request};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::TcpListener;
@@ -20,7 +20,6 @@ use crate::config::{BucketConfig, Config};
 use crate::credentials::Credentials;
 use crate::disk;
 use crate::kms::Kms;
-use crate::random;
 use crate::s3;
 use crate::server;
 use crate::store::record::Versioning;
@@ -116,19 +115,9 @@ impl Emulator {
             config.max_object_bytes,
             &credentials,
         );
-        let s3 = service_fn(move |request: Request<Incoming>| {
-            let s3 = s3.clone();
-            async move {
-                let mut response = s3.call(request.map(s3s::Body::from)).await?;
-                let id = random::hex::<8>()
-                    .ok()
-                    .and_then(|id| HeaderValue::try_from(id).ok());
-                response
-                    .headers_mut()
-                    .extend(id.map(|id| (s3s::header::X_AMZ_REQUEST_ID, id)));
-                Ok::<_, s3s::HttpError>(response)
-            }
-        });
+        let cors_store = Arc::clone(&store);
+        let s3 =
+            service_fn(move |request| s3::answer(s3.clone(), Arc::clone(&cors_store), request));
         let (answering, counter) = (Arc::clone(&kms), Arc::clone(&calls));
         let credentials_of_kms = Arc::new(credentials.clone());
         let kms_service = service_fn(move |request: Request<Incoming>| {
@@ -256,7 +245,9 @@ fn open(
         }
         let existing = store.bucket(&bucket.name).map_err(data)?;
         if bucket.versioned && existing.versioning() != Versioning::Enabled {
-            existing.set_versioning(Versioning::Enabled).map_err(data)?;
+            existing
+                .change_settings(|settings| settings.versioning = Versioning::Enabled)
+                .map_err(data)?;
         }
     }
     let kms = Kms::open(&dir.join("kms"), region, lock).map_err(data)?;

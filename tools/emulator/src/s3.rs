@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
 use s3s::auth::SecretKey;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::*;
@@ -11,11 +13,13 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 use self::access::{OneIdentity, SignedAccess};
 use crate::calls::Counter;
 use crate::credentials::Credentials;
+use crate::random;
 use crate::store::Store;
 
 mod access;
 mod buckets;
 mod conditions;
+mod cors;
 mod errors;
 mod listing;
 mod multipart;
@@ -44,6 +48,32 @@ pub(crate) fn service(
     builder.set_access(SignedAccess(calls));
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits()))));
     builder.build()
+}
+
+/// Answers one request: the service, and what browsers need around it.
+pub(crate) async fn answer(
+    service: S3Service,
+    store: Arc<Store>,
+    request: Request<Incoming>,
+) -> Result<Response<s3s::Body>, s3s::HttpError> {
+    let browser = cors::Browser::of(&request);
+    let mut response = match &browser {
+        Some(browser) if browser.is_preflight() => browser.preflight(&store),
+        _ => {
+            let mut response = service.call(request.map(s3s::Body::from)).await?;
+            if let Some(browser) = browser {
+                browser.allow(&store, response.headers_mut());
+            }
+            response
+        }
+    };
+    let id = random::hex::<8>()
+        .ok()
+        .and_then(|id| HeaderValue::try_from(id).ok());
+    response
+        .headers_mut()
+        .extend(id.map(|id| (s3s::header::X_AMZ_REQUEST_ID, id)));
+    Ok(response)
 }
 
 /// Uploads by HTML forms are not emulated: `s3s` would gather them in memory.
@@ -75,6 +105,9 @@ macro_rules! operations {
 
 operations! {
     buckets::create_bucket(CreateBucketInput) -> CreateBucketOutput;
+    cors::delete_bucket_cors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput;
+    cors::get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput;
+    cors::put_bucket_cors(PutBucketCorsInput) -> PutBucketCorsOutput;
     buckets::delete_bucket(DeleteBucketInput) -> DeleteBucketOutput;
     buckets::get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
     buckets::get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput;

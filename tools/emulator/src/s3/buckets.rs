@@ -90,7 +90,7 @@ pub(super) async fn list_buckets(
         .filter(|bucket| wanted(bucket.name()))
         .map(|bucket| Bucket {
             bucket_region: Some(api.region.clone()),
-            creation_date: Some(errors::timestamp(bucket.created_ms)),
+            creation_date: Some(errors::timestamp(bucket.settings().created_ms)),
             name: Some(bucket.name().to_owned()),
         });
     let buckets = Some(buckets.collect());
@@ -141,7 +141,7 @@ pub(super) async fn put_bucket_versioning(
         _ => return Err(s3_error!(IllegalVersioningConfigurationException)),
     };
     api.store
-        .run(move || bucket.set_versioning(versioning))
+        .run(move || bucket.change_settings(|settings| settings.versioning = versioning))
         .await?;
     Ok(S3Response::new(PutBucketVersioningOutput::default()))
 }

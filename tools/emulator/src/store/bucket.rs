@@ -93,8 +93,7 @@ impl Place {
 pub(crate) struct Bucket {
     name: String,
     dir: PathBuf,
-    pub(crate) created_ms: u64,
-    versioning: RwLock<Versioning>,
+    settings: RwLock<BucketRecord>,
     index: RwLock<Index>,
     pub(super) uploads: RwLock<Uploads>,
     /// Folders that exist, so that each is created and synchronised once.
@@ -105,12 +104,11 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// A bucket whose folder is on disk.
-    pub(super) fn new(dir: PathBuf, name: &str, record: &BucketRecord) -> Self {
+    pub(super) fn new(dir: PathBuf, name: &str, settings: BucketRecord) -> Self {
         Self {
             name: name.to_owned(),
             dir,
-            created_ms: record.created_ms,
-            versioning: RwLock::new(record.versioning),
+            settings: RwLock::new(settings),
             index: RwLock::default(),
             uploads: RwLock::default(),
             shards: Arc::default(),
@@ -125,20 +123,21 @@ impl Bucket {
         created_ms: u64,
         versioning: Versioning,
     ) -> Result<Self, StoreError> {
-        let record = BucketRecord {
+        let settings = BucketRecord {
             created_ms,
             versioning,
+            cors: Vec::new(),
         };
         // No bucket name begins with a dot: what stays behind is recognised at start.
         let temporary = parent.join(format!(".{}.{}", random::hex::<8>()?, disk::TEMPORARY));
         disk::create_private_dir(&temporary.join(OBJECTS_DIR))?;
         disk::create_private_dir(&temporary.join(UPLOADS_DIR))?;
-        disk::replace_file(&temporary.join(BUCKET_FILE), &to_json(&record)?)?;
+        disk::replace_file(&temporary.join(BUCKET_FILE), &to_json(&settings)?)?;
         disk::sync_dir(&temporary)?;
         let dir = parent.join(name);
         fs::rename(&temporary, &dir)?;
         disk::sync_dir(parent)?;
-        Ok(Self::new(dir, name, &record))
+        Ok(Self::new(dir, name, settings))
     }
 
     /// Removes the folder of an empty bucket.
@@ -188,27 +187,30 @@ impl Bucket {
         }
     }
 
-    pub(crate) fn versioning(&self) -> Versioning {
-        *self
-            .versioning
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// When it was created, its versioning, its CORS rules.
+    pub(crate) fn settings(&self) -> RwLockReadGuard<'_, BucketRecord> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enables or suspends versioning. Blocking.
-    pub(crate) fn set_versioning(&self, versioning: Versioning) -> Result<(), StoreError> {
+    pub(crate) fn versioning(&self) -> Versioning {
+        self.settings().versioning
+    }
+
+    /// Changes the settings; what is seen is durable. Blocking.
+    pub(crate) fn change_settings(
+        &self,
+        change: impl FnOnce(&mut BucketRecord),
+    ) -> Result<(), StoreError> {
         let _alive = self.alive()?;
-        let mut current = self
-            .versioning
+        let mut settings = self
+            .settings
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let record = BucketRecord {
-            created_ms: self.created_ms,
-            versioning,
-        };
-        disk::replace_file(&self.dir.join(BUCKET_FILE), &to_json(&record)?)?;
+        let mut changed = settings.clone();
+        change(&mut changed);
+        disk::replace_file(&self.dir.join(BUCKET_FILE), &to_json(&changed)?)?;
         disk::sync_dir(&self.dir)?;
-        *current = versioning;
+        *settings = changed;
         Ok(())
     }
 

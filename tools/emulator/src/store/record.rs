@@ -95,6 +95,21 @@ pub(crate) struct Attributes {
 pub(crate) struct BucketRecord {
     pub(crate) created_ms: u64,
     pub(crate) versioning: Versioning,
+    /// What browsers may do from other origins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cors: Vec<CorsRuleRecord>,
+}
+
+/// One rule of a bucket's CORS configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CorsRuleRecord {
+    pub(crate) id: Option<String>,
+    /// With at most one `*` each, as in `allowed_headers`.
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) allowed_methods: Vec<String>,
+    pub(crate) allowed_headers: Vec<String>,
+    pub(crate) expose_headers: Vec<String>,
+    pub(crate) max_age_seconds: Option<i32>,
 }
 
 /// A bucket's versioning. It can be suspended, but never unset again.

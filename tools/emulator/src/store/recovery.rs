@@ -65,7 +65,7 @@ impl Store {
 /// Reads one bucket and returns it with the highest sequence in it.
 fn read_bucket(dir: &Path, name: &str) -> Result<(Bucket, u64)> {
     let record: BucketRecord = read_json(&dir.join(BUCKET_FILE))?;
-    let bucket = Bucket::new(dir.to_owned(), name, &record);
+    let bucket = Bucket::new(dir.to_owned(), name, record);
     let mut found = Found::default();
     // Every record is read before anything is removed.
     for shard in entries(&dir.join(OBJECTS_DIR))? {

@@ -13,6 +13,7 @@ mod clients;
 
 mod bodies;
 mod conditions;
+mod cors;
 mod kms;
 mod listing;
 mod multipart;

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 #[path = "../support/clients.rs"]
 mod clients;
 
+mod browsers;
 mod durability;
 mod fault_proxy;
 mod lifecycle;
