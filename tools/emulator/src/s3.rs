@@ -20,6 +20,7 @@ use crate::store::Store;
 
 mod access;
 mod buckets;
+mod completion;
 mod conditions;
 mod cors;
 mod errors;
@@ -29,6 +30,7 @@ mod objects;
 mod reading;
 mod request_body;
 mod upload_body;
+mod walk;
 
 /// Builds the service. Presigned requests are checked in full, expiry included.
 pub(crate) fn service(
