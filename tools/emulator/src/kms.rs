@@ -20,6 +20,7 @@ use crate::calls::Counter;
 use crate::credentials::Credentials;
 use crate::random;
 
+mod administration;
 mod ciphertext;
 mod error;
 mod keys;

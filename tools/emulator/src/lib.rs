@@ -34,6 +34,10 @@
 //! # What is not encrypted
 //! Objects lie on the disk as they were sent, readable by this user only. A client's
 //! `x-amz-server-side-encryption: AES256` is accepted and repeated, not acted on.
+//!
+//! # Logs
+//! This crate never logs a key or a secret. `s3s` logs each refusal as an error, and paths with
+//! object keys at `debug`: filter with `s3s=off`.
 
 mod calls;
 mod config;

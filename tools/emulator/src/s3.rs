@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::EXPECT;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use s3s::auth::SecretKey;
@@ -11,6 +12,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use self::access::{OneIdentity, SignedAccess};
+use self::request_body::RequestBody;
 use crate::calls::Counter;
 use crate::credentials::Credentials;
 use crate::random;
@@ -18,6 +20,7 @@ use crate::store::Store;
 
 mod access;
 mod buckets;
+mod completion;
 mod conditions;
 mod cors;
 mod errors;
@@ -25,7 +28,9 @@ mod listing;
 mod multipart;
 mod objects;
 mod reading;
+mod request_body;
 mod upload_body;
+mod walk;
 
 /// Builds the service. Presigned requests are checked in full, expiry included.
 pub(crate) fn service(
@@ -60,7 +65,15 @@ pub(crate) async fn answer(
     let mut response = match &browser {
         Some(browser) if browser.is_preflight() => browser.preflight(&store),
         _ => {
-            let mut response = service.call(request.map(s3s::Body::from)).await?;
+            // A client that waits for `100 Continue` has not begun, and need not.
+            let is_sending = !request.headers().contains_key(EXPECT);
+            let (parts, body) = request.into_parts();
+            let (body, rest) = RequestBody::new(body);
+            let body = s3s::Body::http_body(body);
+            let mut response = service.call(Request::from_parts(parts, body)).await?;
+            if is_sending {
+                rest.discard().await;
+            }
             if let Some(browser) = browser {
                 browser.allow(&store, response.headers_mut());
             }

@@ -1,7 +1,7 @@
 //! Buckets, versions and multipart uploads on disk.
 //!
 //! ```text
-//! <dir>/<bucket>/bucket.json                              when created, versioning
+//! <dir>/<bucket>/bucket.json                              when created, versioning, CORS rules
 //! <dir>/<bucket>/objects/<2 hex>/<hash>.<sequence>.json   one version, or a delete marker
 //! <dir>/<bucket>/objects/<2 hex>/<hash>.<random>.data     bytes of one version or one part
 //! <dir>/<bucket>/uploads/<upload id>/upload.json          a multipart upload under way
@@ -26,16 +26,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures::{StreamExt as _, TryStreamExt as _};
 use s3s::StdError;
-use s3s::dto::StreamingBlob;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio_util::task::TaskTracker;
 
-use self::blob::{Blob, BlobWriter};
-use self::bucket::{Bucket, Place, Version};
-use self::checksum::{Algorithm, Digests, Hashes};
+use self::blob::Blob;
+use self::bucket::{Bucket, Version};
 use self::record::{
     Attributes, BlobRecord, ObjectChecksum, ObjectRecord, VersionRecord, Versioning,
 };
@@ -46,10 +43,8 @@ pub(crate) mod bucket;
 pub(crate) mod checksum;
 pub(crate) mod record;
 mod recovery;
+mod staging;
 pub(crate) mod uploads;
-
-/// Bytes gathered before a body is written on.
-const BATCH: usize = 256 * 1024;
 
 /// Locks for keys. Two keys may share one, which costs time but nothing else.
 const LOCKS: usize = 1024;
@@ -138,12 +133,6 @@ pub(crate) struct Deleted {
     pub(crate) version_id: Option<String>,
 }
 
-/// A body that is durable on disk, and what its bytes hash to.
-pub(crate) struct Staged {
-    pub(crate) blob: Arc<Blob>,
-    pub(crate) digests: Digests,
-}
-
 /// All buckets of one data folder.
 pub(crate) struct Store {
     dir: PathBuf,
@@ -220,65 +209,6 @@ impl Store {
         bucket.remove(&self.dir)?;
         buckets.remove(name);
         Ok(())
-    }
-
-    /// Writes a body to disk under a name that nobody knows yet.
-    ///
-    /// Memory stays constant: two batches at most, one being received and one being written.
-    pub(crate) async fn stage(
-        &self,
-        place: Place,
-        body: Option<StreamingBlob>,
-        algorithms: &[Algorithm],
-        expected: Option<u64>,
-        limit: u64,
-    ) -> Result<Staged, StoreError> {
-        if expected.is_some_and(|length| length > limit) {
-            return Err(StoreError::TooLarge);
-        }
-        let hashes = Hashes::new(algorithms);
-        let mut length = 0_u64;
-        let mut writing = self.tasks.spawn_blocking(move || {
-            let dir = place.ready_dir()?;
-            BlobWriter::create(dir.join(place.new_blob_name()?), hashes)
-        });
-        if let Some(body) = body {
-            let mut body = body.fuse();
-            loop {
-                let mut batch = Vec::new();
-                let mut gathered = 0;
-                while gathered < BATCH {
-                    let Some(bytes) = body.try_next().await.map_err(StoreError::Body)? else {
-                        break;
-                    };
-                    gathered += bytes.len();
-                    batch.push(bytes);
-                }
-                if batch.is_empty() {
-                    break;
-                }
-                length += gathered as u64;
-                if length > limit {
-                    return Err(StoreError::TooLarge);
-                }
-                let mut writer = writing.await.map_err(io::Error::other)??;
-                writing = self.tasks.spawn_blocking(move || {
-                    for bytes in batch {
-                        writer.write(&bytes)?;
-                    }
-                    Ok(writer)
-                });
-            }
-        }
-        if expected.is_some_and(|expected| expected != length) {
-            return Err(StoreError::IncompleteBody);
-        }
-        let writer = writing.await.map_err(io::Error::other)??;
-        let (blob, digests) = self.run(move || Ok(writer.finish()?)).await?;
-        Ok(Staged {
-            blob: Arc::new(blob),
-            digests,
-        })
     }
 
     /// Makes a staged object the current version of its key, if the precondition holds.

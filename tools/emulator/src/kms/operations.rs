@@ -1,4 +1,4 @@
-//! The operations, each from JSON to JSON.
+//! The operations, each from JSON to JSON; here those that encrypt, decrypt and generate.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::administration;
 use super::ciphertext::{self, EncryptionContext};
 use super::error::KmsError;
-use super::keys::{self, ACCOUNT, Key, KeyState, KeyStore};
+use super::keys::{Key, KeyStore};
 
 /// The most that Encrypt takes.
 const MAX_PLAINTEXT: usize = 4096;
@@ -21,14 +22,14 @@ const MAX_DATA_KEY: usize = 1024;
 type Operation = fn(&KeyStore, &[u8]) -> Result<Vec<u8>, KmsError>;
 
 const OPERATIONS: [(&str, Operation); 16] = [
-    ("CancelKeyDeletion", cancel_key_deletion),
-    ("CreateAlias", create_alias),
-    ("CreateKey", create_key),
+    ("CancelKeyDeletion", administration::cancel_key_deletion),
+    ("CreateAlias", administration::create_alias),
+    ("CreateKey", administration::create_key),
     ("Decrypt", decrypt),
-    ("DeleteAlias", delete_alias),
-    ("DescribeKey", describe_key),
-    ("DisableKey", disable_key),
-    ("EnableKey", enable_key),
+    ("DeleteAlias", administration::delete_alias),
+    ("DescribeKey", administration::describe_key),
+    ("DisableKey", administration::disable_key),
+    ("EnableKey", administration::enable_key),
     ("Encrypt", encrypt),
     ("GenerateDataKey", generate_data_key),
     (
@@ -36,10 +37,10 @@ const OPERATIONS: [(&str, Operation); 16] = [
         generate_data_key_without_plaintext,
     ),
     ("GenerateRandom", generate_random),
-    ("ListAliases", list_aliases),
-    ("ListKeys", list_keys),
+    ("ListAliases", administration::list_aliases),
+    ("ListKeys", administration::list_keys),
     ("ReEncrypt", re_encrypt),
-    ("ScheduleKeyDeletion", schedule_key_deletion),
+    ("ScheduleKeyDeletion", administration::schedule_key_deletion),
 ];
 
 /// Whether there is such an operation.
@@ -52,12 +53,6 @@ pub(super) fn run(keys: &KeyStore, name: &str, body: &[u8]) -> Result<Vec<u8>, K
     let found = OPERATIONS.iter().find(|(known, _)| *known == name);
     let (_, operation) = found.ok_or(KmsError::UnknownOperation)?;
     operation(keys, body)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct KeyRequest {
-    key_id: String,
 }
 
 #[derive(Deserialize)]
@@ -106,30 +101,6 @@ struct DataKeyRequest {
     encryption_context: EncryptionContext,
     #[serde(default)]
     dry_run: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct CreateKeyRequest {
-    #[serde(default)]
-    description: String,
-    key_usage: Option<String>,
-    key_spec: Option<String>,
-    customer_master_key_spec: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AliasRequest {
-    alias_name: String,
-    target_key_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct DeletionRequest {
-    key_id: String,
-    pending_window_in_days: Option<i64>,
 }
 
 /// An answer with a secret in it: serialised straight from memory that is wiped.
@@ -240,97 +211,7 @@ fn generate_random(_: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
     })
 }
 
-fn create_key(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let request: CreateKeyRequest = parse(body)?;
-    let spec = request.key_spec.or(request.customer_master_key_spec);
-    if spec.is_some_and(|spec| spec != SYMMETRIC)
-        || request
-            .key_usage
-            .is_some_and(|usage| usage != "ENCRYPT_DECRYPT")
-    {
-        return Err(KmsError::UnsupportedOperation(
-            "Only symmetric encryption keys are emulated",
-        ));
-    }
-    to_bytes(&json!({ "KeyMetadata": metadata(&keys.create(&request.description)?) }))
-}
-
-fn describe_key(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let request: KeyRequest = parse(body)?;
-    to_bytes(&json!({ "KeyMetadata": metadata(&keys.find(&request.key_id)?) }))
-}
-
-fn disable_key(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    set_enabled(keys, body, KeyState::Disabled)
-}
-
-fn enable_key(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    set_enabled(keys, body, KeyState::Enabled)
-}
-
-fn schedule_key_deletion(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let request: DeletionRequest = parse(body)?;
-    let days = request.pending_window_in_days.unwrap_or(30);
-    let window = u64::try_from(days)
-        .ok()
-        .filter(|days| (7..=30).contains(days));
-    let window = window.ok_or_else(|| {
-        KmsError::Validation("PendingWindowInDays must be between 7 and 30.".to_owned())
-    })?;
-    let at = keys::deletion_after(window);
-    let key = keys.set_state(&request.key_id, |state| match state {
-        KeyState::PendingDeletion(_) => Err(KmsError::InvalidState("pending deletion")),
-        KeyState::Enabled | KeyState::Disabled => Ok(KeyState::PendingDeletion(at)),
-    })?;
-    to_bytes(&json!({
-        "KeyId": key.arn,
-        "DeletionDate": seconds(at),
-        "KeyState": "PendingDeletion",
-        "PendingWindowInDays": window,
-    }))
-}
-
-fn cancel_key_deletion(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let request: KeyRequest = parse(body)?;
-    let key = keys.set_state(&request.key_id, |state| match state {
-        // The key has to be enabled by itself, as in AWS.
-        KeyState::PendingDeletion(_) => Ok(KeyState::Disabled),
-        KeyState::Enabled | KeyState::Disabled => {
-            Err(KmsError::InvalidState("not pending deletion"))
-        }
-    })?;
-    to_bytes(&json!({ "KeyId": key.arn }))
-}
-
-fn create_alias(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let request: AliasRequest = parse(body)?;
-    let target = request.target_key_id.ok_or_else(KmsError::serialization)?;
-    keys.create_alias(&request.alias_name, &target)?;
-    to_bytes(&json!({}))
-}
-
-fn delete_alias(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let request: AliasRequest = parse(body)?;
-    keys.delete_alias(&request.alias_name)?;
-    to_bytes(&json!({}))
-}
-
-fn list_aliases(keys: &KeyStore, _: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let entry = |(alias, id): (String, uuid::Uuid)| {
-        let arn = keys.arn_of(&alias);
-        json!({ "AliasName": alias, "AliasArn": arn, "TargetKeyId": id })
-    };
-    let aliases: Vec<_> = keys.aliases().into_iter().map(entry).collect();
-    to_bytes(&json!({ "Aliases": aliases, "Truncated": false }))
-}
-
-fn list_keys(keys: &KeyStore, _: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let entry = |key: Key| json!({ "KeyId": key.id, "KeyArn": key.arn });
-    let all: Vec<_> = keys.all().into_iter().map(entry).collect();
-    to_bytes(&json!({ "Keys": all, "Truncated": false }))
-}
-
-const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
+pub(super) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
 
 /// Opens a ciphertext of ours with the key that it names, which must be the one asked for.
 fn open(
@@ -395,15 +276,6 @@ fn random_bytes(length: usize) -> Result<Zeroizing<Vec<u8>>, KmsError> {
     Ok(bytes)
 }
 
-fn set_enabled(keys: &KeyStore, body: &[u8], next: KeyState) -> Result<Vec<u8>, KmsError> {
-    let request: KeyRequest = parse(body)?;
-    keys.set_state(&request.key_id, |state| match state {
-        KeyState::PendingDeletion(_) => Err(KmsError::InvalidState("pending deletion")),
-        KeyState::Enabled | KeyState::Disabled => Ok(next),
-    })?;
-    to_bytes(&json!({}))
-}
-
 fn check_length(what: &str, length: usize, limit: usize) -> Result<(), KmsError> {
     if (1..=limit).contains(&length) {
         return Ok(());
@@ -431,43 +303,11 @@ fn refuse_dry_run(dry_run: bool) -> Result<(), KmsError> {
     }
 }
 
-fn metadata(key: &Key) -> Value {
-    let (state, deletion) = match key.state {
-        KeyState::Enabled => ("Enabled", None),
-        KeyState::Disabled => ("Disabled", None),
-        KeyState::PendingDeletion(at) => ("PendingDeletion", Some(seconds(at))),
-    };
-    let mut metadata = json!({
-        "AWSAccountId": ACCOUNT,
-        "Arn": key.arn,
-        "CreationDate": seconds(key.created_ms),
-        "CustomerMasterKeySpec": SYMMETRIC,
-        "Description": key.description,
-        "Enabled": key.state == KeyState::Enabled,
-        "EncryptionAlgorithms": [SYMMETRIC],
-        "KeyId": key.id,
-        "KeyManager": "CUSTOMER",
-        "KeySpec": SYMMETRIC,
-        "KeyState": state,
-        "KeyUsage": "ENCRYPT_DECRYPT",
-        "MultiRegion": false,
-        "Origin": "AWS_KMS",
-    });
-    if let (Some(deletion), Some(fields)) = (deletion, metadata.as_object_mut()) {
-        fields.insert("DeletionDate".to_owned(), json!(deletion));
-    }
-    metadata
-}
-
-fn seconds(ms: u64) -> u64 {
-    ms / 1000
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, KmsError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, KmsError> {
     // serde's own words would repeat values of the request.
     serde_json::from_slice(body).map_err(|_| KmsError::serialization())
 }
 
-fn to_bytes<T: Serialize>(answer: &T) -> Result<Vec<u8>, KmsError> {
+pub(super) fn to_bytes<T: Serialize>(answer: &T) -> Result<Vec<u8>, KmsError> {
     serde_json::to_vec(answer).map_err(|error| std::io::Error::other(error).into())
 }

@@ -65,3 +65,39 @@ async fn kms_needs_the_right_secret() {
     );
     emulator.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_arrives_although_the_body_is_large() {
+    let (emulator, _folder) = start().await;
+    let (url, id) = (emulator.s3_url(), emulator.access_key_id());
+    let body = || vec![7; 24 << 20].into();
+    for _ in 0..5 {
+        let right = s3(&url, id, emulator.secret_access_key());
+        let put = right
+            .put_object()
+            .bucket("absent")
+            .key("k")
+            .body(body())
+            .send()
+            .await;
+        assert_eq!(refused(put), (404, "NoSuchBucket".to_owned()));
+        let part = right
+            .upload_part()
+            .bucket(BUCKET)
+            .key("k")
+            .upload_id("x")
+            .part_number(1);
+        let part = part.body(body()).send().await;
+        assert_eq!(refused(part), (404, "NoSuchUpload".to_owned()));
+        let wrong = s3(&url, id, "wrong")
+            .put_object()
+            .bucket(BUCKET)
+            .key("k")
+            .body(body());
+        assert_eq!(
+            refused(wrong.send().await),
+            (403, "SignatureDoesNotMatch".to_owned())
+        );
+    }
+    emulator.shutdown().await;
+}
