@@ -2,27 +2,50 @@
 
 use std::panic;
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+};
 
-/// Starts logging JSON lines to `writer`, from the level `info` on or as `filter` says
-/// (`tracing_subscriber`'s directives).
+/// Beginnings of the names of our own crates, whose log lines are known to hold no content.
+const OURS: [&str; 5] = [
+    "caas_",
+    "encrypt_data",
+    "encrypt_file",
+    "seal_object",
+    "upload_file",
+];
+
+/// Libraries that log object keys, even in their errors.
+const SILENT: [&str; 1] = ["s3s"];
+
+/// Starts logging JSON lines to `writer`, from `level` on: `off`, `error`, `warn`, `info` (the default),
+/// `debug` or `trace`.
 ///
-/// A panic is logged by its place in our source, without its message, which could hold content.
-/// Later calls in one process change nothing.
-pub fn init<W>(filter: Option<&str>, writer: W)
+/// The level is that of our own crates. Libraries log requests at finer levels than `warn`, so that is
+/// where they stay. A panic is logged by its place in our source, without its message, which could hold
+/// content. Later calls in one process change nothing.
+pub fn init<W>(level: Option<&str>, writer: W)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::new(filter.unwrap_or("info"));
-    let subscriber = tracing_subscriber::fmt()
+    let level = level
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(OURS.map(|ours| (ours, level)))
+        .with_targets(SILENT.map(|silent| (silent, LevelFilter::OFF)));
+    let lines = fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
         .with_target(false)
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .finish();
+        .with_writer(writer);
+    let subscriber = tracing_subscriber::registry().with(targets).with(lines);
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
         panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
