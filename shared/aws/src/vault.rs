@@ -97,6 +97,16 @@ impl Vault {
         Ok(count)
     }
 
+    /// Aborts multipart uploads that began before `before`, and says how many. Those are uploads whose
+    /// process was killed, or whose id S3's answer never brought here; an upload that is still going on
+    /// would be lost, so leave more time than any takes. A lifecycle rule does the same, by days.
+    ///
+    /// # Errors
+    /// S3 does not answer; some uploads may be aborted.
+    pub async fn abort_uploads(&self, before: SystemTime) -> Result<usize, Unavailable> {
+        multipart::abort_uploads(self, before).await
+    }
+
     /// The bucket and its versions.
     pub fn bucket(&self) -> &VersionedBucket {
         &self.bucket

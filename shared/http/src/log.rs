@@ -2,10 +2,14 @@
 
 use std::panic;
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{EnvFilter, filter::FilterFn, fmt::MakeWriter, layer::SubscriberExt};
+
+/// Where log lines come from that hold parts of requests to S3 and KMS: file names, in S3's keys.
+const SILENT: [&str; 4] = ["aws", "hyper", "h2", "rustls"];
 
 /// Starts logging JSON lines to `writer`, from the level `info` on or as `filter` says
-/// (`tracing_subscriber`'s directives).
+/// (`tracing_subscriber`'s directives). The AWS SDK and what it sends with are never logged, whatever
+/// `filter` says.
 ///
 /// A panic is logged by its place in our source, without its message, which could hold content.
 /// Later calls in one process change nothing.
@@ -22,7 +26,12 @@ where
         .with_target(false)
         .with_env_filter(filter)
         .with_writer(writer)
-        .finish();
+        .finish()
+        .with(FilterFn::new(|line| {
+            !SILENT
+                .iter()
+                .any(|source| line.target().starts_with(source))
+        }));
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
         panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();

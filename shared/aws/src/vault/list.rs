@@ -44,11 +44,35 @@ impl Vault {
         limit: u16,
         cursor: Option<&str>,
     ) -> Result<Page, ListError> {
-        let prefix = format!("{client}/");
         let start_after = match cursor {
-            Some(cursor) => Some(format!("{prefix}{}", path_of(cursor)?)),
+            Some(cursor) => Some(format!("{client}/{}", path_of(cursor)?)),
             None => None,
         };
+        Ok(self.page(client, "", limit, start_after).await?)
+    }
+
+    /// The first of the client's files in a folder, if there is one. One ListObjectsV2.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn first_under(
+        &self,
+        client: &ClientName,
+        folder: &str,
+    ) -> Result<Option<ListedFile>, Unavailable> {
+        let page = self.page(client, &format!("{folder}/"), 1, None).await?;
+        Ok(page.files.into_iter().next())
+    }
+
+    /// A page of what begins with `{client}/{start}`.
+    async fn page(
+        &self,
+        client: &ClientName,
+        start: &str,
+        limit: u16,
+        start_after: Option<String>,
+    ) -> Result<Page, Unavailable> {
+        let prefix = format!("{client}/{start}");
         let answer = self
             .s3()
             .list_objects_v2()
@@ -82,8 +106,8 @@ impl Vault {
             last = Some(key);
         }
         if answer.is_truncated == Some(true) {
-            let path = last.as_deref().and_then(|key| key.strip_prefix(&prefix));
-            page.next_cursor = path.map(|path| BASE64_URL_SAFE_NO_PAD.encode(path));
+            let path = last.as_deref().and_then(|key| key.split_once('/'));
+            page.next_cursor = path.map(|(_, path)| BASE64_URL_SAFE_NO_PAD.encode(path));
         }
         Ok(page)
     }

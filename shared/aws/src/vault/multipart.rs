@@ -1,6 +1,6 @@
 //! One multipart upload, which ends completed or aborted.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::{
     Client,
@@ -10,7 +10,7 @@ use aws_sdk_s3::{
         CompleteMultipartUploadError, CompleteMultipartUploadOutput,
     },
     primitives::ByteStream,
-    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
+    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, EncodingType},
 };
 use bytes::Bytes;
 use caas_crypto::stored::{self, Header};
@@ -18,9 +18,9 @@ use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{
     PART_LEN, PutError, PutOptions, Unavailable, Vault, error::status, options::Condition,
-    put::metadata,
+    put::metadata, time,
 };
-use crate::ObjectKey;
+use crate::{ObjectKey, listing::decoded};
 
 /// Parts on their way at the same time.
 const CONCURRENCY: usize = 3;
@@ -205,6 +205,44 @@ impl UploadId {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Aborts the uploads in the vault's bucket that began before `before`.
+pub(super) async fn abort_uploads(vault: &Vault, before: SystemTime) -> Result<usize, Unavailable> {
+    let mut aborted = 0;
+    let mut marker = (None, None);
+    loop {
+        let answer = vault
+            .s3()
+            .list_multipart_uploads()
+            .bucket(vault.bucket_name())
+            .encoding_type(EncodingType::Url)
+            .set_key_marker(marker.0)
+            .set_upload_id_marker(marker.1)
+            .send()
+            .await
+            .map_err(|error| Unavailable::new("ListMultipartUploads", &error))?;
+        let decode = |key: &str| decoded(key, answer.encoding_type.as_ref());
+        for upload in answer.uploads() {
+            if let (Some(key), Some(upload_id)) = (upload.key(), upload.upload_id())
+                && upload.initiated.is_some_and(|at| time(Some(at)) < before)
+            {
+                let id = UploadId {
+                    client: vault.s3().clone(),
+                    bucket: vault.bucket_name().to_owned(),
+                    key: decode(key),
+                    upload_id: upload_id.to_owned(),
+                };
+                id.abort().await?;
+                aborted += 1;
+            }
+        }
+        let next_key = answer.next_key_marker().map(decode);
+        if answer.is_truncated() != Some(true) || next_key.is_none() {
+            return Ok(aborted);
+        }
+        marker = (next_key, answer.next_upload_id_marker);
     }
 }
 
