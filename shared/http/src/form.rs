@@ -31,6 +31,8 @@ pub struct FileForm<const TEXTS: usize> {
 pub struct FormFile {
     /// Its name, reduced to the last component.
     pub name: FileName,
+    /// Its content type, as the client says it.
+    pub content_type: Option<String>,
     /// Its content.
     pub content: Vec<u8>,
 }
@@ -88,8 +90,13 @@ pub async fn read_file_form<const TEXTS: usize>(
             let name = part
                 .file_name()
                 .map_or_else(|| Ok(FileName::default()), file_name)?;
+            let content_type = part.content_type().map(ToString::to_string);
             let content = read(part, size_hint).await.map_err(refused)?;
-            file = Some(FormFile { name, content });
+            file = Some(FormFile {
+                name,
+                content_type,
+                content,
+            });
         } else if let Some(index) = texts.iter().position(|text| *text == name) {
             let value = read(part, 0).await.map_err(refused)?;
             if value.len() > MAX_TEXT {

@@ -18,8 +18,8 @@ const OURS: [&str; 5] = [
     "upload_file",
 ];
 
-/// Libraries that log object keys, even in their errors.
-const SILENT: [&str; 1] = ["s3s"];
+/// Libraries that log what they send or serve, S3's keys with the file names in them above all.
+const SILENT: [&str; 5] = ["aws", "h2", "hyper", "rustls", "s3s"];
 
 /// Starts logging JSON lines to `writer`, from `level` on: `off`, `error`, `warn`, `info` (the default),
 /// `debug` or `trace`.

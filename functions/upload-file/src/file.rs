@@ -1,0 +1,162 @@
+//! `GET` and `HEAD /api/files/{id}`
+
+use axum::{
+    extract::{Path, State, rejection::PathRejection},
+    response::{IntoResponse, Response},
+};
+use caas_aws::{ObjectInfo, ObjectKey};
+use caas_http::{FileName, Problem, ProblemDetails};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{
+    Service,
+    description::DEFAULT_CONTENT_TYPE,
+    service::{does_not_open, from_get_error, from_unavailable, in_time, not_found, object},
+};
+
+const SIZE: HeaderName = HeaderName::from_static("caas-size");
+
+/// The bytes of a file.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes the body")]
+pub(crate) struct FileContent(Vec<u8>);
+
+/// Download a file
+///
+/// Nothing is sent before all of the file has been verified.
+#[utoipa::path(
+    get,
+    path = "/api/files/{id}",
+    tag = "Stored files",
+    params(
+        ("id" = String, Path, description = "The file's id"),
+        ("If-None-Match" = Option<String>, Header, description = "ETags that the caller has"),
+    ),
+    responses(
+        (status = 200, description = "The file", content_type = "application/octet-stream",
+            body = inline(FileContent),
+            headers(
+                ("Content-Disposition" = String, description = "The file's name"),
+                ("ETag" = String, description = "Changes with the file"),
+                ("caas-size" = u64, description = "The file's length in bytes"),
+            )),
+        (status = 304, description = "The caller has it"),
+        (status = "4XX", description = "A problem", body = ProblemDetails,
+            content_type = "application/problem+json"),
+        (status = 503, description = "KMS or S3 does not answer", body = ProblemDetails,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    State(service): State<crate::State>,
+    headers: HeaderMap,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let key = key(&service, &headers, id)?;
+    let limit = service.config.http.max_body_bytes;
+    in_time(async {
+        if headers.contains_key(header::IF_NONE_MATCH) {
+            let info = info(&service, &key).await?;
+            if matches(&headers, &info.e_tag) {
+                return Ok(not_modified(&info));
+            }
+        }
+        let opened = service.vault.get(&key, limit).await;
+        let opened = opened.map_err(|error| from_get_error(&error, limit))?;
+        Ok((describe(&key, &opened.info)?, opened.content).into_response())
+    })
+    .await
+}
+
+/// Describe a file
+///
+/// The headers of the download, without it: quick, and without a call to KMS.
+#[utoipa::path(
+    head,
+    path = "/api/files/{id}",
+    tag = "Stored files",
+    params(
+        ("id" = String, Path, description = "The file's id"),
+        ("If-None-Match" = Option<String>, Header, description = "ETags that the caller has"),
+    ),
+    responses(
+        (status = 200, description = "The file's headers",
+            headers(
+                ("Content-Disposition" = String, description = "The file's name"),
+                ("ETag" = String, description = "Changes with the file"),
+                ("caas-size" = u64, description = "The file's length in bytes"),
+            )),
+        (status = 304, description = "The caller has it"),
+        (status = "4XX", description = "A problem"),
+        (status = 503, description = "S3 does not answer"),
+    )
+)]
+pub(crate) async fn head(
+    State(service): State<crate::State>,
+    headers: HeaderMap,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let key = key(&service, &headers, id)?;
+    in_time(async {
+        let info = info(&service, &key).await?;
+        if matches(&headers, &info.e_tag) {
+            return Ok(not_modified(&info));
+        }
+        if info.header(&key).is_err() {
+            return Err(does_not_open());
+        }
+        let length = [(header::CONTENT_LENGTH, HeaderValue::from(info.size()))];
+        Ok((describe(&key, &info)?, length).into_response())
+    })
+    .await
+}
+
+pub(crate) fn key(
+    service: &Service,
+    headers: &HeaderMap,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<ObjectKey, Problem> {
+    let client = service.authenticate(headers)?;
+    let Path(id) = id.map_err(|_| not_found())?;
+    object(&client, &id)
+}
+
+async fn info(service: &Service, key: &ObjectKey) -> Result<ObjectInfo, Problem> {
+    let info = service.vault.head(key).await.map_err(from_unavailable)?;
+    info.ok_or_else(not_found)
+}
+
+/// The headers of a file. Its content type is the uploader's word: as an attachment, and with the
+/// `nosniff` that every answer has, no browser takes it for a page of ours.
+fn describe(key: &ObjectKey, info: &ObjectInfo) -> Result<[(HeaderName, HeaderValue); 4], Problem> {
+    let name: FileName = key.file_name().parse().map_err(|_| not_found())?;
+    let default = HeaderValue::from_static(DEFAULT_CONTENT_TYPE);
+    let stored = info.content_type.as_deref();
+    let content_type = stored.and_then(|stored| HeaderValue::from_str(stored).ok());
+    Ok([
+        (header::CONTENT_TYPE, content_type.unwrap_or(default)),
+        (header::CONTENT_DISPOSITION, name.content_disposition()),
+        (header::ETAG, e_tag(info)),
+        (SIZE, HeaderValue::from(info.size())),
+    ])
+}
+
+fn not_modified(info: &ObjectInfo) -> Response {
+    let e_tag = [(header::ETAG, e_tag(info))];
+    (StatusCode::NOT_MODIFIED, e_tag).into_response()
+}
+
+fn e_tag(info: &ObjectInfo) -> HeaderValue {
+    HeaderValue::from_str(&info.e_tag).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// Whether `If-None-Match` names this ETag, weakly compared (RFC 9110 §13.1.2).
+fn matches(headers: &HeaderMap, e_tag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == e_tag)
+}

@@ -1,0 +1,91 @@
+//! `GET /api/files`
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use caas_aws::ListError;
+use caas_http::{Problem, ProblemDetails};
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    description::FileEntry,
+    service::{in_time, invalid, unavailable},
+};
+
+/// Files in one answer, unless another number is asked for.
+const DEFAULT_LIMIT: u16 = 100;
+
+const MAX_LIMIT: u16 = 1_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// A page of files.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct FileList {
+    /// The files, in the order of their paths.
+    files: Vec<FileEntry>,
+    /// Where the next page begins; `null` on the last one.
+    next_cursor: Option<String>,
+}
+
+/// List files
+///
+/// A page may be shorter than `limit` and still not be the last.
+#[utoipa::path(
+    get,
+    path = "/api/files",
+    tag = "Stored files",
+    params(
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Files per page, 100 by default"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page of files", body = FileList),
+        (status = "4XX", description = "A problem", body = ProblemDetails,
+            content_type = "application/problem+json"),
+        (status = 503, description = "S3 does not answer", body = ProblemDetails,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(
+    State(service): State<crate::State>,
+    headers: HeaderMap,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<FileList>, Problem> {
+    let client = service.authenticate(&headers)?;
+    let Query(query) =
+        query.map_err(|_| invalid("The query takes 'limit' and 'cursor', each once."))?;
+    let limit = limit(query.limit.as_deref())?;
+    let cursor = query.cursor.as_deref();
+    in_time(async {
+        let page = service.vault.list(&client, limit, cursor).await;
+        let page = page.map_err(|error| match error {
+            ListError::InvalidCursor(_) => {
+                invalid("The cursor is not the 'next_cursor' of an earlier page.")
+            }
+            ListError::Unavailable(_) => unavailable(),
+        })?;
+        Ok(Json(FileList {
+            files: page.files.into_iter().map(FileEntry::from).collect(),
+            next_cursor: page.next_cursor,
+        }))
+    })
+    .await
+}
+
+fn limit(sent: Option<&str>) -> Result<u16, Problem> {
+    let Some(text) = sent else {
+        return Ok(DEFAULT_LIMIT);
+    };
+    match text.parse() {
+        Ok(limit @ 1..=MAX_LIMIT) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(limit),
+        _ => Err(invalid("'limit' is a whole number from 1 to 1000.")),
+    }
+}

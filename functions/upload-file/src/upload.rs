@@ -1,0 +1,156 @@
+//! `POST /api/upload/`
+
+use std::time::SystemTime;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use caas_aws::{ObjectKey, PutError, PutOptions};
+use caas_crypto::ClientName;
+use caas_http::{FileForm, FormFile, Problem, ProblemDetails, ProblemKind, read_file_form};
+use http::{HeaderName, StatusCode, header};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    Service,
+    description::StoredFile,
+    idempotency::IdempotencyKey,
+    service::{from_put_error, from_unavailable, in_time, unavailable},
+};
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// A form with the file to store.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the form")]
+struct UploadForm {
+    /// The file.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// A file was stored.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Uploaded {
+    #[schema(example = "File uploaded and encrypted successfully.")]
+    message: &'static str,
+    file: StoredFile,
+}
+
+/// Store a file encrypted
+///
+/// Encrypts the file with a key of its own, has KMS wrap that key, and stores ciphertext and wrapped
+/// key in S3. With an `Idempotency-Key` an upload may be repeated: a repeat answers the file that is
+/// stored, with `idempotency-replayed: true`, whatever its name and content this time. Do not send
+/// two files with one key at the same moment: under two names both would be stored.
+#[utoipa::path(
+    post,
+    path = "/api/upload/",
+    tag = "Stored files",
+    params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
+        description = "Recognises a repeat of this upload")),
+    request_body(content = inline(UploadForm), content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "The file is stored", body = inline(Uploaded),
+            headers(
+                ("Location" = String, description = "The path of the file"),
+                ("idempotency-replayed" = Option<String>, description = "`true` for a repeat"),
+            )),
+        (status = "4XX", description = "A problem", body = ProblemDetails,
+            content_type = "application/problem+json"),
+        (status = 503, description = "KMS or S3 does not answer", body = ProblemDetails,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn upload(
+    State(service): State<crate::State>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let client = service.authenticate(request.headers())?;
+    let key = IdempotencyKey::read(request.headers())?;
+    let folder = key.map(|key| key.folder(&client));
+    let max_body_bytes = service.config.http.max_body_bytes;
+    let FileForm { file, texts: [] } = read_file_form(request, max_body_bytes, []).await?;
+    in_time(async {
+        match folder {
+            None => store(&service, &client, Uuid::now_v7(), file).await,
+            Some(folder) => store_once(&service, &client, folder, file).await,
+        }
+    })
+    .await
+}
+
+/// Stores a file that has not been stored before.
+async fn store(
+    service: &Service,
+    client: &ClientName,
+    folder: Uuid,
+    file: FormFile,
+) -> Result<Response, Problem> {
+    let key = key(client, folder, &file)?;
+    put(service, &key, file)
+        .await
+        .map_err(|error| from_put_error(&error))
+}
+
+/// Stores a file, unless there is one in the folder.
+async fn store_once(
+    service: &Service,
+    client: &ClientName,
+    folder: Uuid,
+    file: FormFile,
+) -> Result<Response, Problem> {
+    let key = key(client, folder, &file)?;
+    let listed = service.vault.first_under(client, &folder.to_string()).await;
+    if let Some(earlier) = listed.map_err(from_unavailable)? {
+        return replay(service, &earlier.key).await;
+    }
+    match put(service, &key, file).await {
+        Err(PutError::PreconditionFailed) => replay(service, &key).await,
+        stored => stored.map_err(|error| from_put_error(&error)),
+    }
+}
+
+fn key(client: &ClientName, folder: Uuid, file: &FormFile) -> Result<ObjectKey, Problem> {
+    ObjectKey::new(client, &format!("{folder}/{}", file.name.as_str())).map_err(|_| {
+        Problem::new(
+            ProblemKind::InvalidFilename,
+            "The name of a stored file cannot hold control characters.",
+        )
+    })
+}
+
+async fn put(service: &Service, key: &ObjectKey, file: FormFile) -> Result<Response, PutError> {
+    let mut options = PutOptions::default().if_absent();
+    let mut content_type = None;
+    if let Some(sent) = file.content_type
+        && let Ok(with_type) = options.clone().content_type(&sent)
+    {
+        (options, content_type) = (with_type, Some(sent));
+    }
+    let stored = service.vault.put(key, file.content, &options).await?;
+    let file = StoredFile::new(key, stored.size, content_type, SystemTime::now());
+    Ok(uploaded(file))
+}
+
+/// Answers a file that is there already.
+async fn replay(service: &Service, key: &ObjectKey) -> Result<Response, Problem> {
+    let info = service.vault.head(key).await.map_err(from_unavailable)?;
+    // It was there a moment ago: somebody deletes it, or its first upload failed. Try again.
+    let info = info.ok_or_else(unavailable)?;
+    let (size, content_type) = (info.size(), info.content_type);
+    let file = StoredFile::new(key, size, content_type, info.last_modified);
+    Ok(([(REPLAYED, "true")], uploaded(file)).into_response())
+}
+
+fn uploaded(file: StoredFile) -> Response {
+    let location = format!("/api/files/{}", file.id());
+    let body = Json(Uploaded {
+        message: "File uploaded and encrypted successfully.",
+        file,
+    });
+    (StatusCode::CREATED, [(header::LOCATION, location)], body).into_response()
+}

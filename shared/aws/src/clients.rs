@@ -1,0 +1,198 @@
+//! The connections to S3 and KMS, with limits on how long they may take.
+
+use std::{fmt, time::Duration};
+
+use aws_config::{
+    AppName, BehaviorVersion, Region, SdkConfig,
+    retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::{TimeoutConfig, TimeoutConfigBuilder},
+};
+use aws_sdk_s3::config::{Credentials, ResponseChecksumValidation};
+
+/// Connecting to an endpoint takes at most this long.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// A body that does not move for this long is given up.
+const STALLED: Duration = Duration::from_secs(5);
+
+/// How often one request is tried.
+const ATTEMPTS: u32 = 3;
+
+/// Clients of S3 and KMS.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// S3.
+    pub s3: aws_sdk_s3::Client,
+    /// KMS.
+    pub kms: aws_sdk_kms::Client,
+}
+
+/// Where S3 and KMS are, who calls, and how long a call may take.
+///
+/// The default is AWS itself, with region and credentials from where every AWS tool takes them, and
+/// 6 s for a call to KMS and 14 s for one to S3, retries included: 20 s for a request that makes one
+/// of each.
+#[derive(Clone)]
+pub struct ClientsConfig {
+    /// An S3 endpoint other than AWS's own; it is then addressed path-style.
+    pub s3_endpoint: Option<String>,
+    /// A KMS endpoint other than AWS's own.
+    pub kms_endpoint: Option<String>,
+    /// A region other than the environment's.
+    pub region: Option<String>,
+    /// An access key and its secret, if not the environment's.
+    pub credentials: Option<(String, String)>,
+    /// How long one call to S3 may take, retries included. Bodies on their way to us are not
+    /// counted, but may not stall.
+    pub s3_timeout: Duration,
+    /// How long one call to KMS may take, retries included.
+    pub kms_timeout: Duration,
+}
+
+impl ClientsConfig {
+    /// Reads the endpoints from the standard variables `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_KMS`
+    /// and `AWS_ENDPOINT_URL`, where `var` gives the value of one.
+    pub fn read(var: impl Fn(&str) -> Option<String>) -> Self {
+        let endpoint = |name| {
+            var(name)
+                .or_else(|| var("AWS_ENDPOINT_URL"))
+                .filter(|url| !url.is_empty())
+        };
+        Self {
+            s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3"),
+            kms_endpoint: endpoint("AWS_ENDPOINT_URL_KMS"),
+            ..Self::default()
+        }
+    }
+
+    /// Makes the clients. Nothing is sent yet.
+    pub async fn connect(self) -> Clients {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(ATTEMPTS)
+                    .with_initial_backoff(Duration::from_millis(200))
+                    .with_max_backoff(Duration::from_secs(2)),
+            )
+            .stalled_stream_protection(
+                StalledStreamProtectionConfig::enabled()
+                    .grace_period(STALLED)
+                    .build(),
+            );
+        if let Ok(name) = AppName::new("caas") {
+            loader = loader.app_name(name);
+        }
+        if let Some(region) = self.region {
+            loader = loader.region(Region::new(region));
+        }
+        if let Some((id, secret)) = self.credentials {
+            loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "caas"));
+        }
+        let shared = loader.load().await;
+        Clients {
+            s3: s3(&shared, self.s3_endpoint, self.s3_timeout),
+            kms: kms(&shared, self.kms_endpoint, self.kms_timeout),
+        }
+    }
+}
+
+impl Default for ClientsConfig {
+    fn default() -> Self {
+        Self {
+            s3_endpoint: None,
+            kms_endpoint: None,
+            region: None,
+            credentials: None,
+            s3_timeout: Duration::from_secs(14),
+            kms_timeout: Duration::from_secs(6),
+        }
+    }
+}
+
+/// Without the credentials.
+impl fmt::Debug for ClientsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientsConfig")
+            .field("s3_endpoint", &self.s3_endpoint)
+            .field("kms_endpoint", &self.kms_endpoint)
+            .field("region", &self.region)
+            .field("s3_timeout", &self.s3_timeout)
+            .field("kms_timeout", &self.kms_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+fn s3(shared: &SdkConfig, endpoint: Option<String>, timeout: Duration) -> aws_sdk_s3::Client {
+    // A changed body is found by its tag, which says "not authentic". S3's checksum of what is read
+    // would say "try again".
+    let mut config = aws_sdk_s3::config::Builder::from(shared)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .timeout_config(timeouts(timeout).build());
+    if let Some(endpoint) = endpoint {
+        config = config.endpoint_url(endpoint).force_path_style(true);
+    }
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
+fn kms(shared: &SdkConfig, endpoint: Option<String>, timeout: Duration) -> aws_sdk_kms::Client {
+    let mut config =
+        aws_sdk_kms::config::Builder::from(shared).timeout_config(timeouts(timeout).build());
+    if let Some(endpoint) = endpoint {
+        config = config.endpoint_url(endpoint);
+    }
+    aws_sdk_kms::Client::from_conf(config.build())
+}
+
+/// Half of the time for one attempt, so that a lost answer leaves time for another.
+fn timeouts(operation: Duration) -> TimeoutConfigBuilder {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT.min(operation))
+        .operation_attempt_timeout(operation / 2)
+        .operation_timeout(operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_the_standard_variables() {
+        let read = |variables: &'static [(&str, &str)]| {
+            let config = ClientsConfig::read(|name| {
+                let found = variables.iter().find(|variable| variable.0 == name);
+                found.map(|variable| variable.1.to_owned())
+            });
+            (config.s3_endpoint, config.kms_endpoint)
+        };
+        let some = |url: &str| Some(url.to_owned());
+        assert_eq!(read(&[]), (None, None));
+        assert_eq!(read(&[("AWS_ENDPOINT_URL", "")]), (None, None));
+        assert_eq!(
+            read(&[
+                ("AWS_ENDPOINT_URL", "http://a"),
+                ("AWS_ENDPOINT_URL_S3", "http://b")
+            ]),
+            (some("http://b"), some("http://a"))
+        );
+    }
+
+    #[test]
+    fn the_default_timeouts_leave_time_before_a_gateway_gives_up() {
+        let config = ClientsConfig::default();
+        assert!(config.s3_timeout + config.kms_timeout <= Duration::from_secs(20));
+    }
+
+    #[test]
+    fn debug_shows_no_credentials() {
+        let config = ClientsConfig {
+            credentials: Some(("AKIA".to_owned(), "CANARY".to_owned())),
+            ..ClientsConfig::default()
+        };
+        let shown = format!("{config:?}");
+        assert!(
+            !shown.contains("CANARY") && !shown.contains("AKIA"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! The vault: files sealed in S3, each under a data key of its own that KMS wraps.
+
+mod error;
+mod get;
+mod list;
+mod multipart;
+mod options;
+mod put;
+
+use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
+
+use aws_sdk_s3::primitives::DateTime;
+use caas_crypto::stored::{self, EncryptionContext, Header, HeaderError};
+
+pub use error::{GetError, PutError, Unavailable};
+pub use get::Opened;
+pub use list::{InvalidCursor, ListError, ListedFile, Page};
+pub use options::{InvalidOption, PutOptions};
+pub use put::{PART_LEN, Stored};
+
+use crate::{KmsKey, ObjectKey, VersionedBucket};
+
+/// A bucket of sealed files, and the KMS key that wraps their data keys.
+///
+/// What is put is sealed on the way, whatever its size, in constant memory; what is got has been
+/// verified in full. Everything that can be refused is refused before KMS is asked. The format is
+/// that of the Amazon S3 Encryption Client, version 3 ([`caas_crypto::stored`]), with the encryption
+/// context `caas:object` = hex SHA-256 of the S3 key: a copy under another key does not open.
+///
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Vault {
+    bucket: VersionedBucket,
+    key: Arc<KmsKey>,
+}
+
+impl Vault {
+    /// The vault in this bucket, with data keys wrapped by `key`.
+    pub fn new(s3: aws_sdk_s3::Client, bucket: impl Into<String>, key: KmsKey) -> Self {
+        Self {
+            bucket: VersionedBucket::new(s3, bucket),
+            key: Arc::new(key),
+        }
+    }
+
+    /// What is known about a file without opening it; `None` when there is none. One HeadObject, no
+    /// call to KMS.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, Unavailable> {
+        let answer = self
+            .s3()
+            .head_object()
+            .bucket(self.bucket_name())
+            .key(key.as_str())
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(Some(ObjectInfo {
+                e_tag: answer.e_tag.unwrap_or_default(),
+                version_id: answer.version_id,
+                stored_len: length(answer.content_length),
+                content_type: answer.content_type,
+                last_modified: time(answer.last_modified),
+                metadata: answer.metadata.unwrap_or_default(),
+            })),
+            Err(error) if error::status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(Unavailable::new("HeadObject", &error)),
+        }
+    }
+
+    /// Deletes a file. In a versioned bucket it stays recoverable, until the bucket's lifecycle or
+    /// [`purge`](Self::purge) removes its versions. Deleting what is not there is no error.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
+        self.bucket.delete(key).await
+    }
+
+    /// Removes every version of exactly this file, for good, and says how many there were, delete
+    /// markers included. The file disappears first; no older version of it shows in between.
+    ///
+    /// # Errors
+    /// S3 does not answer. Some versions may be gone; the file is not readable any more unless the
+    /// first call failed.
+    pub async fn purge(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
+        let versions = self.bucket.versions(key).await?;
+        if versions.objects.iter().any(|version| version.is_latest) {
+            self.bucket.delete(key).await?;
+        }
+        let count = versions.objects.len() + versions.delete_markers.len();
+        if count > 0 {
+            self.bucket.remove_all(key).await?;
+        }
+        Ok(count)
+    }
+
+    /// Aborts multipart uploads that began before `before`, and says how many. Those are uploads whose
+    /// process was killed, or whose id S3's answer never brought here; an upload that is still going on
+    /// would be lost, so leave more time than any takes. A lifecycle rule does the same, by days.
+    ///
+    /// # Errors
+    /// S3 does not answer; some uploads may be aborted.
+    pub async fn abort_uploads(&self, before: SystemTime) -> Result<usize, Unavailable> {
+        multipart::abort_uploads(self, before).await
+    }
+
+    /// The bucket and its versions.
+    pub fn bucket(&self) -> &VersionedBucket {
+        &self.bucket
+    }
+
+    fn s3(&self) -> &aws_sdk_s3::Client {
+        self.bucket.client()
+    }
+
+    fn bucket_name(&self) -> &str {
+        self.bucket.name()
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault")
+            .field("bucket", &self.bucket_name())
+            .field("key", &self.key)
+            .finish()
+    }
+}
+
+/// What S3 says about a sealed file. Nothing of it is authenticated except what
+/// [`header`](Self::header) leads to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// The ETag of the sealed object, with its quotes.
+    pub e_tag: String,
+    /// The version, in a versioned bucket.
+    pub version_id: Option<String>,
+    /// Length of the sealed object in bytes.
+    pub stored_len: u64,
+    /// The content type it was stored with.
+    pub content_type: Option<String>,
+    /// When it was stored.
+    pub last_modified: SystemTime,
+    /// The user metadata, the header's fields included.
+    pub metadata: HashMap<String, String>,
+}
+
+impl ObjectInfo {
+    /// Length of the file in bytes: the sealed object's without the tag, never below 0.
+    pub fn size(&self) -> u64 {
+        self.stored_len.saturating_sub(stored::OVERHEAD as u64)
+    }
+
+    /// Reads the header, if the object is in the format and belongs under `key`.
+    ///
+    /// # Errors
+    /// See [`HeaderError`].
+    pub fn header(&self, key: &ObjectKey) -> Result<Header, HeaderError> {
+        let fields = self.metadata.iter();
+        Header::parse(
+            fields.map(|(name, value)| (name.as_str(), value.as_str())),
+            &EncryptionContext::for_object(key.as_str()),
+        )
+    }
+}
+
+/// Without the metadata, which may be anything.
+impl fmt::Debug for ObjectInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectInfo")
+            .field("e_tag", &self.e_tag)
+            .field("version_id", &self.version_id)
+            .field("stored_len", &self.stored_len)
+            .finish_non_exhaustive()
+    }
+}
+
+fn length(content_length: Option<i64>) -> u64 {
+    content_length
+        .and_then(|len| u64::try_from(len).ok())
+        .unwrap_or_default()
+}
+
+fn time(last_modified: Option<DateTime>) -> SystemTime {
+    last_modified
+        .and_then(|time| SystemTime::try_from(time).ok())
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
