@@ -1,1 +1,54 @@
-//! Placeholder.
+//! S3 and KMS on loopback, durable on disk.
+//!
+//! Programs that use the AWS SDK run against it unchanged: S3 and KMS are real HTTP endpoints, with
+//! AWS's protocol, signatures and semantics. Files kept in it survive restarts and crashes: what was
+//! acknowledged is there again after a kill, and nothing half-written is ever visible.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use caas_emulator::{BucketConfig, Config, Emulator};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let mut config = Config::new(folder.path());
+//! config.buckets.push(BucketConfig::versioned("vault"));
+//! config.key_aliases.push("alias/files".to_owned());
+//! let emulator = Emulator::start(config).await?;
+//!
+//! println!("AWS_ENDPOINT_URL_S3={}", emulator.s3_url());
+//! println!("AWS_ENDPOINT_URL_KMS={}", emulator.kms_url());
+//! println!("AWS_ACCESS_KEY_ID={}", emulator.access_key_id());
+//! assert!(emulator.key_arn("alias/files").is_some());
+//!
+//! emulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is checked
+//! - S3: every request must be signed (Signature Version 4, in headers or presigned), signatures,
+//!   expiry, payload hashes and checksums are verified in full. Clients use path-style addressing.
+//! - KMS: the same for Signature Version 4 in headers, with the hash of the body.
+//! - There is one identity, which may do everything; IAM policies are not emulated.
+//!
+//! # What is not encrypted
+//! Objects lie on the disk as they were sent, readable by this user only. A client's
+//! `x-amz-server-side-encryption: AES256` is accepted and repeated, not acted on.
+
+mod calls;
+mod config;
+mod credentials;
+mod disk;
+mod emulator;
+mod fault_proxy;
+mod kms;
+mod random;
+mod s3;
+mod server;
+mod store;
+
+pub use calls::Calls;
+pub use config::{BucketConfig, Config};
+pub use emulator::{Emulator, StartError};
+pub use fault_proxy::{Fault, FaultProxy, ProxiedRequest};
+pub use store::ObjectCreated;

@@ -1,0 +1,87 @@
+//! Counts of the requests that reached S3 and KMS.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// How often each operation was asked for, by names such as `s3:PutObject` and `kms:Decrypt`.
+///
+/// S3 requests count once their signature has been checked, KMS requests as soon as they name an
+/// operation; refused ones count too. Two snapshots and [`since`](Self::since) say what happened
+/// in between.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls(BTreeMap<String, u64>);
+
+impl Calls {
+    /// The count of one operation, for example `kms:GenerateDataKey`; 0 when it never happened.
+    pub fn of(&self, operation: &str) -> u64 {
+        self.0.get(operation).copied().unwrap_or(0)
+    }
+
+    /// All requests to S3.
+    pub fn s3(&self) -> u64 {
+        self.sum("s3:")
+    }
+
+    /// All requests to KMS.
+    pub fn kms(&self) -> u64 {
+        self.sum("kms:")
+    }
+
+    /// What was counted after an earlier snapshot; operations without a call are left out.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let changed = self
+            .iter()
+            .map(|(name, count)| (name.to_owned(), count - earlier.of(name).min(count)));
+        Self(changed.filter(|(_, count)| *count > 0).collect())
+    }
+
+    /// Operation and count, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, count)| (name.as_str(), *count))
+    }
+
+    fn sum(&self, service: &str) -> u64 {
+        let of_service = self.iter().filter(|(name, _)| name.starts_with(service));
+        of_service.map(|(_, count)| count).sum()
+    }
+}
+
+/// The running counts.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(Mutex<Calls>);
+
+impl Counter {
+    pub(crate) fn count(&self, service: &str, operation: &str) {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *calls.0.entry(format!("{service}:{operation}")).or_default() += 1;
+    }
+
+    pub(crate) fn snapshot(&self) -> Calls {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_holds_only_what_happened_in_between() {
+        let counter = Counter::default();
+        counter.count("s3", "PutObject");
+        counter.count("kms", "Decrypt");
+        let before = counter.snapshot();
+        counter.count("s3", "PutObject");
+        counter.count("s3", "GetObject");
+        let calls = counter.snapshot().since(&before);
+        let expected = [("s3:GetObject", 1), ("s3:PutObject", 1)];
+        assert_eq!(calls.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(
+            (calls.s3(), calls.kms(), calls.of("kms:Decrypt")),
+            (2, 0, 0)
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! What an emulator is started with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// The largest object that S3 takes in one PUT or one part.
+const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+
+/// Where an emulator keeps its data, where it listens, and what exists in it from the start.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The folder of all data, created if needed. Only one emulator at a time can use it.
+    pub data_dir: PathBuf,
+    /// Where S3 listens: a loopback address, port 0 for any free one.
+    pub s3_addr: SocketAddr,
+    /// Where KMS listens: a loopback address, port 0 for any free one.
+    pub kms_addr: SocketAddr,
+    /// The region that ARNs and bucket locations name.
+    pub region: String,
+    /// Buckets that are created if they do not exist.
+    pub buckets: Vec<BucketConfig>,
+    /// Aliases (`alias/…`) that get a new key if they do not exist.
+    pub key_aliases: Vec<String>,
+    /// The largest body of one PUT or one part, in bytes; S3's limit is 5 GiB.
+    pub max_object_bytes: u64,
+}
+
+impl Config {
+    /// Nothing in it, any free loopback ports, region `us-east-1`, S3's limit.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            data_dir: data_dir.into(),
+            s3_addr: loopback,
+            kms_addr: loopback,
+            region: "us-east-1".to_owned(),
+            buckets: Vec::new(),
+            key_aliases: Vec::new(),
+            max_object_bytes: MAX_PUT_BYTES,
+        }
+    }
+}
+
+/// A bucket that exists from the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketConfig {
+    /// Its name, by S3's rules.
+    pub name: String,
+    /// Whether versioning is enabled. It is also enabled in a bucket that exists without; false
+    /// leaves an existing bucket as it is.
+    pub versioned: bool,
+}
+
+impl BucketConfig {
+    /// A bucket with versioning.
+    pub fn versioned(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            versioned: true,
+        }
+    }
+
+    /// A bucket without versioning.
+    pub fn unversioned(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            versioned: false,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The emulator's one identity.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::{disk, random};
+
+const FILE: &str = "credentials.json";
+
+/// An access key that is good for everything in this emulator, and for nothing else.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct Credentials {
+    pub(crate) access_key_id: String,
+    pub(crate) secret_access_key: String,
+}
+
+impl Credentials {
+    /// Reads them, or generates them at the first start. The file is readable by this user only.
+    pub(crate) fn load_or_create(dir: &Path) -> io::Result<Self> {
+        let path = dir.join(FILE);
+        match std::fs::read(&path).map(Zeroizing::new) {
+            Ok(json) => return serde_json::from_slice(&json).map_err(io::Error::other),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => {}
+        }
+        let secret = random::secret::<20>()?;
+        let credentials = Self {
+            access_key_id: format!("CAAS{}", random::hex::<8>()?.to_ascii_uppercase()),
+            secret_access_key: hex::encode(secret.as_slice()),
+        };
+        let json = Zeroizing::new(serde_json::to_vec_pretty(&credentials)?);
+        disk::replace_file(&path, &json)?;
+        disk::sync_dir(dir)?;
+        Ok(credentials)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
+}

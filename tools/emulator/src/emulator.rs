@@ -1,0 +1,296 @@
+//! Starting and stopping S3 and KMS on one data folder.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::calls::{Calls, Counter};
+use crate::config::{BucketConfig, Config};
+use crate::credentials::Credentials;
+use crate::disk;
+use crate::kms::Kms;
+use crate::random;
+use crate::s3;
+use crate::server;
+use crate::store::record::Versioning;
+use crate::store::{ObjectCreated, Store, StoreError};
+
+/// Why an emulator did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Another emulator, in this process or another, uses the data folder.
+    #[error("{}: another emulator is using this data folder", .0.display())]
+    InUse(PathBuf),
+    /// The address is not on loopback. Requests travel unencrypted, so it has to be.
+    #[error("{0}: not a loopback address")]
+    NotLoopback(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A bucket name that S3 does not allow.
+    #[error("{0:?}: not a legal bucket name")]
+    BucketName(String),
+    /// An alias that KMS does not allow.
+    #[error("{0:?}: not a legal alias: it begins with \"alias/\", but not with \"alias/aws/\"")]
+    Alias(String),
+    /// The data folder cannot be read or written, or a file in it is damaged.
+    #[error("the data folder cannot be used")]
+    Data(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// S3 and KMS, listening.
+///
+/// Dropping it stops listening and cuts connections; what was acknowledged is durable either way.
+/// [`shutdown`](Self::shutdown) lets requests under way finish, and is the way to start another one
+/// on the same folder afterwards.
+pub struct Emulator {
+    region: String,
+    credentials: Credentials,
+    s3_addr: SocketAddr,
+    kms_addr: SocketAddr,
+    store: Arc<Store>,
+    kms: Arc<Kms>,
+    calls: Arc<Counter>,
+    stop: CancellationToken,
+    servers: JoinSet<()>,
+    _stop_on_drop: DropGuard,
+}
+
+impl Emulator {
+    /// Opens the data folder, creates what is missing, and listens.
+    ///
+    /// # Errors
+    /// See [`StartError`]. The folder is locked, so a second emulator on it fails at once.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        for addr in [config.s3_addr, config.kms_addr] {
+            if !addr.ip().is_loopback() {
+                return Err(StartError::NotLoopback(addr));
+            }
+        }
+        for bucket in &config.buckets {
+            if !s3s::path::check_bucket_name(&bucket.name) {
+                return Err(StartError::BucketName(bucket.name.clone()));
+            }
+        }
+        let Config {
+            data_dir,
+            region,
+            buckets,
+            key_aliases,
+            ..
+        } = config;
+        let opened_region = region.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            open(&data_dir, &opened_region, &buckets, &key_aliases)
+        });
+        let Opened {
+            credentials,
+            store,
+            kms,
+        } = opened.await.map_err(data)??;
+        let (s3_listener, s3_addr) = listen(config.s3_addr).await?;
+        let (kms_listener, kms_addr) = listen(config.kms_addr).await?;
+        let calls = Arc::new(Counter::default());
+        let stop = CancellationToken::new();
+        let s3 = s3::service(
+            Arc::clone(&store),
+            Arc::clone(&calls),
+            &region,
+            config.max_object_bytes,
+            &credentials,
+        );
+        let s3 = service_fn(move |request: Request<Incoming>| {
+            let s3 = s3.clone();
+            async move {
+                let mut response = s3.call(request.map(s3s::Body::from)).await?;
+                let id = random::hex::<8>()
+                    .ok()
+                    .and_then(|id| HeaderValue::try_from(id).ok());
+                response
+                    .headers_mut()
+                    .extend(id.map(|id| (s3s::header::X_AMZ_REQUEST_ID, id)));
+                Ok::<_, s3s::HttpError>(response)
+            }
+        });
+        let (answering, counter) = (Arc::clone(&kms), Arc::clone(&calls));
+        let credentials_of_kms = Arc::new(credentials.clone());
+        let kms_service = service_fn(move |request: Request<Incoming>| {
+            let (kms, calls) = (Arc::clone(&answering), Arc::clone(&counter));
+            let credentials = Arc::clone(&credentials_of_kms);
+            async move {
+                Ok::<_, std::convert::Infallible>(kms.answer(request, &credentials, &calls).await)
+            }
+        });
+        let mut servers = JoinSet::new();
+        servers.spawn(server::serve(s3_listener, s3, stop.clone()));
+        servers.spawn(server::serve(kms_listener, kms_service, stop.clone()));
+        let _stop_on_drop = stop.clone().drop_guard();
+        Ok(Self {
+            region,
+            credentials,
+            s3_addr,
+            kms_addr,
+            store,
+            kms,
+            calls,
+            stop,
+            servers,
+            _stop_on_drop,
+        })
+    }
+
+    /// The endpoint of S3, such as `http://127.0.0.1:34567`.
+    pub fn s3_url(&self) -> String {
+        format!("http://{}", self.s3_addr)
+    }
+
+    /// The endpoint of KMS.
+    pub fn kms_url(&self) -> String {
+        format!("http://{}", self.kms_addr)
+    }
+
+    /// Where S3 listens.
+    pub fn s3_addr(&self) -> SocketAddr {
+        self.s3_addr
+    }
+
+    /// Where KMS listens.
+    pub fn kms_addr(&self) -> SocketAddr {
+        self.kms_addr
+    }
+
+    /// The region of everything.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The access key id of the only identity.
+    pub fn access_key_id(&self) -> &str {
+        &self.credentials.access_key_id
+    }
+
+    /// Its secret, generated at the first start. Do not log it.
+    pub fn secret_access_key(&self) -> &str {
+        &self.credentials.secret_access_key
+    }
+
+    /// The ARN of the key that an alias names.
+    pub fn key_arn(&self, alias: &str) -> Option<String> {
+        self.kms.key_arn(alias)
+    }
+
+    /// The id of the key that an alias names.
+    pub fn key_id(&self, alias: &str) -> Option<String> {
+        let arn = self.key_arn(alias)?;
+        arn.rsplit('/').next().map(str::to_owned)
+    }
+
+    /// How often each operation has been asked for since the start.
+    pub fn calls(&self) -> Calls {
+        self.calls.snapshot()
+    }
+
+    /// Subscribes to objects that become durable from now on: put, copied or completed.
+    ///
+    /// Events wait in memory until they are received; they end when the emulator is gone.
+    pub fn object_created(&self) -> UnboundedReceiver<ObjectCreated> {
+        self.store.object_created()
+    }
+
+    /// Stops listening, lets requests under way finish (for a few seconds), and frees the folder.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        while self.servers.join_next().await.is_some() {}
+        self.store.close().await;
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator")
+            .field("s3", &self.s3_addr)
+            .field("kms", &self.kms_addr)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is opened before anything listens.
+struct Opened {
+    credentials: Credentials,
+    store: Arc<Store>,
+    kms: Arc<Kms>,
+}
+
+fn open(
+    dir: &Path,
+    region: &str,
+    buckets: &[BucketConfig],
+    aliases: &[String],
+) -> Result<Opened, StartError> {
+    disk::create_private_dir(dir).map_err(data)?;
+    let lock = Arc::new(lock(dir)?);
+    let credentials = Credentials::load_or_create(dir).map_err(data)?;
+    let store = Store::open(dir.join("s3"), Arc::clone(&lock)).map_err(data)?;
+    for bucket in buckets {
+        match store.create_bucket(&bucket.name, bucket.versioned) {
+            Err(StoreError::BucketExists) => {}
+            created => created.map_err(data)?,
+        }
+        let existing = store.bucket(&bucket.name).map_err(data)?;
+        if bucket.versioned && existing.versioning() != Versioning::Enabled {
+            existing.set_versioning(Versioning::Enabled).map_err(data)?;
+        }
+    }
+    let kms = Kms::open(&dir.join("kms"), region, lock).map_err(data)?;
+    for alias in aliases {
+        kms.ensure_alias(alias)
+            .map_err(data)?
+            .ok_or_else(|| StartError::Alias(alias.clone()))?;
+    }
+    Ok(Opened {
+        credentials,
+        store: Arc::new(store),
+        kms: Arc::new(kms),
+    })
+}
+
+fn lock(dir: &Path) -> Result<File, StartError> {
+    let path = dir.join("lock");
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options.open(path).map_err(data)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(data(error)),
+    }
+}
+
+async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn data(error: impl std::error::Error + Send + Sync + 'static) -> StartError {
+    StartError::Data(Box::new(error))
+}

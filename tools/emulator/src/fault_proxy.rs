@@ -1,0 +1,386 @@
+//! A proxy that misbehaves on request, for tests of what callers do when S3 or KMS fail.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::server;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+type ProxyBody = BoxBody<Bytes, BoxError>;
+type Rule = dyn Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync;
+
+/// What happens to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// None: it is forwarded, and so is the answer.
+    Forward,
+    /// It is answered here, and the server never sees it.
+    Answer {
+        /// The status.
+        status: StatusCode,
+        /// The content type of the body.
+        content_type: &'static str,
+        /// The body.
+        body: &'static str,
+    },
+    /// It is forwarded after this time.
+    DelayRequest(Duration),
+    /// The server acts at once, its answer is held back for this time.
+    DelayResponse(Duration),
+    /// Both connections are cut after this many bytes of the request's body; a shorter body is
+    /// forwarded, and the client's connection is cut.
+    CutRequest(u64),
+    /// The client's connection is cut after this many bytes of the answer's body.
+    CutResponse(u64),
+    /// The server acts, and the client's connection is cut before the answer's first byte.
+    DropResponse,
+}
+
+impl Fault {
+    /// S3's 503 `SlowDown`.
+    pub fn slow_down() -> Self {
+        Self::s3(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "<Error><Code>SlowDown</Code></Error>",
+        )
+    }
+
+    /// S3's 500 `InternalError`.
+    pub fn internal_error() -> Self {
+        Self::s3(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "<Error><Code>InternalError</Code></Error>",
+        )
+    }
+
+    /// KMS's 400 `ThrottlingException`.
+    pub fn kms_throttled() -> Self {
+        let body = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
+        Self::kms(StatusCode::BAD_REQUEST, body)
+    }
+
+    /// KMS's 500 `KMSInternalException`.
+    pub fn kms_internal() -> Self {
+        let body = r#"{"__type":"KMSInternalException","message":"internal failure"}"#;
+        Self::kms(StatusCode::INTERNAL_SERVER_ERROR, body)
+    }
+
+    /// A rule that lets one request in `one_in` suffer one of `faults`, chosen by the seed and the
+    /// request's number: the same seed brings the same faults.
+    pub fn seeded(
+        seed: u64,
+        one_in: u64,
+        faults: Vec<Fault>,
+    ) -> impl Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync {
+        move |request| {
+            let random = mixed(seed.wrapping_add(mixed(request.number)));
+            let chosen = usize::try_from(mixed(random) % faults.len().max(1) as u64);
+            let fault = chosen.ok().and_then(|chosen| faults.get(chosen));
+            match fault {
+                Some(fault) if random.is_multiple_of(one_in.max(1)) => fault.clone(),
+                _ => Fault::Forward,
+            }
+        }
+    }
+
+    fn s3(status: StatusCode, body: &'static str) -> Self {
+        Self::Answer {
+            status,
+            content_type: "application/xml",
+            body,
+        }
+    }
+
+    fn kms(status: StatusCode, body: &'static str) -> Self {
+        Self::Answer {
+            status,
+            content_type: "application/x-amz-json-1.1",
+            body,
+        }
+    }
+}
+
+/// What a rule sees of a request.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ProxiedRequest<'a> {
+    /// The method, such as `PUT`.
+    pub method: &'a str,
+    /// Path and query as sent, still percent-encoded.
+    pub path_and_query: &'a str,
+    /// The `X-Amz-Target` header, which names KMS's operation: `TrentService.Decrypt`.
+    pub target: Option<&'a str>,
+    /// How many requests came before since the rule was set.
+    pub number: u64,
+}
+
+/// An HTTP proxy in front of one server, on a loopback port of its own.
+///
+/// Requests pass unchanged, the Host header included, so that signatures stay valid: the server has
+/// to accept the proxy's address there, as S3 and KMS of this crate do. Each request gets a
+/// connection to the server of its own.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use caas_emulator::{Config, Emulator, Fault, FaultProxy};
+///
+/// let folder = tempfile::tempdir()?;
+/// let emulator = Emulator::start(Config::new(folder.path())).await?;
+/// let proxy = FaultProxy::start(emulator.s3_addr()).await?;
+/// // Clients use proxy.url() as the endpoint of S3.
+/// proxy.set_rule(|request| match request.method {
+///     "PUT" if request.number < 2 => Fault::slow_down(),
+///     _ => Fault::Forward,
+/// });
+/// # proxy.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct FaultProxy {
+    addr: SocketAddr,
+    script: Arc<Script>,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+impl FaultProxy {
+    /// Starts a proxy that forwards everything.
+    ///
+    /// # Errors
+    /// When no loopback port can be had.
+    pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let addr = listener.local_addr()?;
+        let script = Arc::new(Script::default());
+        let asked = Arc::clone(&script);
+        let service = service_fn(move |request| {
+            let fault = asked.next(&request);
+            handle(upstream, request, fault)
+        });
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(server::serve(listener, service, stop.clone()));
+        Ok(Self {
+            addr,
+            script,
+            stop,
+            server,
+        })
+    }
+
+    /// The endpoint for clients, such as `http://127.0.0.1:34567`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Asks `rule` about every request from now on, and counts from 0 again.
+    pub fn set_rule<F>(&self, rule: F)
+    where
+        F: Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync + 'static,
+    {
+        self.script.set(Some(Arc::new(rule)));
+    }
+
+    /// Forwards everything from now on.
+    pub fn clear_rule(&self) {
+        self.script.set(None);
+    }
+
+    /// How many requests came since the rule was set or cleared.
+    pub fn requests(&self) -> u64 {
+        self.script.lock().number
+    }
+
+    /// Stops listening and lets requests under way finish (for a few seconds).
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        // Nothing is left to do for a server that panicked.
+        let _ = self.server.await;
+    }
+}
+
+impl fmt::Debug for FaultProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultProxy")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The rule in force and the count since.
+#[derive(Default)]
+struct Script(Mutex<ScriptState>);
+
+#[derive(Default)]
+struct ScriptState {
+    rule: Option<Arc<Rule>>,
+    number: u64,
+}
+
+impl Script {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ScriptState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, rule: Option<Arc<Rule>>) {
+        *self.lock() = ScriptState { rule, number: 0 };
+    }
+
+    fn next<B>(&self, request: &Request<B>) -> Fault {
+        let (rule, number) = {
+            let mut state = self.lock();
+            state.number += 1;
+            (state.rule.clone(), state.number - 1)
+        };
+        let Some(rule) = rule else {
+            return Fault::Forward;
+        };
+        let target = request.headers().get("x-amz-target");
+        rule(&ProxiedRequest {
+            method: request.method().as_str(),
+            path_and_query: request
+                .uri()
+                .path_and_query()
+                .map_or("/", |path| path.as_str()),
+            target: target.and_then(|target| target.to_str().ok()),
+            number,
+        })
+    }
+}
+
+/// An error here makes the server cut the client's connection.
+async fn handle(
+    upstream: SocketAddr,
+    request: Request<Incoming>,
+    fault: Fault,
+) -> Result<Response<ProxyBody>, BoxError> {
+    match fault {
+        Fault::Forward => Ok(forward(upstream, request.map(whole)).await?.map(whole)),
+        Fault::Answer {
+            status,
+            content_type,
+            body,
+        } => {
+            // Read to the end: a client that is still sending might never see the answer.
+            request.into_body().collect().await?;
+            let body = Full::new(Bytes::from_static(body.as_bytes()));
+            let mut response = Response::new(body.map_err(|never| match never {}).boxed());
+            *response.status_mut() = status;
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            Ok(response)
+        }
+        Fault::DelayRequest(time) => {
+            tokio::time::sleep(time).await;
+            Ok(forward(upstream, request.map(whole)).await?.map(whole))
+        }
+        Fault::DelayResponse(time) => {
+            let response = forward(upstream, request.map(whole)).await?;
+            tokio::time::sleep(time).await;
+            Ok(response.map(whole))
+        }
+        Fault::CutRequest(bytes) => {
+            forward(upstream, request.map(|body| cut(body, bytes))).await?;
+            Err("cut, as asked".into())
+        }
+        Fault::CutResponse(bytes) => Ok(forward(upstream, request.map(whole))
+            .await?
+            .map(|body| cut(body, bytes))),
+        Fault::DropResponse => {
+            // To its end: then the server has acted for sure.
+            forward(upstream, request.map(whole))
+                .await?
+                .into_body()
+                .collect()
+                .await?;
+            Err("dropped, as asked".into())
+        }
+    }
+}
+
+/// Sends a request on, on a connection of its own, and waits for the head of the answer.
+async fn forward(
+    upstream: SocketAddr,
+    mut request: Request<ProxyBody>,
+) -> Result<Response<Incoming>, BoxError> {
+    request.headers_mut().remove(CONNECTION);
+    let stream = TcpStream::connect(upstream).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let mut response = sender.send_request(request).await?;
+    response.headers_mut().remove(CONNECTION);
+    Ok(response)
+}
+
+fn whole(body: Incoming) -> ProxyBody {
+    body.map_err(BoxError::from).boxed()
+}
+
+fn cut(body: Incoming, after: u64) -> ProxyBody {
+    CutBody { body, left: after }.boxed()
+}
+
+/// A body that fails once some bytes have passed.
+struct CutBody {
+    body: Incoming,
+    left: u64,
+}
+
+impl Body for CutBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.left == 0 {
+            return Poll::Ready(Some(Err("cut, as asked".into())));
+        }
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame?;
+            let Ok(mut data) = frame.into_data() else {
+                return Ok(Frame::data(Bytes::new()));
+            };
+            data.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= data.len() as u64;
+            Ok(Frame::data(data))
+        }))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// SplitMix64: spreads a number over all 64 bits (Steele, Lea, Flood: "Fast splittable
+/// pseudorandom number generators", 2014).
+fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}

@@ -1,0 +1,100 @@
+//! The S3 API on our own store: `s3s` does protocol and signatures, the modules below the rest.
+
+use std::sync::Arc;
+
+use s3s::auth::SecretKey;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::dto::*;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3, S3Request, S3Response, S3Result};
+
+use self::access::{OneIdentity, SignedAccess};
+use crate::calls::Counter;
+use crate::credentials::Credentials;
+use crate::store::Store;
+
+mod access;
+mod buckets;
+mod conditions;
+mod errors;
+mod listing;
+mod multipart;
+mod objects;
+mod reading;
+mod upload_body;
+
+/// Builds the service. Presigned requests are checked in full, expiry included.
+pub(crate) fn service(
+    store: Arc<Store>,
+    calls: Arc<Counter>,
+    region: &str,
+    max_object_bytes: u64,
+    credentials: &Credentials,
+) -> S3Service {
+    let api = Api {
+        store,
+        region: region.to_owned(),
+        max_object_bytes,
+    };
+    let mut builder = S3ServiceBuilder::new(api);
+    builder.set_auth(OneIdentity {
+        access_key_id: credentials.access_key_id.clone(),
+        secret_access_key: SecretKey::from(credentials.secret_access_key.as_str()),
+    });
+    builder.set_access(SignedAccess(calls));
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits()))));
+    builder.build()
+}
+
+/// Uploads by HTML forms are not emulated: `s3s` would gather them in memory.
+fn limits() -> S3Config {
+    let mut config = S3Config::default();
+    config.post_object_max_file_size = 0;
+    config.form_max_fields_size = 64 * 1024;
+    config
+}
+
+/// What the operations work on.
+struct Api {
+    store: Arc<Store>,
+    region: String,
+    max_object_bytes: u64,
+}
+
+/// Forwards each operation to the function of the same name.
+macro_rules! operations {
+    ($($module:ident::$name:ident($input:ident) -> $output:ident;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Api {
+            $(async fn $name(&self, req: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                $module::$name(self, req).await
+            })*
+        }
+    };
+}
+
+operations! {
+    buckets::create_bucket(CreateBucketInput) -> CreateBucketOutput;
+    buckets::delete_bucket(DeleteBucketInput) -> DeleteBucketOutput;
+    buckets::get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
+    buckets::get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput;
+    buckets::head_bucket(HeadBucketInput) -> HeadBucketOutput;
+    buckets::list_buckets(ListBucketsInput) -> ListBucketsOutput;
+    buckets::put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput;
+    listing::list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput;
+    listing::list_objects(ListObjectsInput) -> ListObjectsOutput;
+    listing::list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
+    multipart::abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput;
+    multipart::complete_multipart_upload(CompleteMultipartUploadInput)
+        -> CompleteMultipartUploadOutput;
+    multipart::create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput;
+    multipart::list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput;
+    multipart::list_parts(ListPartsInput) -> ListPartsOutput;
+    multipart::upload_part(UploadPartInput) -> UploadPartOutput;
+    objects::copy_object(CopyObjectInput) -> CopyObjectOutput;
+    objects::delete_object(DeleteObjectInput) -> DeleteObjectOutput;
+    objects::delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
+    objects::put_object(PutObjectInput) -> PutObjectOutput;
+    reading::get_object(GetObjectInput) -> GetObjectOutput;
+    reading::head_object(HeadObjectInput) -> HeadObjectOutput;
+}

@@ -1,0 +1,112 @@
+//! Who is let in: requests whose signature covers all that it must.
+//!
+//! `s3s` has compared the signature by then. What a signature has to cover is checked here, as S3
+//! does: a presigned request must not gain an `x-amz-*` header (metadata, say) on its way.
+
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use percent_encoding::percent_decode_str;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::{S3Result, s3_error};
+use subtle::ConstantTimeEq as _;
+
+use crate::calls::Counter;
+
+/// The longest that a presigned request may live: seven days.
+const MAX_EXPIRES_SECONDS: u32 = 7 * 24 * 60 * 60;
+
+/// `s3s` compares this one with the body, signed or not.
+const NEED_NOT_BE_SIGNED: &str = "x-amz-content-sha256";
+
+/// The secret of the one identity, for `s3s` to compare signatures with.
+pub(super) struct OneIdentity {
+    pub(super) access_key_id: String,
+    pub(super) secret_access_key: SecretKey,
+}
+
+#[async_trait::async_trait]
+impl S3Auth for OneIdentity {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        if access_key
+            .as_bytes()
+            .ct_eq(self.access_key_id.as_bytes())
+            .into()
+        {
+            return Ok(self.secret_access_key.clone());
+        }
+        Err(s3_error!(
+            InvalidAccessKeyId,
+            "The AWS Access Key Id you provided does not exist in our records."
+        ))
+    }
+}
+
+/// Admits requests with a complete signature, and counts them.
+pub(super) struct SignedAccess(pub(super) Arc<Counter>);
+
+#[async_trait::async_trait]
+impl S3Access for SignedAccess {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if context.credentials().is_none() {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
+        }
+        let query = context.uri().query();
+        let signed = match query_value(query, "X-Amz-SignedHeaders") {
+            Some(signed) => {
+                check_expires(query_value(query, "X-Amz-Expires").as_deref())?;
+                Some(signed)
+            }
+            None => signed_headers(context).map(str::to_owned),
+        };
+        let Some(signed) = signed else {
+            return Err(s3_error!(
+                InvalidRequest,
+                "The authorization mechanism you have provided is not supported. Please use \
+                 AWS4-HMAC-SHA256."
+            ));
+        };
+        let covered = |name: &str| {
+            signed
+                .split(';')
+                .any(|signed| signed.eq_ignore_ascii_case(name))
+        };
+        let must = |name: &&str| name.starts_with("x-amz-") && *name != NEED_NOT_BE_SIGNED;
+        let names = context.headers().keys().map(http::HeaderName::as_str);
+        if !covered("host") || names.filter(must).any(|name| !covered(name)) {
+            return Err(s3_error!(
+                AccessDenied,
+                "There were headers present in the request which were not signed"
+            ));
+        }
+        self.0.count("s3", context.s3_op().name());
+        Ok(())
+    }
+}
+
+/// The `SignedHeaders` of an `Authorization` header of Signature Version 4.
+fn signed_headers<'a>(context: &'a S3AccessContext<'_>) -> Option<&'a str> {
+    let authorization = context.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let fields = authorization.strip_prefix("AWS4-HMAC-SHA256")?.split(',');
+    fields
+        .map(str::trim)
+        .find_map(|field| field.strip_prefix("SignedHeaders="))
+}
+
+fn check_expires(expires: Option<&str>) -> S3Result<()> {
+    let seconds = expires.and_then(|seconds| seconds.parse::<u32>().ok());
+    if seconds.is_some_and(|seconds| (1..=MAX_EXPIRES_SECONDS).contains(&seconds)) {
+        return Ok(());
+    }
+    Err(s3_error!(
+        AuthorizationQueryParametersError,
+        "X-Amz-Expires must be between 1 second and a week"
+    ))
+}
+
+fn query_value(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(found, _)| *found == name)?;
+    percent_decode_str(value).decode_utf8().ok().map(Into::into)
+}

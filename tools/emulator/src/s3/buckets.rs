@@ -1,0 +1,147 @@
+//! Operations on buckets.
+
+use std::sync::Arc;
+
+use s3s::dto::*;
+use s3s::{S3Request, S3Response, S3Result, s3_error};
+
+use super::{Api, errors};
+use crate::store::StoreError;
+use crate::store::record::Versioning;
+
+/// The owner of everything.
+pub(super) fn owner() -> Owner {
+    Owner {
+        display_name: Some("caas".to_owned()),
+        id: Some("caas-emulator".to_owned()),
+    }
+}
+
+pub(super) async fn create_bucket(
+    api: &Api,
+    req: S3Request<CreateBucketInput>,
+) -> S3Result<S3Response<CreateBucketOutput>> {
+    let (store, name) = (Arc::clone(&api.store), req.input.bucket);
+    let location = format!("/{name}");
+    match api
+        .store
+        .run(move || store.create_bucket(&name, false))
+        .await
+    {
+        // In us-east-1 a repeat by the owner succeeds.
+        Err(StoreError::BucketExists) if api.region == "us-east-1" => {}
+        done => done?,
+    }
+    let output = CreateBucketOutput {
+        location: Some(location),
+    };
+    Ok(S3Response::new(output))
+}
+
+pub(super) async fn delete_bucket(
+    api: &Api,
+    req: S3Request<DeleteBucketInput>,
+) -> S3Result<S3Response<DeleteBucketOutput>> {
+    let store = Arc::clone(&api.store);
+    api.store
+        .run(move || store.delete_bucket(&req.input.bucket))
+        .await?;
+    Ok(S3Response::new(DeleteBucketOutput::default()))
+}
+
+pub(super) async fn head_bucket(
+    api: &Api,
+    req: S3Request<HeadBucketInput>,
+) -> S3Result<S3Response<HeadBucketOutput>> {
+    api.store.bucket(&req.input.bucket)?;
+    let bucket_region = Some(api.region.clone());
+    Ok(S3Response::new(HeadBucketOutput {
+        bucket_region,
+        ..Default::default()
+    }))
+}
+
+pub(super) async fn get_bucket_location(
+    api: &Api,
+    req: S3Request<GetBucketLocationInput>,
+) -> S3Result<S3Response<GetBucketLocationOutput>> {
+    api.store.bucket(&req.input.bucket)?;
+    // us-east-1 is told by an empty element.
+    let elsewhere = (api.region != "us-east-1").then(|| api.region.clone());
+    let location_constraint = elsewhere.map(BucketLocationConstraint::from);
+    Ok(S3Response::new(GetBucketLocationOutput {
+        location_constraint,
+    }))
+}
+
+pub(super) async fn list_buckets(
+    api: &Api,
+    req: S3Request<ListBucketsInput>,
+) -> S3Result<S3Response<ListBucketsOutput>> {
+    let prefix = req.input.prefix;
+    let wanted = |name: &str| {
+        prefix
+            .as_ref()
+            .is_none_or(|prefix| name.starts_with(prefix))
+    };
+    let buckets = api.store.buckets();
+    let buckets = buckets
+        .iter()
+        .filter(|bucket| wanted(bucket.name()))
+        .map(|bucket| Bucket {
+            bucket_region: Some(api.region.clone()),
+            creation_date: Some(errors::timestamp(bucket.created_ms)),
+            name: Some(bucket.name().to_owned()),
+        });
+    let buckets = Some(buckets.collect());
+    let output = ListBucketsOutput {
+        buckets,
+        owner: Some(owner()),
+        prefix,
+        ..Default::default()
+    };
+    Ok(S3Response::new(output))
+}
+
+pub(super) async fn get_bucket_versioning(
+    api: &Api,
+    req: S3Request<GetBucketVersioningInput>,
+) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+    let status = match api.store.bucket(&req.input.bucket)?.versioning() {
+        Versioning::Never => None,
+        Versioning::Enabled => Some(BucketVersioningStatus::ENABLED),
+        Versioning::Suspended => Some(BucketVersioningStatus::SUSPENDED),
+    };
+    let status = status.map(BucketVersioningStatus::from_static);
+    Ok(S3Response::new(GetBucketVersioningOutput {
+        mfa_delete: None,
+        status,
+    }))
+}
+
+pub(super) async fn put_bucket_versioning(
+    api: &Api,
+    req: S3Request<PutBucketVersioningInput>,
+) -> S3Result<S3Response<PutBucketVersioningOutput>> {
+    let bucket = api.store.bucket(&req.input.bucket)?;
+    let configuration = req.input.versioning_configuration;
+    if configuration
+        .mfa_delete
+        .is_some_and(|state| state.as_str() == MFADelete::ENABLED)
+    {
+        return Err(s3_error!(NotImplemented, "MFA delete is not implemented"));
+    }
+    let versioning = match configuration
+        .status
+        .as_ref()
+        .map(BucketVersioningStatus::as_str)
+    {
+        Some(BucketVersioningStatus::ENABLED) => Versioning::Enabled,
+        Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
+        _ => return Err(s3_error!(IllegalVersioningConfigurationException)),
+    };
+    api.store
+        .run(move || bucket.set_versioning(versioning))
+        .await?;
+    Ok(S3Response::new(PutBucketVersioningOutput::default()))
+}

@@ -1,0 +1,94 @@
+//! `If-Match` and its relatives.
+
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderName};
+use s3s::dto::{ETagCondition, Timestamp};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use time::OffsetDateTime;
+
+use super::errors;
+use crate::store::Precondition;
+use crate::store::record::ObjectRecord;
+
+/// The precondition of a write: `If-None-Match: *` or `If-Match: <etag>`, as S3 has them.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+pub(super) fn of_write(headers: &HeaderMap) -> S3Result<Precondition> {
+    match (header(headers, IF_MATCH)?, header(headers, IF_NONE_MATCH)?) {
+        (None, None) => Ok(Precondition::None),
+        (None, Some(ETagCondition::Any)) => Ok(Precondition::Absent),
+        (Some(ETagCondition::ETag(etag)), None) => Ok(Precondition::Matches(etag.into_value())),
+        _ => Err(s3_error!(
+            NotImplemented,
+            "A header you provided implies functionality that is not implemented"
+        )),
+    }
+}
+
+/// The precondition of a delete: `If-Match: <etag>` or `If-Match: *`.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>
+pub(super) fn of_delete(condition: Option<ETagCondition>) -> Precondition {
+    match condition {
+        None => Precondition::None,
+        Some(ETagCondition::Any) => Precondition::Present,
+        Some(ETagCondition::ETag(etag)) => Precondition::Matches(etag.into_value()),
+    }
+}
+
+/// The conditions of a read.
+#[derive(Default)]
+pub(super) struct ReadConditions {
+    pub(super) if_match: Option<ETagCondition>,
+    pub(super) if_none_match: Option<ETagCondition>,
+    pub(super) if_modified_since: Option<Timestamp>,
+    pub(super) if_unmodified_since: Option<Timestamp>,
+}
+
+impl ReadConditions {
+    /// Evaluates them in the order of RFC 9110, section 13.2.2.
+    pub(super) fn check(&self, object: &ObjectRecord, created_ms: u64) -> S3Result<()> {
+        let modified = OffsetDateTime::from(errors::timestamp(created_ms));
+        let later_than = |time: &Timestamp| modified > OffsetDateTime::from(time.clone());
+        let holds = match (&self.if_match, &self.if_unmodified_since) {
+            (Some(condition), _) => matches(condition, object),
+            (None, Some(time)) => !later_than(time),
+            (None, None) => true,
+        };
+        if !holds {
+            return Err(errors::precondition_failed());
+        }
+        let changed = match (&self.if_none_match, &self.if_modified_since) {
+            (Some(condition), _) => !matches(condition, object),
+            (None, Some(time)) => later_than(time),
+            (None, None) => true,
+        };
+        if changed {
+            Ok(())
+        } else {
+            Err(not_modified(object))
+        }
+    }
+}
+
+fn matches(condition: &ETagCondition, object: &ObjectRecord) -> bool {
+    condition
+        .as_etag()
+        .is_none_or(|etag| etag.value() == object.etag)
+}
+
+fn not_modified(object: &ObjectRecord) -> S3Error {
+    let mut error = S3Error::new(S3ErrorCode::NotModified);
+    let mut headers = HeaderMap::new();
+    if let Ok(etag) = format!("\"{}\"", object.etag).parse() {
+        headers.insert(http::header::ETAG, etag);
+    }
+    error.set_headers(headers);
+    error
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> S3Result<Option<ETagCondition>> {
+    let parse = |value: &http::HeaderValue| ETagCondition::parse_http_header(value.as_bytes());
+    let condition = headers.get(name).map(parse).transpose();
+    condition.map_err(|_| s3_error!(InvalidArgument, "Invalid entity tag in a condition"))
+}

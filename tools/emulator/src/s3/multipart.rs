@@ -1,0 +1,505 @@
+//! Multipart uploads.
+//!
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
+
+use s3s::dto::*;
+use s3s::{S3Request, S3Response, S3Result, s3_error};
+
+use super::Api;
+use super::buckets::owner;
+use super::conditions;
+use super::errors::timestamp;
+use super::listing::{Encoding, page_size};
+use super::objects::{
+    attributes, checksum_type, encryption, fill_checksum, fill_checksum_value, refuse_unsupported,
+    shown_version_id,
+};
+use super::upload_body::Announced;
+use crate::store::checksum::{Algorithm, Hashes};
+use crate::store::record::{BlobRecord, ChecksumKind, ObjectChecksum, PartRecord, UploadRecord};
+use crate::store::uploads::{Part as StoredPart, Parts as StoredParts, Upload};
+use crate::store::{NewObject, now_ms};
+
+/// Every part but the last has at least this many bytes.
+const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
+
+/// Parts are numbered from 1 to this.
+const MAX_PART_NUMBER: u16 = 10_000;
+
+pub(super) async fn create_multipart_upload(
+    api: &Api,
+    req: S3Request<CreateMultipartUploadInput>,
+) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+    let input = req.input;
+    let bucket = api.store.bucket(&input.bucket)?;
+    refuse_unsupported!(input);
+    let named = match input
+        .checksum_algorithm
+        .as_ref()
+        .map(ChecksumAlgorithm::as_str)
+    {
+        None => None,
+        Some(name) => Some(Algorithm::from_name(name).ok_or_else(|| {
+            s3_error!(
+                InvalidRequest,
+                "Checksum algorithm provided is unsupported."
+            )
+        })?),
+    };
+    let algorithm = named.unwrap_or(Algorithm::Crc64Nvme);
+    let kind = checksum_kind(algorithm, input.checksum_type.as_ref())?;
+    let record = UploadRecord {
+        key: input.key.clone(),
+        created_ms: now_ms(),
+        attributes: attributes!(input)?,
+        algorithm_named: named.is_some(),
+        algorithm,
+        checksum_kind: kind,
+    };
+    let upload = api.store.create_upload(&bucket, record).await?;
+    Ok(S3Response::new(CreateMultipartUploadOutput {
+        bucket: Some(input.bucket),
+        checksum_algorithm: input.checksum_algorithm,
+        checksum_type: named.map(|_| checksum_type(kind)),
+        key: Some(input.key),
+        server_side_encryption: input.server_side_encryption,
+        upload_id: Some(upload.id.clone()),
+        ..Default::default()
+    }))
+}
+
+pub(super) async fn upload_part(
+    api: &Api,
+    mut req: S3Request<UploadPartInput>,
+) -> S3Result<S3Response<UploadPartOutput>> {
+    let announced = Announced::parse(&req)?;
+    let bucket = api.store.bucket(&req.input.bucket)?;
+    let upload = bucket.upload(&req.input.key, &req.input.upload_id)?;
+    let number = part_number(req.input.part_number)?;
+    let upload_algorithm = upload.record.algorithm;
+    if let Some(given) = announced.algorithm
+        && upload.record.algorithm_named
+        && given != upload_algorithm
+    {
+        return Err(s3_error!(
+            InvalidRequest,
+            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+            upload_algorithm.name().to_ascii_lowercase(),
+            given.name().to_ascii_lowercase()
+        ));
+    }
+    let given = announced.algorithm.unwrap_or(upload_algorithm);
+    let place = bucket.place(&req.input.key);
+    let body = req.input.body.take();
+    let limit = api.max_object_bytes;
+    let algorithms = [upload_algorithm, given];
+    let staged = api
+        .store
+        .stage(place, body, &algorithms, announced.length, limit)
+        .await?;
+    announced.verify(&staged.digests)?;
+    let etag = hex::encode(staged.digests.md5);
+    let blob = BlobRecord {
+        file: staged.blob.file_name(),
+        size: staged.blob.size,
+        checksum: staged.digests.checksum(upload_algorithm),
+    };
+    let record = PartRecord {
+        number,
+        created_ms: now_ms(),
+        etag: etag.clone(),
+        blob,
+    };
+    let part = StoredPart {
+        record,
+        blob: staged.blob,
+    };
+    api.store.add_part(&bucket, &upload, part).await?;
+    let mut output = UploadPartOutput {
+        e_tag: Some(ETag::Strong(etag)),
+        ..Default::default()
+    };
+    output.server_side_encryption = upload
+        .record
+        .attributes
+        .server_side_encryption
+        .clone()
+        .map(ServerSideEncryption::from);
+    fill_checksum_value!(output, given, staged.digests.checksum(given));
+    Ok(S3Response::new(output))
+}
+
+pub(super) async fn complete_multipart_upload(
+    api: &Api,
+    req: S3Request<CompleteMultipartUploadInput>,
+) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+    let precondition = conditions::of_write(&req.headers)?;
+    let input = req.input;
+    let bucket = api.store.bucket(&input.bucket)?;
+    let upload = bucket.upload(&input.key, &input.upload_id)?;
+    let parts = upload.parts().await?;
+    let named = input
+        .multipart_upload
+        .as_ref()
+        .and_then(|upload| upload.parts.as_deref());
+    let chosen = choose_parts(&upload, &parts, named.unwrap_or_default())?;
+    let checksum = object_checksum(&upload, &chosen);
+    verify_object(&input, &chosen, checksum.as_ref())?;
+    let mut etags = Hashes::new(&[]);
+    for part in &chosen {
+        etags.update(&hex::decode(&part.record.etag).unwrap_or_default());
+    }
+    let etag = format!("{}-{}", hex::encode(etags.finish().md5), chosen.len());
+    let blobs = chosen
+        .into_iter()
+        .map(|part| (part.blob, part.record.blob.checksum));
+    let object = NewObject {
+        etag: etag.clone(),
+        checksum,
+        attributes: upload.record.attributes.clone(),
+        blobs: blobs.collect(),
+        upload_id: Some(upload.id.clone()),
+    };
+    let version = api
+        .store
+        .complete_upload(&bucket, &upload, parts, precondition, object)
+        .await?;
+    let mut output = CompleteMultipartUploadOutput {
+        location: Some(format!("/{}/{}", input.bucket, input.key)),
+        bucket: Some(input.bucket),
+        e_tag: Some(ETag::Strong(etag)),
+        key: Some(input.key),
+        server_side_encryption: encryption(&version),
+        version_id: shown_version_id(&bucket, &version),
+        ..Default::default()
+    };
+    fill_checksum!(
+        output,
+        version.object().and_then(|object| object.checksum.as_ref())
+    );
+    Ok(S3Response::new(output))
+}
+
+pub(super) async fn abort_multipart_upload(
+    api: &Api,
+    req: S3Request<AbortMultipartUploadInput>,
+) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+    let bucket = api.store.bucket(&req.input.bucket)?;
+    let upload = bucket.upload(&req.input.key, &req.input.upload_id)?;
+    api.store.abort_upload(&bucket, &upload).await?;
+    Ok(S3Response::new(AbortMultipartUploadOutput::default()))
+}
+
+pub(super) async fn list_parts(
+    api: &Api,
+    req: S3Request<ListPartsInput>,
+) -> S3Result<S3Response<ListPartsOutput>> {
+    let input = req.input;
+    let bucket = api.store.bucket(&input.bucket)?;
+    let upload = bucket.upload(&input.key, &input.upload_id)?;
+    let parts = upload.parts().await?;
+    let max_parts = page_size(input.max_parts)?;
+    let marker = input.part_number_marker.unwrap_or(0);
+    let mut behind = parts
+        .by_number
+        .values()
+        .filter(|part| i32::from(part.record.number) > marker);
+    let limit = usize::try_from(max_parts).unwrap_or(0);
+    let page: Vec<Part> = behind
+        .by_ref()
+        .take(limit)
+        .map(|p| listed_part(&upload, p))
+        .collect();
+    let truncated = limit > 0 && behind.next().is_some();
+    Ok(S3Response::new(ListPartsOutput {
+        bucket: Some(input.bucket),
+        checksum_algorithm: Some(ChecksumAlgorithm::from_static(
+            upload.record.algorithm.name(),
+        )),
+        checksum_type: Some(checksum_type(upload.record.checksum_kind)),
+        is_truncated: Some(truncated),
+        key: Some(input.key),
+        max_parts: Some(max_parts),
+        next_part_number_marker: page.last().and_then(|part| part.part_number),
+        owner: Some(owner()),
+        part_number_marker: Some(marker),
+        parts: Some(page),
+        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        upload_id: Some(input.upload_id),
+        ..Default::default()
+    }))
+}
+
+pub(super) async fn list_multipart_uploads(
+    api: &Api,
+    req: S3Request<ListMultipartUploadsInput>,
+) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+    let input = req.input;
+    if input
+        .delimiter
+        .as_ref()
+        .is_some_and(|delimiter| !delimiter.is_empty())
+    {
+        return Err(s3_error!(
+            NotImplemented,
+            "A delimiter is not implemented here"
+        ));
+    }
+    let bucket = api.store.bucket(&input.bucket)?;
+    let max_uploads = page_size(input.max_uploads)?;
+    let encoding = Encoding::parse(input.encoding_type.as_ref())?;
+    let prefix = input.prefix.as_deref().unwrap_or_default();
+    let key_marker = input.key_marker.as_deref().unwrap_or_default();
+    let id_marker = input.upload_id_marker.as_deref().unwrap_or_default();
+    let uploads = bucket.uploads();
+    let mut behind = uploads.iter().filter(|upload| {
+        let key = upload.record.key.as_str();
+        // Without an id the marker's key itself is behind us.
+        let passed = match key.cmp(key_marker) {
+            std::cmp::Ordering::Less => true,
+            std::cmp::Ordering::Equal => id_marker.is_empty() || upload.id.as_str() <= id_marker,
+            std::cmp::Ordering::Greater => false,
+        };
+        key.starts_with(prefix) && (key_marker.is_empty() || !passed)
+    });
+    let limit = usize::try_from(max_uploads).unwrap_or(0);
+    let page: Vec<_> = behind.by_ref().take(limit).collect();
+    let truncated = limit > 0 && behind.next().is_some();
+    let last = page.last().filter(|_| truncated);
+    Ok(S3Response::new(ListMultipartUploadsOutput {
+        encoding_type: input.encoding_type.clone(),
+        is_truncated: Some(truncated),
+        key_marker: Some(encoding.apply(key_marker)),
+        max_uploads: Some(max_uploads),
+        next_key_marker: last.map(|upload| encoding.apply(&upload.record.key)),
+        next_upload_id_marker: last.map(|upload| upload.id.clone()),
+        prefix: Some(encoding.apply(prefix)),
+        upload_id_marker: Some(id_marker.to_owned()),
+        uploads: Some(
+            page.iter()
+                .map(|upload| listed_upload(encoding, upload))
+                .collect(),
+        ),
+        bucket: Some(input.bucket),
+        ..Default::default()
+    }))
+}
+
+/// The kind of checksum: composite unless asked otherwise, but CRC-64/NVME is always of the whole.
+fn checksum_kind(algorithm: Algorithm, asked: Option<&ChecksumType>) -> S3Result<ChecksumKind> {
+    let asked = match asked.map(ChecksumType::as_str) {
+        None => None,
+        Some(ChecksumType::FULL_OBJECT) => Some(ChecksumKind::FullObject),
+        Some(ChecksumType::COMPOSITE) => Some(ChecksumKind::Composite),
+        Some(_) => return Err(s3_error!(InvalidRequest, "Unknown checksum type.")),
+    };
+    match (algorithm, asked) {
+        (Algorithm::Crc64Nvme, None) => Ok(ChecksumKind::FullObject),
+        (_, None) => Ok(ChecksumKind::Composite),
+        (Algorithm::Crc64Nvme, Some(kind @ ChecksumKind::Composite)) => {
+            Err(unusable(algorithm, kind))
+        }
+        (Algorithm::Sha1 | Algorithm::Sha256, Some(kind @ ChecksumKind::FullObject)) => {
+            Err(unusable(algorithm, kind))
+        }
+        (_, Some(kind)) => Ok(kind),
+    }
+}
+
+fn unusable(algorithm: Algorithm, kind: ChecksumKind) -> s3s::S3Error {
+    s3_error!(
+        InvalidRequest,
+        "The {} checksum type cannot be used with the {} checksum algorithm.",
+        checksum_type(kind).as_str(),
+        algorithm.name().to_ascii_lowercase()
+    )
+}
+
+fn part_number(number: i32) -> S3Result<u16> {
+    let number = u16::try_from(number).ok();
+    number
+        .filter(|number| (1..=MAX_PART_NUMBER).contains(number))
+        .ok_or_else(|| {
+            s3_error!(
+                InvalidArgument,
+                "Part number must be an integer between 1 and {MAX_PART_NUMBER}, inclusive"
+            )
+        })
+}
+
+/// The parts that the client names, checked: order, presence, entity tag, checksum, size.
+fn choose_parts(
+    upload: &Upload,
+    parts: &StoredParts,
+    named: &[CompletedPart],
+) -> S3Result<Vec<StoredPart>> {
+    if named.is_empty() {
+        return Err(s3_error!(
+            MalformedXML,
+            "The XML you provided was not well-formed or did not validate against our published \
+             schema"
+        ));
+    }
+    let mut chosen: Vec<StoredPart> = Vec::with_capacity(named.len());
+    for (index, part) in named.iter().enumerate() {
+        let number = part_number(part.part_number.unwrap_or(0))?;
+        if chosen
+            .last()
+            .is_some_and(|last| last.record.number >= number)
+        {
+            return Err(s3_error!(
+                InvalidPartOrder,
+                "The list of parts was not in ascending order. Parts must be ordered by part \
+                 number."
+            ));
+        }
+        let stored = parts.by_number.get(&number).ok_or_else(invalid_part)?;
+        let etag = part.e_tag.as_ref().map(ETag::value);
+        if etag != Some(&stored.record.etag) || !part_checksum_matches(upload, stored, part)? {
+            return Err(invalid_part());
+        }
+        if index + 1 < named.len() && stored.record.blob.size < MIN_PART_BYTES {
+            return Err(s3_error!(
+                EntityTooSmall,
+                "Your proposed upload is smaller than the minimum allowed size"
+            ));
+        }
+        chosen.push(stored.clone());
+    }
+    Ok(chosen)
+}
+
+/// Compares the checksum that the client repeats for a part with the stored one.
+fn part_checksum_matches(
+    upload: &Upload,
+    stored: &StoredPart,
+    part: &CompletedPart,
+) -> S3Result<bool> {
+    let algorithm = upload.record.algorithm;
+    let given = match algorithm {
+        Algorithm::Crc32 => &part.checksum_crc32,
+        Algorithm::Crc32c => &part.checksum_crc32c,
+        Algorithm::Crc64Nvme => &part.checksum_crc64nvme,
+        Algorithm::Sha1 => &part.checksum_sha1,
+        Algorithm::Sha256 => &part.checksum_sha256,
+    };
+    match given {
+        Some(given) => Ok(Some(given) == stored.record.blob.checksum.as_ref()),
+        None if upload.record.checksum_kind == ChecksumKind::Composite => Err(s3_error!(
+            InvalidRequest,
+            "The upload was created using a {} checksum. The complete request must include the \
+             checksum for each part. It was missing for part {} in the request.",
+            algorithm.name().to_ascii_lowercase(),
+            stored.record.number
+        )),
+        None => Ok(true),
+    }
+}
+
+fn invalid_part() -> s3s::S3Error {
+    s3_error!(
+        InvalidPart,
+        "One or more of the specified parts could not be found. The part may not have been \
+         uploaded, or the specified entity tag may not match the part's entity tag."
+    )
+}
+
+/// The object's checksum from those of its parts.
+fn object_checksum(upload: &Upload, chosen: &[StoredPart]) -> Option<ObjectChecksum> {
+    let (algorithm, kind) = (upload.record.algorithm, upload.record.checksum_kind);
+    let of = |part: &StoredPart| part.record.blob.checksum.clone();
+    let values: Option<Vec<String>> = chosen.iter().map(of).collect();
+    let values = values?;
+    let value = match kind {
+        ChecksumKind::Composite => {
+            let composite = algorithm.composite(values.iter().map(String::as_str))?;
+            format!("{composite}-{}", chosen.len())
+        }
+        ChecksumKind::FullObject => {
+            let sizes = chosen.iter().map(|part| part.record.blob.size);
+            algorithm.combined(values.iter().map(String::as_str).zip(sizes))?
+        }
+    };
+    Some(ObjectChecksum {
+        algorithm,
+        kind,
+        value,
+    })
+}
+
+/// Compares what the client says about the whole object with what it has become.
+fn verify_object(
+    input: &CompleteMultipartUploadInput,
+    chosen: &[StoredPart],
+    checksum: Option<&ObjectChecksum>,
+) -> S3Result<()> {
+    let size: u64 = chosen.iter().map(|part| part.record.blob.size).sum();
+    if input
+        .mpu_object_size
+        .is_some_and(|announced| u64::try_from(announced) != Ok(size))
+    {
+        return Err(s3_error!(
+            InvalidRequest,
+            "The provided 'x-amz-mp-object-size' header does not match what was computed."
+        ));
+    }
+    let kind = input.checksum_type.as_ref().map(ChecksumType::as_str);
+    let made = checksum.map(|checksum| checksum_type(checksum.kind));
+    if kind.is_some() && kind != made.as_ref().map(ChecksumType::as_str) {
+        return Err(s3_error!(
+            InvalidRequest,
+            "The complete request's checksum type is not the one of the upload."
+        ));
+    }
+    let given = [
+        (Algorithm::Crc32, &input.checksum_crc32),
+        (Algorithm::Crc32c, &input.checksum_crc32c),
+        (Algorithm::Crc64Nvme, &input.checksum_crc64nvme),
+        (Algorithm::Sha1, &input.checksum_sha1),
+        (Algorithm::Sha256, &input.checksum_sha256),
+    ];
+    for (algorithm, value) in given {
+        let Some(value) = value else {
+            continue;
+        };
+        if checksum.is_none_or(|made| made.algorithm != algorithm || made.value != *value) {
+            return Err(s3_error!(
+                BadDigest,
+                "The {} you specified did not match the calculated checksum.",
+                algorithm.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn listed_part(upload: &Upload, part: &StoredPart) -> Part {
+    let mut listed = Part {
+        e_tag: Some(ETag::Strong(part.record.etag.clone())),
+        last_modified: Some(timestamp(part.record.created_ms)),
+        part_number: Some(i32::from(part.record.number)),
+        size: i64::try_from(part.record.blob.size).ok(),
+        ..Default::default()
+    };
+    fill_checksum_value!(
+        listed,
+        upload.record.algorithm,
+        part.record.blob.checksum.clone()
+    );
+    listed
+}
+
+fn listed_upload(encoding: Encoding, upload: &Upload) -> MultipartUpload {
+    MultipartUpload {
+        checksum_algorithm: Some(ChecksumAlgorithm::from_static(
+            upload.record.algorithm.name(),
+        )),
+        checksum_type: Some(checksum_type(upload.record.checksum_kind)),
+        initiated: Some(timestamp(upload.record.created_ms)),
+        key: Some(encoding.apply(&upload.record.key)),
+        owner: Some(owner()),
+        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        upload_id: Some(upload.id.clone()),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,457 @@
+//! Buckets, versions and multipart uploads on disk.
+//!
+//! ```text
+//! <dir>/<bucket>/bucket.json                              when created, versioning
+//! <dir>/<bucket>/objects/<2 hex>/<hash>.<sequence>.json   one version, or a delete marker
+//! <dir>/<bucket>/objects/<2 hex>/<hash>.<random>.data     bytes of one version or one part
+//! <dir>/<bucket>/uploads/<upload id>/upload.json          a multipart upload under way
+//! <dir>/<bucket>/uploads/<upload id>/<part>.json          one of its parts
+//! ```
+//!
+//! `<hash>` is the lower-case hex SHA-256 of `bucket/key`, so every key of S3 has a legal file name
+//! and no key reaches out of its folder.
+//!
+//! **Invariant:** the JSON file of a version is its commit point. The bytes that it names are
+//! durable before it appears, it appears by a rename, and the answer leaves after the folder has
+//! been synchronised. What no JSON file names is removed at start.
+//!
+//! **Invariant:** everything that changes one key happens under that key's lock, on a thread that
+//! finishes even when the client has gone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use s3s::StdError;
+use s3s::dto::StreamingBlob;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio_util::task::TaskTracker;
+
+use self::blob::{Blob, BlobWriter};
+use self::bucket::{Bucket, Place, Version};
+use self::checksum::{Algorithm, Digests, Hashes};
+use self::record::{
+    Attributes, BlobRecord, ObjectChecksum, ObjectRecord, VersionRecord, Versioning,
+};
+use crate::random;
+
+pub(crate) mod blob;
+pub(crate) mod bucket;
+pub(crate) mod checksum;
+pub(crate) mod record;
+mod recovery;
+pub(crate) mod uploads;
+
+/// Bytes gathered before a body is written on.
+const BATCH: usize = 256 * 1024;
+
+/// Locks for keys. Two keys may share one, which costs time but nothing else.
+const LOCKS: usize = 1024;
+
+/// Why the store refuses. The S3 side turns it into a code and a status.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    #[error("the bucket exists")]
+    BucketExists,
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    #[error("the key does not exist")]
+    NoSuchKey,
+    #[error("the upload does not exist")]
+    NoSuchUpload,
+    #[error("a precondition does not hold")]
+    PreconditionFailed,
+    #[error("the object is too large")]
+    TooLarge,
+    #[error("the body is not as long as announced")]
+    IncompleteBody,
+    #[error("the body could not be read")]
+    Body(#[source] StdError),
+    #[error("the disk failed")]
+    Io(#[from] io::Error),
+}
+
+/// An object that has become durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectCreated {
+    /// The bucket it is in.
+    pub bucket: String,
+    /// Its key, as sent: not encoded.
+    pub key: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag, without quotes.
+    pub etag: String,
+    /// Its version, None in a bucket without versioning.
+    pub version_id: Option<String>,
+    /// Of two events for one key, the one with the greater sequencer (compared as text) is newer.
+    pub sequencer: String,
+}
+
+/// What must hold for a write or a delete, evaluated against the current version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Precondition {
+    None,
+    /// `If-None-Match: *`: there is no object.
+    Absent,
+    /// `If-Match: *`: there is an object.
+    Present,
+    /// `If-Match`: the object has this entity tag.
+    Matches(String),
+}
+
+impl Precondition {
+    fn check(&self, current: Option<&ObjectRecord>) -> Result<(), StoreError> {
+        match (self, current) {
+            (Self::None, _) | (Self::Absent, None) | (Self::Present, Some(_)) => Ok(()),
+            (Self::Present | Self::Matches(_), None) => Err(StoreError::NoSuchKey),
+            (Self::Matches(etag), Some(object)) if *etag == object.etag => Ok(()),
+            (Self::Absent | Self::Matches(_), Some(_)) => Err(StoreError::PreconditionFailed),
+        }
+    }
+}
+
+/// An object whose bytes are durable, on its way to become a version.
+pub(crate) struct NewObject {
+    pub(crate) etag: String,
+    pub(crate) checksum: Option<ObjectChecksum>,
+    pub(crate) attributes: Attributes,
+    /// The bytes in order, each with the checksum of this part.
+    pub(crate) blobs: Vec<(Arc<Blob>, Option<String>)>,
+    pub(crate) upload_id: Option<String>,
+}
+
+/// What a delete did.
+pub(crate) struct Deleted {
+    /// A delete marker was added, or removed.
+    pub(crate) marker: bool,
+    /// The version that was added or removed.
+    pub(crate) version_id: Option<String>,
+}
+
+/// A body that is durable on disk, and what its bytes hash to.
+pub(crate) struct Staged {
+    pub(crate) blob: Arc<Blob>,
+    pub(crate) digests: Digests,
+}
+
+/// All buckets of one data folder.
+pub(crate) struct Store {
+    dir: PathBuf,
+    buckets: RwLock<BTreeMap<String, Arc<Bucket>>>,
+    locks: Vec<Arc<AsyncMutex<()>>>,
+    /// The sequence of the newest version.
+    sequence: AtomicU64,
+    /// Disk work under way: it outlives the request that asked for it.
+    tasks: TaskTracker,
+    listeners: Mutex<Vec<UnboundedSender<ObjectCreated>>>,
+    /// Held for as long as anything may write.
+    _folder_lock: Arc<File>,
+}
+
+impl Store {
+    /// Runs disk work on a thread that may block. It finishes even when the caller is dropped.
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, StoreError> + Send + 'static,
+    {
+        let done = self.tasks.spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(StoreError::Io(io::Error::other(error))))
+    }
+
+    /// Waits until no disk work is left. No request may be under way.
+    pub(crate) async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Subscribes to objects that are created from now on.
+    pub(crate) fn object_created(&self) -> UnboundedReceiver<ObjectCreated> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(sender);
+        receiver
+    }
+
+    /// Finds a bucket.
+    pub(crate) fn bucket(&self, name: &str) -> Result<Arc<Bucket>, StoreError> {
+        let buckets = self.buckets.read().unwrap_or_else(PoisonError::into_inner);
+        buckets.get(name).cloned().ok_or(StoreError::NoSuchBucket)
+    }
+
+    /// All buckets by name.
+    pub(crate) fn buckets(&self) -> Vec<Arc<Bucket>> {
+        let buckets = self.buckets.read().unwrap_or_else(PoisonError::into_inner);
+        buckets.values().cloned().collect()
+    }
+
+    /// Creates an empty bucket. Blocking.
+    pub(crate) fn create_bucket(&self, name: &str, enabled: bool) -> Result<(), StoreError> {
+        let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
+        if buckets.contains_key(name) {
+            return Err(StoreError::BucketExists);
+        }
+        let versioning = if enabled {
+            Versioning::Enabled
+        } else {
+            Versioning::Never
+        };
+        let bucket = Bucket::create(&self.dir, name, now_ms(), versioning)?;
+        buckets.insert(name.to_owned(), Arc::new(bucket));
+        Ok(())
+    }
+
+    /// Removes a bucket without versions. Blocking.
+    pub(crate) fn delete_bucket(&self, name: &str) -> Result<(), StoreError> {
+        let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.get(name).ok_or(StoreError::NoSuchBucket)?;
+        bucket.remove(&self.dir)?;
+        buckets.remove(name);
+        Ok(())
+    }
+
+    /// Writes a body to disk under a name that nobody knows yet.
+    ///
+    /// Memory stays constant: two batches at most, one being received and one being written.
+    pub(crate) async fn stage(
+        &self,
+        place: Place,
+        body: Option<StreamingBlob>,
+        algorithms: &[Algorithm],
+        expected: Option<u64>,
+        limit: u64,
+    ) -> Result<Staged, StoreError> {
+        if expected.is_some_and(|length| length > limit) {
+            return Err(StoreError::TooLarge);
+        }
+        let hashes = Hashes::new(algorithms);
+        let mut length = 0_u64;
+        let mut writing = self.tasks.spawn_blocking(move || {
+            let dir = place.ready_dir()?;
+            BlobWriter::create(dir.join(place.new_blob_name()?), hashes)
+        });
+        if let Some(body) = body {
+            let mut body = body.fuse();
+            loop {
+                let mut batch = Vec::new();
+                let mut gathered = 0;
+                while gathered < BATCH {
+                    let Some(bytes) = body.try_next().await.map_err(StoreError::Body)? else {
+                        break;
+                    };
+                    gathered += bytes.len();
+                    batch.push(bytes);
+                }
+                if batch.is_empty() {
+                    break;
+                }
+                length += gathered as u64;
+                if length > limit {
+                    return Err(StoreError::TooLarge);
+                }
+                let mut writer = writing.await.map_err(io::Error::other)??;
+                writing = self.tasks.spawn_blocking(move || {
+                    for bytes in batch {
+                        writer.write(&bytes)?;
+                    }
+                    Ok(writer)
+                });
+            }
+        }
+        if expected.is_some_and(|expected| expected != length) {
+            return Err(StoreError::IncompleteBody);
+        }
+        let writer = writing.await.map_err(io::Error::other)??;
+        let (blob, digests) = self.run(move || Ok(writer.finish()?)).await?;
+        Ok(Staged {
+            blob: Arc::new(blob),
+            digests,
+        })
+    }
+
+    /// Makes a staged object the current version of its key, if the precondition holds.
+    pub(crate) async fn put(
+        self: &Arc<Self>,
+        bucket: &Arc<Bucket>,
+        key: &str,
+        precondition: Precondition,
+        object: NewObject,
+    ) -> Result<Arc<Version>, StoreError> {
+        let lock = self.lock(bucket, key).await;
+        let (store, bucket, key) = (Arc::clone(self), Arc::clone(bucket), key.to_owned());
+        self.run(move || {
+            let version = store.commit(&bucket, &key, &precondition, object);
+            drop(lock);
+            version
+        })
+        .await
+    }
+
+    /// Deletes as a request without a version id does: adds a delete marker, or removes the
+    /// object where versioning was never enabled.
+    pub(crate) async fn delete(
+        self: &Arc<Self>,
+        bucket: &Arc<Bucket>,
+        key: &str,
+        precondition: Precondition,
+    ) -> Result<Deleted, StoreError> {
+        let lock = self.lock(bucket, key).await;
+        let (store, bucket, key) = (Arc::clone(self), Arc::clone(bucket), key.to_owned());
+        self.run(move || {
+            let _lock = lock;
+            let alive = bucket.alive()?;
+            precondition.check(
+                bucket
+                    .current_object(&key)
+                    .as_deref()
+                    .and_then(Version::object),
+            )?;
+            let versioning = bucket.versioning();
+            if versioning == Versioning::Never {
+                bucket.remove_version(&key, None)?;
+                return Ok(Deleted {
+                    marker: false,
+                    version_id: None,
+                });
+            }
+            let record = store.record(&key, versioning, None)?;
+            let version = bucket.add_version(record, Vec::new())?;
+            drop(alive);
+            Ok(Deleted {
+                marker: true,
+                version_id: Some(version.id().to_owned()),
+            })
+        })
+        .await
+    }
+
+    /// Removes one version for good; that it does not exist is success.
+    pub(crate) async fn delete_version(
+        self: &Arc<Self>,
+        bucket: &Arc<Bucket>,
+        key: &str,
+        version_id: &str,
+        precondition: Precondition,
+    ) -> Result<Deleted, StoreError> {
+        let lock = self.lock(bucket, key).await;
+        let (bucket, key) = (Arc::clone(bucket), key.to_owned());
+        let version_id = version_id.to_owned();
+        self.run(move || {
+            let _lock = lock;
+            let _alive = bucket.alive()?;
+            precondition.check(
+                bucket
+                    .current_object(&key)
+                    .as_deref()
+                    .and_then(Version::object),
+            )?;
+            let wanted = (version_id != bucket::NULL_VERSION).then_some(version_id.as_str());
+            let removed = bucket.remove_version(&key, wanted)?;
+            let marker = removed.is_some_and(|version| version.object().is_none());
+            Ok(Deleted {
+                marker,
+                version_id: Some(version_id),
+            })
+        })
+        .await
+    }
+
+    /// Waits for a key's turn. Nobody ever waits for a second one while holding one.
+    async fn lock(&self, bucket: &Bucket, key: &str) -> OwnedMutexGuard<()> {
+        let index = bucket.place(key).number() % LOCKS;
+        Arc::clone(&self.locks[index]).lock_owned().await
+    }
+
+    /// Checks the precondition and writes the version. Blocking, under the key's lock.
+    fn commit(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        precondition: &Precondition,
+        new: NewObject,
+    ) -> Result<Arc<Version>, StoreError> {
+        let _alive = bucket.alive()?;
+        precondition.check(
+            bucket
+                .current_object(key)
+                .as_deref()
+                .and_then(Version::object),
+        )?;
+        let blob_record = |(blob, checksum): &(Arc<Blob>, Option<String>)| BlobRecord {
+            file: blob.file_name(),
+            size: blob.size,
+            checksum: checksum.clone(),
+        };
+        let object = ObjectRecord {
+            size: new.blobs.iter().map(|(blob, _)| blob.size).sum(),
+            etag: new.etag,
+            checksum: new.checksum,
+            attributes: new.attributes,
+            blobs: new.blobs.iter().map(blob_record).collect(),
+            upload_id: new.upload_id,
+        };
+        let record = self.record(key, bucket.versioning(), Some(object))?;
+        let blobs = new.blobs.into_iter().map(|(blob, _)| blob).collect();
+        let version = bucket.add_version(record, blobs)?;
+        self.announce(bucket, &version);
+        Ok(version)
+    }
+
+    fn record(
+        &self,
+        key: &str,
+        versioning: Versioning,
+        object: Option<ObjectRecord>,
+    ) -> Result<VersionRecord, StoreError> {
+        let version_id = match versioning {
+            Versioning::Enabled => Some(random::hex::<16>()?),
+            Versioning::Never | Versioning::Suspended => None,
+        };
+        Ok(VersionRecord {
+            key: key.to_owned(),
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+            version_id,
+            created_ms: now_ms(),
+            object,
+        })
+    }
+
+    fn announce(&self, bucket: &Bucket, version: &Version) {
+        let Some(object) = version.object() else {
+            return;
+        };
+        let event = ObjectCreated {
+            bucket: bucket.name().to_owned(),
+            key: version.record.key.clone(),
+            size: object.size,
+            etag: object.etag.clone(),
+            version_id: version.record.version_id.clone(),
+            sequencer: format!("{:016X}", version.record.sequence),
+        };
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| listener.send(event.clone()).is_ok());
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,228 @@
+//! Files with the bytes of objects: written once under a random name, then never changed.
+//!
+//! A blob counts only once a record names it. Until then, and after its version is gone, it is
+//! doomed: the last owner to drop it removes the file. A reader is an owner, so an object may be
+//! overwritten or deleted while it is being downloaded.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures::stream::{self, Stream};
+
+use super::checksum::{Digests, Hashes};
+use crate::disk;
+
+/// How much is written or read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// A file with bytes of one object.
+#[derive(Debug)]
+pub(crate) struct Blob {
+    pub(crate) path: PathBuf,
+    pub(crate) size: u64,
+    doomed: AtomicBool,
+}
+
+impl Blob {
+    /// A blob that a record names.
+    pub(crate) fn kept(path: PathBuf, size: u64) -> Self {
+        Self {
+            path,
+            size,
+            doomed: AtomicBool::new(false),
+        }
+    }
+
+    /// The file's name within the folder of its key.
+    pub(crate) fn file_name(&self) -> String {
+        self.path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
+    /// A record names it now.
+    pub(crate) fn keep(&self) {
+        self.doomed.store(false, Ordering::Release);
+    }
+
+    /// No record names it any more: the file goes with its last owner.
+    pub(crate) fn doom(&self) {
+        self.doomed.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Blob {
+    fn drop(&mut self) {
+        if self.doomed.load(Ordering::Acquire) {
+            // What cannot be removed now is removed at the next start.
+            let _ = disk::remove_if_present(&self.path);
+        }
+    }
+}
+
+/// Writes one blob, hashing as it goes. Blocking: use it on a thread that may block.
+pub(crate) struct BlobWriter {
+    // Dropped first: Windows keeps a file whose handle is open.
+    file: File,
+    blob: Blob,
+    hashes: Hashes,
+}
+
+impl BlobWriter {
+    pub(crate) fn create(path: PathBuf, hashes: Hashes) -> io::Result<Self> {
+        let file = disk::create_private_file(&path)?;
+        let blob = Blob {
+            path,
+            size: 0,
+            doomed: AtomicBool::new(true),
+        };
+        Ok(Self { file, blob, hashes })
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hashes.update(bytes);
+        self.file.write_all(bytes)?;
+        self.blob.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes the bytes durable. The blob is doomed until somebody keeps it.
+    pub(crate) fn finish(self) -> io::Result<(Blob, Digests)> {
+        self.file.sync_all()?;
+        Ok((self.blob, self.hashes.finish()))
+    }
+}
+
+/// Reads a range of the bytes that several blobs hold together, a chunk at a time.
+pub(crate) struct BlobReader {
+    blobs: std::vec::IntoIter<(Arc<Blob>, Range<u64>)>,
+    open: Option<(Arc<Blob>, File, u64)>,
+}
+
+impl BlobReader {
+    /// `range` lies within the sum of the sizes.
+    pub(crate) fn new(blobs: &[Arc<Blob>], range: Range<u64>) -> Self {
+        let mut wanted = Vec::new();
+        let mut start = 0;
+        for blob in blobs {
+            let end = start + blob.size;
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            if from < to {
+                wanted.push((Arc::clone(blob), from - start..to - start));
+            }
+            start = end;
+        }
+        Self {
+            blobs: wanted.into_iter(),
+            open: None,
+        }
+    }
+
+    /// The next bytes, or None at the end. Fails when a file is shorter than recorded.
+    pub(crate) fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        let (blob, mut file, left) = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let Some((blob, range)) = self.blobs.next() else {
+                    return Ok(None);
+                };
+                let mut file = File::open(&blob.path)?;
+                if file.metadata()?.len() != blob.size {
+                    return Err(io::Error::other(
+                        "a stored file does not have its recorded size",
+                    ));
+                }
+                file.seek(SeekFrom::Start(range.start))?;
+                (blob, file, range.end - range.start)
+            }
+        };
+        let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let mut chunk = vec![0; length];
+        file.read_exact(&mut chunk)?;
+        let left = left - length as u64;
+        if left > 0 {
+            self.open = Some((blob, file, left));
+        }
+        Ok(Some(chunk.into()))
+    }
+
+    /// Opens the first file, so that a missing one is found before an answer begins.
+    pub(crate) fn open_first(mut self) -> io::Result<(Option<Bytes>, Self)> {
+        let first = self.next_chunk()?;
+        Ok((first, self))
+    }
+
+    /// The bytes as a stream that reads on threads which may block.
+    pub(crate) fn into_stream(
+        self,
+        first: Option<Bytes>,
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send + Sync + 'static {
+        stream::unfold(Some((self, first)), |state| async move {
+            let (mut reader, first) = state?;
+            if let Some(first) = first {
+                return Some((Ok(first), Some((reader, None))));
+            }
+            let read = tokio::task::spawn_blocking(move || {
+                let chunk = reader.next_chunk();
+                (reader, chunk)
+            });
+            match read.await {
+                Ok((_, Ok(None))) => None,
+                Ok((reader, Ok(Some(chunk)))) => Some((Ok(chunk), Some((reader, None)))),
+                Ok((_, Err(error))) => Some((Err(error), None)),
+                Err(error) => Some((Err(io::Error::other(error)), None)),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(dir: &std::path::Path, name: &str, bytes: &[u8]) -> Arc<Blob> {
+        let mut writer = BlobWriter::create(dir.join(name), Hashes::new(&[])).unwrap();
+        writer.write(bytes).unwrap();
+        Arc::new(writer.finish().unwrap().0)
+    }
+
+    #[test]
+    fn a_range_over_several_blobs() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = [b"abc".as_slice(), b"", b"defgh", b"i"];
+        let all = blobs.concat();
+        let blobs: Vec<_> = blobs
+            .iter()
+            .zip(["1", "2", "3", "4"])
+            .map(|(b, n)| written(dir.path(), n, b))
+            .collect();
+        for start in 0..=all.len() {
+            for end in start..=all.len() {
+                let mut reader = BlobReader::new(&blobs, start as u64..end as u64);
+                let mut read = Vec::new();
+                while let Some(chunk) = reader.next_chunk().unwrap() {
+                    read.extend_from_slice(&chunk);
+                }
+                assert_eq!(read, &all[start..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_doomed_blob_lives_as_long_as_its_reader() {
+        let dir = tempfile::tempdir().unwrap();
+        let blob = written(dir.path(), "blob", b"content");
+        let path = blob.path.clone();
+        let mut reader = BlobReader::new(std::slice::from_ref(&blob), 0..7);
+        drop(blob);
+        assert_eq!(reader.next_chunk().unwrap().unwrap(), "content");
+        drop(reader);
+        assert!(!path.exists());
+    }
+}

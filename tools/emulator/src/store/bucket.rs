@@ -1,0 +1,322 @@
+//! One bucket: its folder, and the index of its versions in memory.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use sha2::{Digest as _, Sha256};
+
+use super::StoreError;
+use super::blob::Blob;
+use super::record::{BucketRecord, ObjectRecord, VersionRecord, Versioning};
+use super::uploads::Upload;
+use crate::disk;
+use crate::random;
+
+/// The version id of the null version.
+pub(crate) const NULL_VERSION: &str = "null";
+
+pub(super) const BUCKET_FILE: &str = "bucket.json";
+pub(super) const OBJECTS_DIR: &str = "objects";
+pub(super) const UPLOADS_DIR: &str = "uploads";
+
+/// Keys in the order of their bytes, each with its versions, oldest first.
+pub(crate) type Index = BTreeMap<String, Vec<Arc<Version>>>;
+
+/// Uploads under way by key and upload id.
+pub(crate) type Uploads = BTreeMap<(String, String), Arc<Upload>>;
+
+/// One version of a key, or a delete marker.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) record: VersionRecord,
+    pub(crate) blobs: Vec<Arc<Blob>>,
+}
+
+impl Version {
+    /// The object, None for a delete marker.
+    pub(crate) fn object(&self) -> Option<&ObjectRecord> {
+        self.record.object.as_ref()
+    }
+
+    /// The version id as S3 shows it: `null` for the null version.
+    pub(crate) fn id(&self) -> &str {
+        self.record.version_id.as_deref().unwrap_or(NULL_VERSION)
+    }
+
+    pub(super) fn file_name(&self, place: &Place) -> String {
+        format!("{}.{:016x}.json", place.hash, self.record.sequence)
+    }
+}
+
+/// Where the files of one key are.
+pub(crate) struct Place {
+    objects_dir: PathBuf,
+    hash: String,
+    shards: Arc<Mutex<HashSet<u8>>>,
+    number: u16,
+}
+
+impl Place {
+    /// A number that spreads over the keys.
+    pub(crate) fn number(&self) -> usize {
+        usize::from(self.number)
+    }
+
+    /// The folder, created if this is its first key.
+    pub(crate) fn ready_dir(&self) -> io::Result<PathBuf> {
+        let dir = self.dir();
+        let shard = self.number.to_be_bytes()[0];
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        if !shards.contains(&shard) {
+            disk::create_private_dir(&dir)?;
+            disk::sync_dir(&self.objects_dir)?;
+            shards.insert(shard);
+        }
+        Ok(dir)
+    }
+
+    /// A new file name for bytes.
+    pub(crate) fn new_blob_name(&self) -> io::Result<String> {
+        Ok(format!("{}.{}.data", self.hash, random::hex::<8>()?))
+    }
+
+    pub(super) fn dir(&self) -> PathBuf {
+        self.objects_dir
+            .join(self.hash.get(..2).unwrap_or_default())
+    }
+}
+
+/// A bucket and what is in it.
+pub(crate) struct Bucket {
+    name: String,
+    dir: PathBuf,
+    pub(crate) created_ms: u64,
+    versioning: RwLock<Versioning>,
+    index: RwLock<Index>,
+    pub(super) uploads: RwLock<Uploads>,
+    /// Folders that exist, so that each is created and synchronised once.
+    shards: Arc<Mutex<HashSet<u8>>>,
+    /// Whether the bucket exists; held while something is written into it.
+    exists: RwLock<bool>,
+}
+
+impl Bucket {
+    /// A bucket whose folder is on disk.
+    pub(super) fn new(dir: PathBuf, name: &str, record: &BucketRecord) -> Self {
+        Self {
+            name: name.to_owned(),
+            dir,
+            created_ms: record.created_ms,
+            versioning: RwLock::new(record.versioning),
+            index: RwLock::default(),
+            uploads: RwLock::default(),
+            shards: Arc::default(),
+            exists: RwLock::new(true),
+        }
+    }
+
+    /// Creates the folder of a bucket. It appears by a rename, complete.
+    pub(super) fn create(
+        parent: &Path,
+        name: &str,
+        created_ms: u64,
+        versioning: Versioning,
+    ) -> Result<Self, StoreError> {
+        let record = BucketRecord {
+            created_ms,
+            versioning,
+        };
+        // No bucket name begins with a dot: what stays behind is recognised at start.
+        let temporary = parent.join(format!(".{}.{}", random::hex::<8>()?, disk::TEMPORARY));
+        disk::create_private_dir(&temporary.join(OBJECTS_DIR))?;
+        disk::create_private_dir(&temporary.join(UPLOADS_DIR))?;
+        disk::replace_file(&temporary.join(BUCKET_FILE), &to_json(&record)?)?;
+        disk::sync_dir(&temporary)?;
+        let dir = parent.join(name);
+        fs::rename(&temporary, &dir)?;
+        disk::sync_dir(parent)?;
+        Ok(Self::new(dir, name, &record))
+    }
+
+    /// Removes the folder of an empty bucket.
+    pub(super) fn remove(&self, parent: &Path) -> Result<(), StoreError> {
+        let mut exists = self.exists.write().unwrap_or_else(PoisonError::into_inner);
+        if !self.index().is_empty() {
+            return Err(StoreError::BucketNotEmpty);
+        }
+        let doomed = parent.join(format!(".{}.{}", random::hex::<8>()?, disk::TEMPORARY));
+        fs::rename(&self.dir, &doomed)?;
+        *exists = false;
+        disk::sync_dir(parent)?;
+        fs::remove_dir_all(&doomed)?;
+        Ok(())
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn uploads_dir(&self) -> PathBuf {
+        self.dir.join(UPLOADS_DIR)
+    }
+
+    /// Where a key's files are.
+    pub(crate) fn place(&self, key: &str) -> Place {
+        let hash = Sha256::new()
+            .chain_update(&self.name)
+            .chain_update("/")
+            .chain_update(key);
+        let hash = hash.finalize();
+        Place {
+            objects_dir: self.dir.join(OBJECTS_DIR),
+            hash: hex::encode(hash),
+            shards: Arc::clone(&self.shards),
+            number: u16::from_be_bytes([hash[0], hash[1]]),
+        }
+    }
+
+    /// Keeps the bucket from being removed while something is written into it.
+    pub(super) fn alive(&self) -> Result<RwLockReadGuard<'_, bool>, StoreError> {
+        let exists = self.exists.read().unwrap_or_else(PoisonError::into_inner);
+        if *exists {
+            Ok(exists)
+        } else {
+            Err(StoreError::NoSuchBucket)
+        }
+    }
+
+    pub(crate) fn versioning(&self) -> Versioning {
+        *self
+            .versioning
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enables or suspends versioning. Blocking.
+    pub(crate) fn set_versioning(&self, versioning: Versioning) -> Result<(), StoreError> {
+        let _alive = self.alive()?;
+        let mut current = self
+            .versioning
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let record = BucketRecord {
+            created_ms: self.created_ms,
+            versioning,
+        };
+        disk::replace_file(&self.dir.join(BUCKET_FILE), &to_json(&record)?)?;
+        disk::sync_dir(&self.dir)?;
+        *current = versioning;
+        Ok(())
+    }
+
+    /// The index, to read. It must not be held across an await.
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest version, a delete marker included.
+    pub(crate) fn current(&self, key: &str) -> Option<Arc<Version>> {
+        self.index().get(key)?.last().cloned()
+    }
+
+    /// The newest version if it is an object.
+    pub(crate) fn current_object(&self, key: &str) -> Option<Arc<Version>> {
+        self.current(key)
+            .filter(|version| version.object().is_some())
+    }
+
+    /// The version with an id (`null` for the null version).
+    pub(crate) fn version(&self, key: &str, id: &str) -> Option<Arc<Version>> {
+        self.index()
+            .get(key)?
+            .iter()
+            .find(|version| version.id() == id)
+            .cloned()
+    }
+
+    /// Writes a version's record: afterwards it is durable and visible, or an error says not.
+    pub(super) fn add_version(
+        &self,
+        record: VersionRecord,
+        blobs: Vec<Arc<Blob>>,
+    ) -> Result<Arc<Version>, StoreError> {
+        let place = self.place(&record.key);
+        let dir = place.ready_dir()?;
+        let replaced = match record.version_id {
+            None => self.version(&record.key, NULL_VERSION),
+            Some(_) => None,
+        };
+        let version = Arc::new(Version { record, blobs });
+        let path = dir.join(version.file_name(&place));
+        disk::replace_file(&path, &to_json(&version.record)?)?;
+        let removed = match &replaced {
+            Some(old) => disk::remove_if_present(&dir.join(old.file_name(&place))),
+            None => Ok(()),
+        };
+        if let Err(error) = removed.and_then(|()| disk::sync_dir(&dir)) {
+            // Not acknowledged, so it must not come back at the next start.
+            let _ = disk::remove_if_present(&path);
+            return Err(error.into());
+        }
+        for blob in &version.blobs {
+            blob.keep();
+        }
+        self.insert(Arc::clone(&version));
+        Ok(version)
+    }
+
+    /// Removes a version's record (None: the null version), then its bytes.
+    pub(super) fn remove_version(
+        &self,
+        key: &str,
+        id: Option<&str>,
+    ) -> Result<Option<Arc<Version>>, StoreError> {
+        let Some(version) = self.version(key, id.unwrap_or(NULL_VERSION)) else {
+            return Ok(None);
+        };
+        let place = self.place(key);
+        let dir = place.dir();
+        disk::remove_if_present(&dir.join(version.file_name(&place)))?;
+        disk::sync_dir(&dir)?;
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(versions) = index.get_mut(key) {
+            versions.retain(|other| !Arc::ptr_eq(other, &version));
+            if versions.is_empty() {
+                index.remove(key);
+            }
+        }
+        drop(index);
+        version.blobs.iter().for_each(|blob| blob.doom());
+        Ok(Some(version))
+    }
+
+    /// Puts a version into the index; a null version takes the place of an older one.
+    ///
+    /// Returns the one that it displaced.
+    pub(super) fn insert(&self, version: Arc<Version>) -> Option<Arc<Version>> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let versions = index.entry(version.record.key.clone()).or_default();
+        let same = match version.record.version_id {
+            None => versions
+                .iter()
+                .position(|other| other.record.version_id.is_none()),
+            Some(_) => None,
+        };
+        let displaced = same.map(|at| versions.remove(at));
+        let at = versions.partition_point(|o| o.record.sequence < version.record.sequence);
+        versions.insert(at, version);
+        drop(index);
+        if let Some(displaced) = &displaced {
+            displaced.blobs.iter().for_each(|blob| blob.doom());
+        }
+        displaced
+    }
+}
+
+/// A record as it is written: readable by people, who may have to repair one.
+pub(super) fn to_json<T: serde::Serialize>(record: &T) -> io::Result<Vec<u8>> {
+    serde_json::to_vec_pretty(record).map_err(io::Error::other)
+}

@@ -1,0 +1,205 @@
+//! Multipart uploads under way.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use super::blob::Blob;
+use super::bucket::{Bucket, Uploads, Version, to_json};
+use super::record::{PartRecord, UploadRecord};
+use super::{NewObject, Precondition, Store, StoreError};
+use crate::disk;
+use crate::random;
+
+pub(super) const UPLOAD_FILE: &str = "upload.json";
+
+/// A multipart upload.
+pub(crate) struct Upload {
+    pub(crate) id: String,
+    pub(crate) record: UploadRecord,
+    dir: PathBuf,
+    parts: Arc<AsyncMutex<Parts>>,
+}
+
+/// The parts of an upload.
+#[derive(Default)]
+pub(crate) struct Parts {
+    pub(crate) by_number: BTreeMap<u16, Part>,
+    /// It was completed or aborted.
+    closed: bool,
+}
+
+/// One part.
+#[derive(Clone)]
+pub(crate) struct Part {
+    pub(crate) record: PartRecord,
+    pub(crate) blob: Arc<Blob>,
+}
+
+impl Upload {
+    pub(super) fn new(
+        id: String,
+        dir: PathBuf,
+        record: UploadRecord,
+        by_number: BTreeMap<u16, Part>,
+    ) -> Self {
+        let parts = Parts {
+            by_number,
+            closed: false,
+        };
+        Self {
+            id,
+            record,
+            dir,
+            parts: Arc::new(AsyncMutex::new(parts)),
+        }
+    }
+
+    /// The folder's name once the upload is over.
+    fn retired_dir(&self) -> PathBuf {
+        self.dir.with_extension(disk::TEMPORARY)
+    }
+
+    /// The parts, for this caller alone.
+    pub(crate) async fn parts(&self) -> Result<OwnedMutexGuard<Parts>, StoreError> {
+        let parts = Arc::clone(&self.parts).lock_owned().await;
+        if parts.closed {
+            Err(StoreError::NoSuchUpload)
+        } else {
+            Ok(parts)
+        }
+    }
+}
+
+impl Store {
+    /// Begins an upload.
+    pub(crate) async fn create_upload(
+        &self,
+        bucket: &Arc<Bucket>,
+        record: UploadRecord,
+    ) -> Result<Arc<Upload>, StoreError> {
+        let bucket = Arc::clone(bucket);
+        self.run(move || {
+            let _alive = bucket.alive()?;
+            let id = random::hex::<32>()?;
+            let parent = bucket.uploads_dir();
+            let dir = parent.join(&id);
+            let temporary = parent.join(format!("{id}.{}", disk::TEMPORARY));
+            disk::create_private_dir(&temporary)?;
+            disk::replace_file(&temporary.join(UPLOAD_FILE), &to_json(&record)?)?;
+            disk::sync_dir(&temporary)?;
+            fs::rename(&temporary, &dir)?;
+            disk::sync_dir(&parent)?;
+            let key = (record.key.clone(), id.clone());
+            let upload = Arc::new(Upload::new(id, dir, record, BTreeMap::new()));
+            bucket.uploads_mut(|uploads| uploads.insert(key, Arc::clone(&upload)));
+            Ok(upload)
+        })
+        .await
+    }
+
+    /// Adds a part, in the place of one with the same number.
+    pub(crate) async fn add_part(
+        &self,
+        bucket: &Arc<Bucket>,
+        upload: &Arc<Upload>,
+        part: Part,
+    ) -> Result<(), StoreError> {
+        let mut parts = upload.parts().await?;
+        let (bucket, upload) = (Arc::clone(bucket), Arc::clone(upload));
+        self.run(move || {
+            let _alive = bucket.alive()?;
+            disk::sync_dir(&bucket.place(&upload.record.key).dir())?;
+            let number = part.record.number;
+            let path = upload.dir.join(format!("{number:05}.json"));
+            disk::replace_file(&path, &to_json(&part.record)?)?;
+            disk::sync_dir(&upload.dir)?;
+            part.blob.keep();
+            if let Some(replaced) = parts.by_number.insert(number, part) {
+                replaced.blob.doom();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes the object out of its parts: no byte is copied, the version takes over the files.
+    ///
+    /// `parts` is what [`Upload::parts`] gave, so nothing changes between checking and this.
+    pub(crate) async fn complete_upload(
+        self: &Arc<Self>,
+        bucket: &Arc<Bucket>,
+        upload: &Arc<Upload>,
+        mut parts: OwnedMutexGuard<Parts>,
+        precondition: Precondition,
+        object: NewObject,
+    ) -> Result<Arc<Version>, StoreError> {
+        let lock = self.lock(bucket, &upload.record.key).await;
+        let store = Arc::clone(self);
+        let (bucket, upload) = (Arc::clone(bucket), Arc::clone(upload));
+        self.run(move || {
+            let version = store.commit(&bucket, &upload.record.key, &precondition, object)?;
+            drop(lock);
+            let used = |part: &Part| version.blobs.iter().any(|b| Arc::ptr_eq(b, &part.blob));
+            // Should this fail, the version, which names the upload, ends it at the next start.
+            let _ = fs::rename(&upload.dir, upload.retired_dir());
+            close(&bucket, &upload, &mut parts, used);
+            Ok(version)
+        })
+        .await
+    }
+
+    /// Forgets an upload and its parts.
+    pub(crate) async fn abort_upload(
+        &self,
+        bucket: &Arc<Bucket>,
+        upload: &Arc<Upload>,
+    ) -> Result<(), StoreError> {
+        let mut parts = upload.parts().await?;
+        let (bucket, upload) = (Arc::clone(bucket), Arc::clone(upload));
+        self.run(move || {
+            let _alive = bucket.alive()?;
+            fs::rename(&upload.dir, upload.retired_dir())?;
+            disk::sync_dir(&bucket.uploads_dir())?;
+            close(&bucket, &upload, &mut parts, |_| false);
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Bucket {
+    /// Finds an upload of a key.
+    pub(crate) fn upload(&self, key: &str, id: &str) -> Result<Arc<Upload>, StoreError> {
+        let uploads = self.uploads.read().unwrap_or_else(PoisonError::into_inner);
+        let upload = uploads.get(&(key.to_owned(), id.to_owned()));
+        upload.cloned().ok_or(StoreError::NoSuchUpload)
+    }
+
+    /// All uploads, by key and then by upload id.
+    pub(crate) fn uploads(&self) -> Vec<Arc<Upload>> {
+        let uploads = self.uploads.read().unwrap_or_else(PoisonError::into_inner);
+        uploads.values().cloned().collect()
+    }
+
+    fn uploads_mut<T>(&self, change: impl FnOnce(&mut Uploads) -> T) -> T {
+        change(&mut self.uploads.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Ends an upload whose folder has been retired: parts that are not used go with it.
+fn close(bucket: &Bucket, upload: &Upload, parts: &mut Parts, used: impl Fn(&Part) -> bool) {
+    parts.closed = true;
+    for part in std::mem::take(&mut parts.by_number).into_values() {
+        if !used(&part) {
+            part.blob.doom();
+        }
+    }
+    let key = (upload.record.key.clone(), upload.id.clone());
+    bucket.uploads_mut(|uploads| uploads.remove(&key));
+    // What stays is removed at the next start.
+    let _ = fs::remove_dir_all(upload.retired_dir());
+}

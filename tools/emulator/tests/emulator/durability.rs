@@ -1,0 +1,243 @@
+//! SIGKILL: what was acknowledged is there, and nothing else is visible.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+
+use crate::lifecycle::files_in;
+use crate::{ALIAS, BUCKET, UNVERSIONED, clients, start_in};
+
+const FOLDER: &str = "CAAS_TEST_DATA_DIR";
+const WRITERS: usize = 8;
+
+/// An emulator in a process of its own.
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) s3: aws_sdk_s3::Client,
+    kms: aws_sdk_kms::Client,
+}
+
+impl Process {
+    /// Starts this test binary again, to run `child` below.
+    pub(crate) fn start(folder: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "durability::child", "--ignored", "--nocapture"])
+            .env(FOLDER, folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let line = output
+            .lines()
+            .map(Result::unwrap)
+            .find(|line| line.contains("READY"));
+        let line = line.unwrap();
+        let words: Vec<_> = line.split("READY ").nth(1).unwrap().split(' ').collect();
+        let [s3, kms, id, secret] = words[..] else {
+            panic!("{line}")
+        };
+        Self {
+            child,
+            s3: clients::s3(s3, id, secret),
+            kms: clients::kms(kms, id, secret),
+        }
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "the process that the other tests kill"]
+async fn child() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let emulator = start_in(folder.as_ref()).await;
+    let (s3, kms) = (emulator.s3_url(), emulator.kms_url());
+    let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
+    println!("\nREADY {s3} {kms} {id} {secret}");
+    // Ends with the parent, whatever happens to that.
+    let wait = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    wait.await.unwrap().unwrap();
+}
+
+/// What the writers know: the last acknowledged number of each key, and the one under way.
+#[derive(Default)]
+struct Known {
+    acknowledged: BTreeMap<String, u64>,
+    count: usize,
+}
+
+/// The content of a key after its n-th write: recognisable, and several batches long at times.
+fn content(key: &str, number: u64) -> Vec<u8> {
+    let line = format!("{key} {number}\n");
+    let repeats = if number.is_multiple_of(5) {
+        40_000
+    } else {
+        1 + number as usize
+    };
+    line.repeat(repeats).into_bytes()
+}
+
+async fn put_parts(s3: &aws_sdk_s3::Client, bucket: &str, key: &str, body: Vec<u8>) -> Option<()> {
+    let created = s3
+        .create_multipart_upload()
+        .bucket(bucket)
+        .key(key)
+        .send()
+        .await
+        .ok()?;
+    let id = created.upload_id?;
+    let part = s3
+        .upload_part()
+        .bucket(bucket)
+        .key(key)
+        .upload_id(&id)
+        .part_number(1);
+    let part = part.body(body.into()).send().await.ok()?;
+    let part = CompletedPart::builder()
+        .part_number(1)
+        .e_tag(part.e_tag?)
+        .build();
+    let parts = CompletedMultipartUpload::builder().parts(part).build();
+    let complete = s3
+        .complete_multipart_upload()
+        .bucket(bucket)
+        .key(key)
+        .upload_id(id);
+    complete.multipart_upload(parts).send().await.ok().map(drop)
+}
+
+async fn write(s3: aws_sdk_s3::Client, bucket: &str, writer: usize, known: Arc<Mutex<Known>>) {
+    for number in 1.. {
+        let key = format!("{writer}/{}", number % 4);
+        let body = content(&key, number);
+        let written = if number.is_multiple_of(3) {
+            put_parts(&s3, bucket, &key, body).await
+        } else {
+            let put = s3.put_object().bucket(bucket).key(&key).body(body.into());
+            put.send().await.ok().map(drop)
+        };
+        if written.is_none() {
+            return;
+        }
+        let mut known = known.lock().unwrap();
+        known.acknowledged.insert(key, number);
+        known.count += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_loses_nothing_that_was_acknowledged() {
+    for bucket in [BUCKET, UNVERSIONED] {
+        for kill_after in [1, 17, 40, 90] {
+            kill_once(bucket, kill_after).await;
+        }
+    }
+}
+
+async fn kill_once(bucket: &'static str, kill_after: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path());
+    let sealed = process
+        .kms
+        .encrypt()
+        .key_id(ALIAS)
+        .plaintext(Blob::new("x"))
+        .send()
+        .await
+        .unwrap();
+    let known = Arc::new(Mutex::new(Known::default()));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            tokio::spawn(write(
+                process.s3.clone(),
+                bucket,
+                writer,
+                Arc::clone(&known),
+            ))
+        })
+        .collect();
+    while known.lock().unwrap().count < kill_after {
+        tokio::task::yield_now().await;
+    }
+    process.kill();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+
+    let emulator = start_in(folder.path()).await;
+    let s3 = clients::s3_of(&emulator);
+    let known = known.lock().unwrap().acknowledged.clone();
+    let listed = s3.list_objects_v2().bucket(bucket).send().await.unwrap();
+    let listed: Vec<_> = listed
+        .contents()
+        .iter()
+        .map(|object| object.key().unwrap())
+        .collect();
+    assert!(known.keys().all(|key| listed.contains(&key.as_str())));
+    for key in listed {
+        let got = s3
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+        let body = got.body.collect().await.unwrap().to_vec();
+        let text = std::str::from_utf8(&body).unwrap().lines().next().unwrap();
+        let number: u64 = text.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(body == content(key, number), "{key} is not whole");
+        // A write that was under way may have arrived; none that was acknowledged may be older.
+        assert!(
+            number >= known.get(key).copied().unwrap_or(0),
+            "{key} went back to {number}"
+        );
+    }
+    let opened = clients::kms_of(&emulator).decrypt();
+    let opened = opened
+        .ciphertext_blob(sealed.ciphertext_blob.unwrap())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(opened.plaintext().unwrap().as_ref(), b"x");
+
+    // No file is left that nothing names.
+    let versions = s3
+        .list_object_versions()
+        .bucket(bucket)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(versions.is_truncated(), Some(false));
+    let uploads = s3
+        .list_multipart_uploads()
+        .bucket(bucket)
+        .send()
+        .await
+        .unwrap();
+    let mut parts = 0;
+    for upload in uploads.uploads() {
+        let list = s3.list_parts().bucket(bucket).key(upload.key().unwrap());
+        let listed = list
+            .upload_id(upload.upload_id().unwrap())
+            .send()
+            .await
+            .unwrap();
+        parts += listed.parts().len();
+    }
+    let files = files_in(folder.path());
+    assert!(files.iter().all(|file| !file.ends_with(".tmp")));
+    let data = files.iter().filter(|file| file.ends_with(".data")).count();
+    assert_eq!(data, versions.versions().len() + parts);
+    emulator.shutdown().await;
+}

@@ -1,0 +1,239 @@
+//! Each fault does to a client what its name says, and no more.
+
+use std::time::Duration;
+
+use aws_sdk_kms::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::error::SdkError;
+use caas_emulator::{Emulator, Fault, FaultProxy};
+use tempfile::TempDir;
+
+use crate::clients::{kms, refused, s3};
+use crate::{ALIAS, BUCKET, start};
+
+struct Proxied {
+    emulator: Emulator,
+    proxy: FaultProxy,
+    s3: aws_sdk_s3::Client,
+    _folder: TempDir,
+}
+
+impl Proxied {
+    async fn start() -> Self {
+        let (emulator, _folder) = start().await;
+        let proxy = FaultProxy::start(emulator.s3_addr()).await.unwrap();
+        let s3 = s3(
+            &proxy.url(),
+            emulator.access_key_id(),
+            emulator.secret_access_key(),
+        );
+        Self {
+            emulator,
+            proxy,
+            s3,
+            _folder,
+        }
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        length: usize,
+    ) -> Result<
+        aws_sdk_s3::operation::put_object::PutObjectOutput,
+        SdkError<aws_sdk_s3::operation::put_object::PutObjectError>,
+    > {
+        self.s3
+            .put_object()
+            .bucket(BUCKET)
+            .key(key)
+            .body(vec![7; length].into())
+            .send()
+            .await
+    }
+
+    async fn keys(&self) -> Vec<String> {
+        let listed = self
+            .s3
+            .list_objects_v2()
+            .bucket(BUCKET)
+            .send()
+            .await
+            .unwrap();
+        listed
+            .contents()
+            .iter()
+            .map(|object| object.key().unwrap().to_owned())
+            .collect()
+    }
+
+    async fn stop(self) {
+        self.proxy.shutdown().await;
+        self.emulator.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn signatures_survive() {
+    let proxied = Proxied::start().await;
+    for key in ["a b/ü", "c/../x", "a//b", "+%2B"] {
+        proxied.put(key, 100_000).await.unwrap();
+        let got = proxied
+            .s3
+            .get_object()
+            .bucket(BUCKET)
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            got.body.collect().await.unwrap().into_bytes(),
+            vec![7; 100_000]
+        );
+        proxied
+            .s3
+            .head_object()
+            .bucket(BUCKET)
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+    }
+    assert_eq!(proxied.proxy.requests(), 12);
+    proxied.stop().await;
+}
+
+#[tokio::test]
+async fn answers_come_without_the_server() {
+    let proxied = Proxied::start().await;
+    let cases = [
+        (Fault::slow_down(), (503, "SlowDown")),
+        (Fault::internal_error(), (500, "InternalError")),
+    ];
+    for (fault, (status, code)) in cases {
+        proxied.proxy.set_rule(move |_| fault.clone());
+        let put = proxied.put("k", 3_000_000).await;
+        assert_eq!(refused(put), (status, code.to_owned()));
+    }
+    assert_eq!(proxied.emulator.calls().s3(), 0);
+    proxied.stop().await;
+}
+
+#[tokio::test]
+async fn a_cut_request_has_no_effect() {
+    let proxied = Proxied::start().await;
+    for after in [0, 1, 500_000] {
+        proxied.proxy.set_rule(move |_| Fault::CutRequest(after));
+        let put = proxied.put("k", 1_000_000).await.unwrap_err();
+        assert!(matches!(put, SdkError::DispatchFailure(_)), "{put:?}");
+    }
+    proxied.proxy.clear_rule();
+    assert!(proxied.keys().await.is_empty());
+    proxied.put("k", 1).await.unwrap();
+    proxied.stop().await;
+}
+
+#[tokio::test]
+async fn a_dropped_response_has_an_effect() {
+    let proxied = Proxied::start().await;
+    proxied.proxy.set_rule(|request| match request.method {
+        "PUT" => Fault::DropResponse,
+        _ => Fault::Forward,
+    });
+    let put = proxied.put("k", 1_000_000).await.unwrap_err();
+    assert!(matches!(put, SdkError::DispatchFailure(_)), "{put:?}");
+    assert_eq!(proxied.keys().await, ["k"]);
+    proxied.stop().await;
+}
+
+#[tokio::test]
+async fn a_cut_response_is_noticed() {
+    let proxied = Proxied::start().await;
+    proxied.put("k", 1_000_000).await.unwrap();
+    for after in [0, 1, 999_999] {
+        proxied.proxy.set_rule(move |_| Fault::CutResponse(after));
+        let got = proxied.s3.get_object().bucket(BUCKET).key("k").send().await;
+        if let Ok(got) = got {
+            got.body.collect().await.unwrap_err();
+        }
+    }
+    proxied.stop().await;
+}
+
+#[tokio::test]
+async fn delays_are_for_the_chosen_requests() {
+    let proxied = Proxied::start().await;
+    let forever = Duration::from_secs(3600);
+    for fault in [Fault::DelayRequest(forever), Fault::DelayResponse(forever)] {
+        let acts = matches!(fault, Fault::DelayResponse(_));
+        proxied.proxy.set_rule(move |request| {
+            let chosen = request.path_and_query.starts_with("/bucket/slow");
+            if chosen && request.number == 1 {
+                fault.clone()
+            } else {
+                Fault::Forward
+            }
+        });
+        proxied.put("fast", 1).await.unwrap();
+        let before = proxied.emulator.calls();
+        let put = tokio::time::timeout(Duration::from_millis(300), proxied.put("slow", 1)).await;
+        put.unwrap_err();
+        let calls = proxied.emulator.calls().since(&before);
+        assert_eq!(calls.of("s3:PutObject"), u64::from(acts));
+        proxied.put("slow", 1).await.unwrap();
+    }
+    proxied.stop().await;
+}
+
+#[tokio::test]
+async fn kms_has_faults_too() {
+    let (emulator, _folder) = start().await;
+    let proxy = FaultProxy::start(emulator.kms_addr()).await.unwrap();
+    let kms = kms(
+        &proxy.url(),
+        emulator.access_key_id(),
+        emulator.secret_access_key(),
+    );
+    proxy.set_rule(|request| match request.target {
+        Some("TrentService.GenerateDataKey") if request.number == 0 => Fault::kms_throttled(),
+        Some("TrentService.GenerateDataKey") => Fault::kms_internal(),
+        _ => Fault::Forward,
+    });
+    let generate = || {
+        kms.generate_data_key()
+            .key_id(ALIAS)
+            .number_of_bytes(32)
+            .send()
+    };
+    let throttled = generate().await.unwrap_err();
+    assert_eq!(throttled.code(), Some("ThrottlingException"));
+    let internal = generate().await.unwrap_err();
+    assert_eq!(internal.code(), Some("KMSInternalException"));
+    kms.describe_key().key_id(ALIAS).send().await.unwrap();
+    proxy.clear_rule();
+    generate().await.unwrap();
+    proxy.shutdown().await;
+    emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_seed_brings_the_same_faults_again() {
+    let run = async |seed: u64| {
+        let proxied = Proxied::start().await;
+        let faults = vec![
+            Fault::slow_down(),
+            Fault::DropResponse,
+            Fault::CutRequest(10),
+        ];
+        proxied.proxy.set_rule(Fault::seeded(seed, 3, faults));
+        let mut outcomes = Vec::new();
+        for _ in 0..40 {
+            outcomes.push(proxied.put("k", 100).await.is_ok());
+        }
+        proxied.stop().await;
+        outcomes
+    };
+    let first = run(1).await;
+    assert!(first.contains(&true) && first.contains(&false));
+    assert_eq!(run(1).await, first);
+    assert_ne!(run(2).await, first);
+}

@@ -1,0 +1,36 @@
+//! What only this emulator promises: durability, races, complete checks, faults on request.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use caas_emulator::{BucketConfig, Config, Emulator};
+use tempfile::TempDir;
+
+#[path = "../support/clients.rs"]
+mod clients;
+
+mod durability;
+mod fault_proxy;
+mod lifecycle;
+mod memory;
+mod presigned;
+mod races;
+mod signatures;
+
+/// The buckets and the alias of every test here.
+const BUCKET: &str = "bucket";
+const UNVERSIONED: &str = "unversioned";
+const ALIAS: &str = "alias/test";
+
+/// An emulator with two buckets and a key.
+async fn start() -> (Emulator, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (start_in(folder.path()).await, folder)
+}
+
+/// The same on a folder that may hold data.
+async fn start_in(folder: &std::path::Path) -> Emulator {
+    let mut config = Config::new(folder);
+    config.buckets.push(BucketConfig::versioned(BUCKET));
+    config.buckets.push(BucketConfig::unversioned(UNVERSIONED));
+    config.key_aliases.push(ALIAS.to_owned());
+    Emulator::start(config).await.unwrap()
+}

@@ -1,0 +1,67 @@
+//! Requests that are signed wrongly, or not at all.
+
+use aws_sdk_kms::primitives::Blob;
+
+use crate::clients::{kms, refused, s3};
+use crate::{ALIAS, BUCKET, start};
+
+#[tokio::test]
+async fn s3_needs_the_right_secret() {
+    let (emulator, _folder) = start().await;
+    let (url, id, secret) = (
+        emulator.s3_url(),
+        emulator.access_key_id(),
+        emulator.secret_access_key(),
+    );
+    let cases = [
+        (id, "wrong", "SignatureDoesNotMatch"),
+        ("AKIAUNKNOWN", secret, "InvalidAccessKeyId"),
+    ];
+    for (id, secret, code) in cases {
+        let put = s3(&url, id, secret)
+            .put_object()
+            .bucket(BUCKET)
+            .key("k")
+            .send()
+            .await;
+        assert_eq!(refused(put), (403, code.to_owned()));
+    }
+    let anonymous = reqwest::get(format!("{url}/{BUCKET}/k")).await.unwrap();
+    assert_eq!(anonymous.status(), 403);
+    assert_eq!(emulator.calls().s3(), 0);
+    emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn kms_needs_the_right_secret() {
+    let (emulator, _folder) = start().await;
+    let (url, id, secret) = (
+        emulator.kms_url(),
+        emulator.access_key_id(),
+        emulator.secret_access_key(),
+    );
+    let cases = [
+        (id, "wrong", "InvalidSignatureException"),
+        ("AKIAUNKNOWN", secret, "UnrecognizedClientException"),
+    ];
+    for (id, secret, code) in cases {
+        let encrypt = kms(&url, id, secret)
+            .encrypt()
+            .key_id(ALIAS)
+            .plaintext(Blob::new("x"));
+        assert_eq!(refused(encrypt.send().await), (400, code.to_owned()));
+    }
+    let unsigned = reqwest::Client::new()
+        .post(&url)
+        .header("x-amz-target", "TrentService.ListKeys");
+    let unsigned = unsigned.body("{}").send().await.unwrap();
+    assert_eq!(unsigned.status(), 400);
+    assert!(
+        unsigned
+            .text()
+            .await
+            .unwrap()
+            .contains("MissingAuthenticationTokenException")
+    );
+    emulator.shutdown().await;
+}
