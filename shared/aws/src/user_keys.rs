@@ -7,7 +7,7 @@ use std::{
 };
 
 use caas_crypto::{CipherPool, SaltPool, UserKey, UserKeyId, UserKeyVersion};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::try_join_all;
 use moka::future::Cache;
 
 use crate::{
@@ -342,11 +342,12 @@ impl UserKeys {
         versions: &[KeyVersion],
         asked: Moment,
     ) -> Result<Vec<Arc<UserKeyVersion>>, UserKeyError> {
-        stream::iter(versions)
-            .map(|version| self.unwrap(user, version, asked))
-            .buffered(CONCURRENT_UNWRAPS)
-            .try_collect()
-            .await
+        let mut keys = Vec::with_capacity(versions.len());
+        for some in versions.chunks(CONCURRENT_UNWRAPS) {
+            let some = some.iter().map(|version| self.unwrap(user, version, asked));
+            keys.extend(try_join_all(some).await?);
+        }
+        Ok(keys)
     }
 
     async fn changed(&self, user: &UserId) {
