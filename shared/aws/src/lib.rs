@@ -39,12 +39,19 @@ mod clients;
 mod kms;
 mod listing;
 mod object_key;
+mod user_key_cache;
+mod user_keys;
+mod user_record;
+mod user_record_store;
 mod vault;
 mod versions;
 
 pub use clients::{Clients, ClientsConfig};
 pub use kms::{KmsError, KmsKey, PlaintextKey};
 pub use object_key::{InvalidObjectKey, ObjectKey};
+pub use user_key_cache::{Clock, Moment};
+pub use user_keys::{HeldKeys, KeyVersionInfo, UserKeyError, UserKeyOptions, UserKeys};
+pub use user_record::UserId;
 pub use vault::{
     GetError, InvalidCursor, InvalidOption, ListError, ListedFile, ObjectInfo, Opened, PART_LEN,
     Page, PutError, PutOptions, Stored, Unavailable, Vault,

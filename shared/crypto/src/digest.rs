@@ -113,6 +113,7 @@ mod tests {
     fn each_has_its_full_length_and_uses_key_salt_and_data() {
         let lens = [64, 32, 32, 16, 20, 20, 28, 32, 48, 64];
         for (cipher, len) in Cipher::ALL.into_iter().zip(lens) {
+            assert_eq!(cipher.digest_len(), len, "{cipher}");
             let digest = |key, salt, data| KeyedDigest::new(cipher, key, salt).digest(data);
             let value = digest(&[1; 64], b"salt", b"data");
             assert_eq!(value.len(), 2 * len, "{cipher}");

@@ -60,6 +60,18 @@ impl Cipher {
             Self::Sha512 => "sha512",
         }
     }
+
+    /// The length of its digests in bytes; as hex they are twice as long.
+    pub fn digest_len(self) -> usize {
+        match self {
+            Self::Md5 => 16,
+            Self::Ripemd160 | Self::Sha1 => 20,
+            Self::Sha224 => 28,
+            Self::Blake2s256 | Self::Blake3 | Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Blake2b512 | Self::Sha512 => 64,
+        }
+    }
 }
 
 impl fmt::Display for Cipher {

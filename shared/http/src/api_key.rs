@@ -49,6 +49,23 @@ impl ApiKeys {
             .ok_or_else(Problem::unauthorized)
     }
 
+    /// The client whose key is in the headers, in the body, or in both: then both are this client's.
+    ///
+    /// # Errors
+    /// 401, the same for every cause.
+    pub fn authenticate_with_body(
+        &self,
+        headers: &HeaderMap,
+        in_body: Option<&str>,
+    ) -> Result<ClientName, Problem> {
+        let Some(in_body) = in_body else {
+            return self.authenticate(headers);
+        };
+        let client = self.identify(in_body.as_bytes());
+        let agree = !presents_key(headers) || self.identify(presented_key(headers)) == client;
+        client.filter(|_| agree).ok_or_else(Problem::unauthorized)
+    }
+
     /// The client that `key` belongs to. The time taken depends on the number of configured keys
     /// alone.
     pub fn identify(&self, key: &[u8]) -> Option<ClientName> {
@@ -65,7 +82,19 @@ impl ApiKeys {
 
 /// The key as sent; empty when there is none or more than one.
 fn presented_key(headers: &HeaderMap) -> &[u8] {
-    let mut keys = headers
+    let mut keys = presented_keys(headers);
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => key,
+        _ => b"",
+    }
+}
+
+fn presents_key(headers: &HeaderMap) -> bool {
+    presented_keys(headers).next().is_some()
+}
+
+fn presented_keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers
         .get_all("x-api-key")
         .iter()
         .map(http::HeaderValue::as_bytes)
@@ -77,11 +106,7 @@ fn presented_key(headers: &HeaderMap) -> &[u8] {
                     let (scheme, key) = value.as_bytes().split_at_checked("Bearer ".len())?;
                     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(key)
                 }),
-        );
-    match (keys.next(), keys.next()) {
-        (Some(key), None) => key,
-        _ => b"",
-    }
+        )
 }
 
 impl FromStr for ApiKeys {
@@ -157,6 +182,35 @@ mod tests {
         for (sent, client) in cases {
             let answer = keys.authenticate(&headers(sent)).ok();
             assert_eq!(answer.as_ref().map(ClientName::as_str), *client, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_body_agrees_with_the_headers() {
+        let [acme, acme_next, globex] = [0; 3].map(|_| generate_api_key().unwrap());
+        let configured = [("acme", &acme), ("acme", &acme_next), ("globex", &globex)]
+            .map(|(client, key)| format!("{client}:{}", hash_api_key(key)))
+            .join(",");
+        let keys: ApiKeys = configured.parse().unwrap();
+
+        let one = |key| headers(&[("x-api-key", key)]);
+        let none = || headers(&[]);
+        for (sent, in_body, client) in [
+            (none(), Some(acme.as_str()), Some("acme")),
+            (one(&acme), None, Some("acme")),
+            (one(&acme), Some(&acme), Some("acme")),
+            (one(&acme_next), Some(&acme), Some("acme")),
+            (none(), None, None),
+            (none(), Some(""), None),
+            (none(), Some("other"), None),
+            (one(&globex), Some(&acme), None),
+            (one("other"), Some(&acme), None),
+            (one("other"), Some("other"), None),
+            (one(""), Some(&acme), None),
+            (one(&acme), Some(""), None),
+        ] {
+            let answer = keys.authenticate_with_body(&sent, in_body).ok();
+            assert_eq!(answer.as_ref().map(ClientName::as_str), client, "{sent:?}");
         }
     }
 

@@ -126,11 +126,7 @@ pub async fn read_file_form<const TEXTS: usize>(
 }
 
 fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
-    let unsupported = |detail| Problem::new(ProblemKind::UnsupportedMediaType, detail);
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| encoding != "identity") {
-        return Err(unsupported("Send the body without a content encoding."));
-    }
+    refuse_encoding(headers)?;
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -139,8 +135,22 @@ fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
             ProblemKind::MalformedMultipart,
             "The content type has no boundary. Let your HTTP library set it.",
         ),
-        _ => unsupported("Send the file as multipart/form-data, in a part named 'file'."),
+        _ => Problem::new(
+            ProblemKind::UnsupportedMediaType,
+            "Send the file as multipart/form-data, in a part named 'file'.",
+        ),
     })
+}
+
+/// Bodies come as they are.
+pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => Err(Problem::new(
+            ProblemKind::UnsupportedMediaType,
+            "Send the body without a content encoding.",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_part(part: &Field<'_>, count: usize) -> Result<(), Problem> {

@@ -1,5 +1,5 @@
-//! The HTTP edge of CaaS: problem details, API keys, request ids, limits, multipart forms, file
-//! names, and the headers and the log line that every request gets.
+//! The HTTP edge of CaaS: problem details, API keys, request ids, limits, multipart forms, JSON,
+//! file names, and the headers and the log line that every request gets.
 //!
 //! A function builds an [`axum::Router`] of its routes, puts [`Edge`] around it, and returns
 //! [`Problem`] for everything that goes wrong:
@@ -21,6 +21,7 @@ mod drain;
 mod edge;
 mod file_name;
 mod form;
+mod json;
 mod log;
 mod origins;
 mod problem;
@@ -30,6 +31,7 @@ pub use config::{HttpConfig, InvalidHttpConfig};
 pub use edge::Edge;
 pub use file_name::{FileName, InvalidFileName};
 pub use form::{FileForm, FormFile, read_file_form};
+pub use json::{JsonObject, MAX_JSON_BYTES, OneOrMany, read_json_object};
 pub use log::init as init_log;
 pub use origins::{AllowedOrigins, InvalidOrigin};
 pub use problem::{Problem, ProblemDetails, ProblemKind};

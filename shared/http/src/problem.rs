@@ -50,6 +50,12 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
+    /// What `type` says in the document: a stable URI path, `/problems/<code>`.
+    pub fn uri(self) -> String {
+        let (code, ..) = self.definition();
+        format!("/problems/{code}")
+    }
+
     /// The stable code, status and title.
     fn definition(self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
@@ -171,9 +177,9 @@ impl Problem {
 
     /// The document that is sent, with the request's id as its instance.
     pub(crate) fn details(&self, request_id: &str) -> ProblemDetails {
-        let (code, status, title) = self.kind.definition();
+        let (_, status, title) = self.kind.definition();
         ProblemDetails {
-            kind: format!("/problems/{code}"),
+            kind: self.kind.uri(),
             title: title.to_owned(),
             status: status.as_u16(),
             detail: self.detail.to_string(),

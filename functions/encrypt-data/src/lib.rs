@@ -1,0 +1,54 @@
+//! Protects sensitive data, differently for every user: digests that cannot be undone, values that
+//! can, and the users' keys behind both.
+
+mod caller;
+mod config;
+mod decrypt;
+mod encrypt;
+mod error;
+mod rotate_user;
+mod show_user;
+mod shred_user;
+mod verify;
+
+use std::sync::Arc;
+
+use axum::Router;
+use caas_aws::UserKeys;
+use caas_http::HttpConfig;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use config::{Config, InvalidConfig};
+
+/// The function: who may call, and the users' keys.
+#[derive(Debug)]
+pub struct Service {
+    /// API keys, limits and origins.
+    pub http: HttpConfig,
+    /// The users' keys.
+    pub keys: UserKeys,
+}
+
+/// What the handlers share.
+pub type State = Arc<Service>;
+
+/// The routes, with everything that surrounds them.
+pub fn router(state: State) -> Router {
+    let (routes, _) = routes().with_state(Arc::clone(&state)).split_for_parts();
+    state.http.edge.around(routes)
+}
+
+/// The description of the routes.
+pub fn openapi() -> OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(encrypt::encrypt))
+        .routes(routes!(verify::verify))
+        .routes(routes!(decrypt::decrypt))
+        .routes(routes!(show_user::show_user, shred_user::shred_user))
+        .routes(routes!(rotate_user::rotate_user))
+}

@@ -1,0 +1,133 @@
+//! `POST /verify`
+
+use axum::{
+    Json,
+    extract::{Request, State},
+};
+use caas_aws::HeldKeys;
+use caas_http::{OneOrMany, Problem, ProblemDetails};
+use serde::Serialize;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::{
+    caller::{self, Encrypted},
+    decrypt::encrypted_data,
+    error::{invalid, no_key},
+};
+
+/// A datum, and what it is said to have become.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body")]
+pub(crate) struct VerifyRequest {
+    /// The API key, unless it is in a header.
+    #[schema(rename = "apiKey")]
+    api_key: Option<String>,
+    /// The user, a UUID with hyphens.
+    #[schema(rename = "userUUID", value_type = String, format = "uuid")]
+    user: String,
+    /// The datum, or up to 1,000 of them.
+    #[schema(rename = "sensitiveData")]
+    data: OneOrMany<String>,
+    /// What `/encrypt` answered, under this name or as `encrypted_data`: as many as there are data.
+    #[schema(rename = "encryptedData")]
+    encrypted: OneOrMany<String>,
+}
+
+/// Whether they belong together.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct VerifyResponse {
+    /// True where the encrypted data are the data's; an array in the same order.
+    valid: OneOrMany<bool>,
+}
+
+/// Compare a datum with what it became
+///
+/// Takes digests and reversible values, of every key version that the user still has.
+#[utoipa::path(
+    post,
+    path = "/verify",
+    tag = "Users' data",
+    request_body = inline(VerifyRequest),
+    security((), ("api_key" = []), ("bearer" = [])),
+    responses(
+        (status = 200, description = "The outcome", body = inline(VerifyResponse)),
+        (status = "4XX", description = "A problem", body = ProblemDetails,
+            content_type = "application/problem+json"),
+        (status = 503, description = "KMS or S3 is not available", body = ProblemDetails,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn verify(
+    State(service): State<crate::State>,
+    request: Request,
+) -> Result<Json<VerifyResponse>, Problem> {
+    let (user, mut fields) = caller::read(&service, request).await?;
+    let data = fields
+        .texts("sensitiveData")?
+        .ok_or_else(|| invalid("The field 'sensitiveData' is missing."))?;
+    let encrypted = encrypted_data(&mut fields)?;
+    fields.finish()?;
+
+    let mut checks = Checks {
+        service: &service,
+        user,
+        held: None,
+    };
+    let valid = match (&data, &encrypted) {
+        (OneOrMany::One(datum), OneOrMany::One(encrypted)) => {
+            OneOrMany::One(checks.check(datum, encrypted).await?)
+        }
+        (OneOrMany::Many(data), OneOrMany::Many(encrypted)) if data.len() == encrypted.len() => {
+            let mut valid = Vec::with_capacity(data.len());
+            for (datum, encrypted) in data.iter().zip(encrypted) {
+                valid.push(checks.check(datum, encrypted).await?);
+            }
+            OneOrMany::Many(valid)
+        }
+        _ => {
+            return Err(invalid(
+                "Send one datum and one encrypted datum, or two arrays of the same length.",
+            ));
+        }
+    };
+    Ok(Json(VerifyResponse { valid }))
+}
+
+/// The comparisons of one request. Keys are looked for when the first is needed.
+struct Checks<'a> {
+    service: &'a crate::Service,
+    user: caas_aws::UserId,
+    held: Option<HeldKeys<'a>>,
+}
+
+impl Checks<'_> {
+    async fn check(&mut self, datum: &str, encrypted: &str) -> Result<bool, Problem> {
+        let encrypted = match Encrypted::from_text(encrypted) {
+            Encrypted::Neither => return Ok(false),
+            known => known,
+        };
+        let held = match &mut self.held {
+            Some(held) => held,
+            none => {
+                let held = self.service.keys.held(self.user.clone());
+                none.insert(held.await.map_err(no_key)?)
+            }
+        };
+        let value = match encrypted {
+            Encrypted::Value(value) => value,
+            Encrypted::Digest(digest) => {
+                let matches = held.verify(datum.as_bytes(), &digest).await;
+                return matches.map_err(no_key);
+            }
+            Encrypted::Neither => return Ok(false),
+        };
+        let key = held.version(value.version()).await.map_err(no_key)?;
+        let Some(opened) = key.and_then(|key| key.open(value).ok()) else {
+            return Ok(false);
+        };
+        let opened = Zeroizing::new(opened);
+        Ok(opened.as_slice().ct_eq(datum.as_bytes()).into())
+    }
+}

@@ -1,0 +1,148 @@
+//! A bounded cache whose values have an age, counted from the start of the read that made them.
+
+use std::{
+    hash::Hash,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use moka::{future::Cache, ops::compute::Op, policy::EvictionPolicy};
+
+/// A point in time on two clocks. A frozen Lambda environment may stop the monotonic one, and the
+/// wall clock can be set: an age is what the larger of both differences says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The time of day.
+    pub wall: SystemTime,
+    /// The time that never goes backwards.
+    pub monotonic: Instant,
+}
+
+impl Moment {
+    /// The present moment.
+    pub fn now() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            monotonic: Instant::now(),
+        }
+    }
+
+    /// Whether no more than `limit` has passed since then, by either clock. A wall clock that went
+    /// backwards says nothing, so that the answer is no.
+    fn is_within(&self, limit: Duration, now: &Self) -> bool {
+        let monotonic = now.monotonic.saturating_duration_since(self.monotonic);
+        let wall = now.wall.duration_since(self.wall);
+        monotonic < limit && wall.is_ok_and(|wall| wall < limit)
+    }
+}
+
+/// Tells the time. [`Moment::now`], except in tests.
+pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
+/// What a cached value may hold in secret.
+pub(crate) trait Evicted {
+    /// Lets go of the secret. Called when the value leaves the cache, whose own memory of it may
+    /// last longer.
+    fn evicted(&self);
+
+    /// How much of the cache's capacity it takes.
+    fn weight(&self) -> u32 {
+        1
+    }
+}
+
+/// A value and when the reading of it began.
+pub(crate) struct Aged<V> {
+    pub(crate) since: Moment,
+    pub(crate) value: V,
+}
+
+/// A cache of bounded weight. One of several concurrent reads for a key is made, the others wait
+/// for it and share its outcome, a failure too; failures are not kept.
+pub(crate) struct AgedCache<K, V> {
+    cache: Cache<K, Arc<Aged<V>>>,
+    max_age: Duration,
+    clock: Clock,
+}
+
+impl<K, V> AgedCache<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Evicted + Send + Sync + 'static,
+{
+    pub(crate) fn new(capacity: u64, max_age: Duration, clock: Clock) -> Self {
+        let cache = Cache::builder()
+            .max_capacity(capacity)
+            .weigher(|_, aged: &Arc<Aged<V>>| aged.value.weight())
+            .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(|_, aged: Arc<Aged<V>>, _| aged.value.evicted())
+            // So that what is not asked for again goes too. Whether a value is served is decided
+            // by its age, at every use.
+            .time_to_live(max_age)
+            .build();
+        Self {
+            cache,
+            max_age,
+            clock,
+        }
+    }
+
+    /// The value for `key`: one that is not too old and that `accept` takes, or else what `read`
+    /// reads after `asked`.
+    pub(crate) async fn load<E, F>(
+        &self,
+        key: &K,
+        asked: Moment,
+        accept: impl Fn(&Aged<V>) -> bool,
+        read: impl Fn() -> F,
+    ) -> Result<Arc<Aged<V>>, E>
+    where
+        E: Copy + Send + Sync + 'static,
+        F: Future<Output = Result<V, E>>,
+    {
+        let fresh = async || {
+            let since = (self.clock)();
+            Ok(Arc::new(Aged {
+                since,
+                value: read().await?,
+            }))
+        };
+        // A read that was under way when this began may have seen an older state. Joining it is
+        // tried twice at most.
+        for _ in 0..2 {
+            let found = self.cache.try_get_with_by_ref(key, fresh()).await;
+            let found = found.map_err(|error: Arc<E>| *error)?;
+            let usable = found.since.monotonic >= asked.monotonic
+                || found.since.is_within(self.max_age, &(self.clock)());
+            if usable && accept(&found) {
+                return Ok(found);
+            }
+            self.remove(key, &found).await;
+        }
+        fresh().await
+    }
+
+    /// Keeps a value whose reading began at `since`.
+    pub(crate) async fn insert(&self, key: K, since: Moment, value: V) {
+        self.cache
+            .insert(key, Arc::new(Aged { since, value }))
+            .await;
+    }
+
+    /// Drops this value, and not one that has taken its place.
+    pub(crate) async fn remove(&self, key: &K, value: &Arc<Aged<V>>) {
+        let remove_same = |entry: Option<moka::Entry<K, Arc<Aged<V>>>>| {
+            let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), value));
+            std::future::ready(if same { Op::Remove } else { Op::Nop })
+        };
+        self.cache
+            .entry_by_ref(key)
+            .and_compute_with(remove_same)
+            .await;
+    }
+
+    /// Drops whatever there is for `key`.
+    pub(crate) async fn forget(&self, key: &K) {
+        self.cache.invalidate(key).await;
+    }
+}

@@ -1,0 +1,195 @@
+//! Users' records in S3, changed only on condition.
+
+use aws_sdk_s3::{
+    Client,
+    error::SdkError,
+    operation::get_object::{GetObjectError, GetObjectOutput},
+    primitives::ByteStream,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    UserKeyError,
+    user_record::{MAX_RECORD_LEN, UserId, UserRecord},
+};
+
+/// Version deletes at the same time.
+const CONCURRENT_DELETES: usize = 8;
+
+/// The version id of an object in a bucket without versions.
+const UNVERSIONED: &str = "null";
+
+/// The bucket of users' records.
+#[derive(Clone)]
+pub(crate) struct UserRecordStore {
+    client: Client,
+    bucket: String,
+}
+
+/// A record as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) record: UserRecord,
+    pub(crate) etag: String,
+    pub(crate) version_id: Option<String>,
+}
+
+impl UserRecordStore {
+    pub(crate) fn new(client: Client, bucket: String) -> Self {
+        Self { client, bucket }
+    }
+
+    /// The user's record, if there is one.
+    pub(crate) async fn read(&self, user: &UserId) -> Result<Option<Stored>, UserKeyError> {
+        let get = self.client.get_object().bucket(&self.bucket);
+        let object = match get.key(user.record_key()).send().await {
+            Ok(object) => object,
+            Err(error) if is_absent(&error) => return absent(&error),
+            Err(error) => return Err(unavailable("read", &error)),
+        };
+        let (etag, version_id) = (object.e_tag.clone(), object.version_id.clone());
+        let json = content(object).await?;
+        let record = UserRecord::parse(&json, user).map_err(|_| damaged("not readable"))?;
+        Ok(Some(Stored {
+            record,
+            etag: etag.ok_or(UserKeyError::Unavailable)?,
+            version_id,
+        }))
+    }
+
+    /// Writes the record in the place of `over`, or where there is none. Nothing comes back when
+    /// something else is there by now.
+    pub(crate) async fn write(
+        &self,
+        user: &UserId,
+        record: UserRecord,
+        over: Option<&Stored>,
+    ) -> Result<Option<Stored>, UserKeyError> {
+        let json = record.to_json(user);
+        if json.len() > MAX_RECORD_LEN {
+            return Err(UserKeyError::TooManyVersions);
+        }
+        let put = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(user.record_key())
+            .content_type("application/json")
+            .body(ByteStream::from(json));
+        let put = match over {
+            Some(over) => put.if_match(&over.etag),
+            None => put.if_none_match("*"),
+        };
+        match put.send().await {
+            Ok(written) => Ok(Some(Stored {
+                record,
+                etag: written.e_tag.ok_or(UserKeyError::Unavailable)?,
+                version_id: written.version_id,
+            })),
+            // Another writer was faster (412), is writing right now (409), or removed it (404).
+            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) && names_key(&error) => {
+                Ok(None)
+            }
+            Err(error) => Err(unavailable("write", &error)),
+        }
+    }
+
+    /// Deletes every S3 version of the record that is older than `kept`.
+    pub(crate) async fn delete_older(
+        &self,
+        user: &UserId,
+        kept: &Stored,
+    ) -> Result<(), UserKeyError> {
+        let key = user.record_key();
+        let kept = kept.version_id.as_deref().unwrap_or(UNVERSIONED);
+        let mut older = Vec::new();
+        let mut seen = false;
+        let (mut key_marker, mut version_marker) = (None, None);
+        loop {
+            let list = self.client.list_object_versions().bucket(&self.bucket);
+            let page = list
+                .prefix(&key)
+                .set_key_marker(key_marker)
+                .set_version_id_marker(version_marker)
+                .send()
+                .await
+                .map_err(|error| unavailable("list", &error))?;
+            // Newest first: what comes before the kept one was written after it.
+            for version in page.versions.unwrap_or_default() {
+                let id = version.version_id.unwrap_or_default();
+                if version.key.as_deref() != Some(&key) {
+                    continue;
+                } else if id == kept {
+                    seen = true;
+                } else if seen {
+                    older.push(id);
+                }
+            }
+            if page.is_truncated != Some(true) {
+                break;
+            }
+            (key_marker, version_marker) = (page.next_key_marker, page.next_version_id_marker);
+        }
+        stream::iter(older)
+            .map(Ok)
+            .try_for_each_concurrent(CONCURRENT_DELETES, async |id| {
+                let delete = self.client.delete_object().bucket(&self.bucket);
+                let deleted = delete.key(&key).version_id(id).send().await;
+                deleted.map_err(|error| unavailable("delete", &error))?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// The object's bytes, if there are not too many.
+async fn content(object: GetObjectOutput) -> Result<Vec<u8>, UserKeyError> {
+    let len = object.content_length.unwrap_or_default();
+    if usize::try_from(len).map_or(true, |len| len > MAX_RECORD_LEN) {
+        return Err(damaged("too long"));
+    }
+    let content = object.body.collect().await.map_err(|_| {
+        tracing::warn!(operation = "read", "a user's record was cut off");
+        UserKeyError::Unavailable
+    })?;
+    Ok(content.to_vec())
+}
+
+fn is_absent(error: &SdkError<GetObjectError>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(GetObjectError::is_no_such_key)
+}
+
+/// Nothing, unless a delete marker says that somebody else removed a record: its keys may be there
+/// still, and numbering must not start again over them.
+fn absent(error: &SdkError<GetObjectError>) -> Result<Option<Stored>, UserKeyError> {
+    let headers = error.raw_response().map(|response| response.headers());
+    match headers.and_then(|headers| headers.get("x-amz-delete-marker")) {
+        Some("true") => Err(damaged("deleted")),
+        _ => Ok(None),
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|raw| raw.status().as_u16())
+}
+
+/// Whether the error is about the key rather than, say, the bucket.
+fn names_key<E: aws_sdk_s3::error::ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(|error| error.code() != Some("NoSuchBucket"))
+}
+
+fn damaged(cause: &'static str) -> UserKeyError {
+    tracing::error!(cause, "a user's record cannot be used");
+    UserKeyError::Damaged
+}
+
+/// Logs what went wrong in words of ours, never the SDK's.
+fn unavailable<E>(operation: &'static str, error: &SdkError<E>) -> UserKeyError {
+    let status = status(error);
+    tracing::warn!(operation, status, "S3 did not serve a user's record");
+    UserKeyError::Unavailable
+}
