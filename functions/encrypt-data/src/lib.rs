@@ -14,7 +14,7 @@ mod verify;
 use std::sync::Arc;
 
 use axum::Router;
-use caas_aws::UserKeys;
+use caas_aws::{Clients, UserKeys};
 use caas_http::HttpConfig;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -28,6 +28,17 @@ pub struct Service {
     pub http: HttpConfig,
     /// The users' keys.
     pub keys: UserKeys,
+}
+
+impl Service {
+    /// The function as configured, through these clients.
+    pub fn new(config: Config, clients: Clients) -> Self {
+        let keys = config.user_keys(clients.s3, clients.kms);
+        Self {
+            http: config.http,
+            keys,
+        }
+    }
 }
 
 /// What the handlers share.

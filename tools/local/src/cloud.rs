@@ -8,11 +8,12 @@ use std::{
 };
 
 use anyhow::Context;
+use caas_aws::{Clients, ClientsConfig};
 use caas_emulator::{BucketConfig, Config, Emulator, StartError};
 
-pub(crate) const VAULT_BUCKET: &str = "caas-vault";
-pub(crate) const INBOX_BUCKET: &str = "caas-inbox";
-pub(crate) const USER_KEYS_BUCKET: &str = "caas-user-keys";
+const VAULT_BUCKET: &str = "caas-vault";
+const INBOX_BUCKET: &str = "caas-inbox";
+const USER_KEYS_BUCKET: &str = "caas-user-keys";
 
 const FILE_KEY: &str = "alias/caas-file";
 const USER_KEY: &str = "alias/caas-user";
@@ -64,6 +65,22 @@ impl Cloud {
             ("FILE_KEY_ID", key(FILE_KEY)?),
             ("USER_KEY_ID", key(USER_KEY)?),
         ])
+    }
+
+    /// Clients of both.
+    pub(crate) async fn clients(&self) -> Clients {
+        let credentials = (
+            self.emulator.access_key_id(),
+            self.emulator.secret_access_key(),
+        );
+        let config = ClientsConfig {
+            s3_endpoint: Some(self.emulator.s3_url()),
+            kms_endpoint: Some(self.emulator.kms_url()),
+            region: Some(self.emulator.region().to_owned()),
+            credentials: Some((credentials.0.to_owned(), credentials.1.to_owned())),
+            ..ClientsConfig::default()
+        };
+        config.connect().await
     }
 
     /// Finishes what is in flight.

@@ -2,21 +2,20 @@
 
 mod cloud;
 mod data_dir;
+mod functions;
 mod host;
 mod openapi;
 mod serve;
 mod welcome;
 
-use std::{io, io::Write, path::PathBuf, sync::Arc};
+use std::{io, io::Write, path::PathBuf, str::FromStr};
 
-use anyhow::Context;
-use caas_http::{AllowedOrigins, ApiKeys, Edge, HttpConfig};
+use caas_crypto::{CipherPool, SaltPool};
+use caas_http::AllowedOrigins;
+
 use clap::{Parser, Subcommand};
 
 use crate::{cloud::Cloud, data_dir::DataDir, serve::Listeners};
-
-/// The client that the local API key belongs to.
-const CLIENT: &str = "local";
 
 /// CaaS on one machine: all functions on loopback, data kept in one folder.
 #[derive(Debug, Parser)]
@@ -50,8 +49,21 @@ struct Options {
     api_key: Option<data_dir::ApiKey>,
 
     /// Origins of web pages that may call, separated by commas
-    #[arg(long, default_value = "", value_name = "ORIGINS")]
-    allowed_origins: AllowedOrigins,
+    #[arg(long, value_name = "ORIGINS", value_parser = valid::<AllowedOrigins>)]
+    allowed_origins: Option<String>,
+
+    /// Ciphers that a new user's key selects from, separated by commas [default: all of them]
+    #[arg(long, value_name = "CIPHERS", value_parser = valid::<CipherPool>)]
+    cipher_pool: Option<String>,
+
+    /// Lengths of salt that a new user's key selects from [default: 8,16,32,64]
+    #[arg(long, value_name = "LENGTHS", value_parser = valid::<SaltPool>)]
+    salt_pool: Option<String>,
+}
+
+/// Takes what the functions will take, before anything is started.
+fn valid<T: FromStr>(text: &str) -> Result<String, T::Err> {
+    text.parse::<T>().map(|_| text.to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,22 +84,10 @@ async fn main() -> anyhow::Result<()> {
 async fn run(options: Options) -> anyhow::Result<()> {
     caas_http::init_log(std::env::var("LOG").ok().as_deref(), io::stderr);
     let listeners = Listeners::bind(options.port).await?;
-    let data_dir = DataDir::open(options.data_dir)?;
-    let api_key = data_dir.api_key(options.api_key)?;
+    let data_dir = DataDir::open(options.data_dir.clone())?;
+    let api_key = data_dir.api_key(options.api_key.clone())?;
     let cloud = Cloud::start(data_dir.path(), options.s3_port, options.kms_port).await?;
-
-    let hash = caas_http::hash_api_key(api_key.as_str());
-    let api_keys: ApiKeys = format!("{CLIENT}:{hash}").parse().context("own API key")?;
-    let edge = Edge {
-        allowed_origins: options.allowed_origins,
-    };
-    let http = HttpConfig {
-        api_keys,
-        max_body_bytes: options.max_body_bytes,
-        edge,
-    };
-    let functions = encrypt_file::router(Arc::new(encrypt_file::Config { http, public: true }));
-    let router = host::guard(functions);
+    let router = host::guard(functions::router(&options, api_key.as_str(), &cloud).await?);
 
     let url = listeners.url();
     let mut variables = cloud.variables()?;

@@ -8,7 +8,13 @@ use utoipa::openapi::{
 /// `openapi.json`.
 pub(crate) fn document() -> anyhow::Result<String> {
     let mut api = OpenApi::default();
-    api.merge(encrypt_file::openapi());
+    for function in [
+        encrypt_data::openapi(),
+        encrypt_file::openapi(),
+        upload_file::openapi(),
+    ] {
+        api.merge(function);
+    }
     let mut info = Info::new("CaaS, Crypto as a Service", env!("CARGO_PKG_VERSION"));
     info.description = Some(
         "Encryption for backends that do not want to own cryptography. Every error is a problem \

@@ -9,10 +9,18 @@ pub(crate) fn text(url: &str, env: &Path) -> String {
 In another terminal, first:
   source '{env}'
 
-Encrypt a file, and keep the one key that opens it:
+Protect a user's data (the default is a one-way digest):
+  curl -fsS "$CAAS_URL/encrypt" --json '{{"apiKey": "'"$CAAS_API_KEY"'", "userUUID": "123e4567-e89b-12d3-a456-426614174000", "sensitiveData": "this is some sensitive data"}}'
+
+Store a file encrypted, list the files, get one back:
+  curl -fsS "$CAAS_URL/api/upload/" -H "x-api-key: $CAAS_API_KEY" -F file=@README.md
+  curl -fsS "$CAAS_URL/api/files" -H "x-api-key: $CAAS_API_KEY"
+  curl -fsS "$CAAS_URL/api/files/ID" -H "x-api-key: $CAAS_API_KEY" -o README.copy.md
+
+Encrypt a file for yourself, and keep the one key that opens it:
   KEY=$(curl -fsS -F file=@README.md -o README.md.enc -w '%header{{encryption-key}}' "$CAAS_URL/encrypt_file")
 
-Decrypt it:
+And decrypt it:
   curl -fsS -F file=@README.md.enc -F key="$KEY" -o README.copy.md "$CAAS_URL/decrypt_file"
 
 The whole API: {url}/openapi.json

@@ -143,6 +143,8 @@ fn what_cannot_start_says_what_to_do() {
 
     assert!(fails(&["--api-key", "short"]).contains("16"));
     assert!(fails(&["--allowed-origins", "*"]).contains("origin"));
+    assert!(fails(&["--cipher-pool", "rot13"]).contains("sha256"));
+    assert!(fails(&["--salt-pool", "7"]).contains("64"));
 }
 
 #[cfg(unix)]

@@ -1,0 +1,53 @@
+//! The functions, configured as in Lambda: each reads its variables.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::Router;
+
+use crate::{Options, cloud::Cloud};
+
+/// The client that the local API key belongs to.
+const CLIENT: &str = "local";
+
+/// The routes of all functions.
+pub(crate) async fn router(
+    options: &Options,
+    api_key: &str,
+    cloud: &Cloud,
+) -> anyhow::Result<Router> {
+    let variables = variables(options, api_key, cloud)?;
+    let var = |name: &str| variables.get(name).cloned();
+    let clients = cloud.clients().await;
+
+    let encrypt_data =
+        encrypt_data::Service::new(encrypt_data::Config::read(var)?, clients.clone());
+    let encrypt_file = encrypt_file::Config::read(var)?;
+    let upload_file = upload_file::Service::new(upload_file::Config::read(var)?, clients);
+    Ok(encrypt_file::router(Arc::new(encrypt_file))
+        .merge(encrypt_data::router(Arc::new(encrypt_data)))
+        .merge(upload_file::router(Arc::new(upload_file))))
+}
+
+/// What `template.yaml` sets for the functions in Lambda.
+fn variables(
+    options: &Options,
+    api_key: &str,
+    cloud: &Cloud,
+) -> anyhow::Result<HashMap<&'static str, String>> {
+    let mut variables: HashMap<_, _> = cloud.variables()?.into_iter().collect();
+    let hash = caas_http::hash_api_key(api_key);
+    variables.insert("API_KEYS", format!("{CLIENT}:{hash}"));
+    variables.insert("MAX_BODY_BYTES", options.max_body_bytes.to_string());
+    variables.insert("PUBLIC_ENCRYPT_FILE", "true".to_owned());
+    let optional = [
+        ("ALLOWED_ORIGINS", &options.allowed_origins),
+        ("CIPHER_POOL", &options.cipher_pool),
+        ("SALT_POOL", &options.salt_pool),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            variables.insert(name, value.clone());
+        }
+    }
+    Ok(variables)
+}
