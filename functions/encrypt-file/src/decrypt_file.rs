@@ -7,6 +7,7 @@ use axum::{
 use caas_crypto::{ContentKey, session};
 use caas_http::{FileForm, Problem, ProblemDetails, ProblemKind, read_file_form};
 use http::{HeaderMap, header};
+use zeroize::Zeroizing;
 
 use crate::encrypt_file::{BinaryFile, ENCRYPTION_KEY, SUFFIX};
 
@@ -78,12 +79,12 @@ pub(crate) async fn decrypt_file(
         .into_response())
 }
 
-fn key_header(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+fn key_header(headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Problem> {
     let mut values = headers.get_all(ENCRYPTION_KEY).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => match value.to_str() {
-            Ok(text) => Ok(Some(text.to_owned())),
+            Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
             Err(_) => Err(invalid("The Encryption-Key header is not base64url.")),
         },
         (Some(_), Some(_)) => Err(invalid("The Encryption-Key header comes twice.")),

@@ -56,7 +56,7 @@ pub(crate) async fn encrypt_file(
     crate::authorize(&config, request.headers())?;
     let FileForm { file, texts: [] } =
         read_file_form(request, config.http.max_body_bytes, []).await?;
-    let (key, sealed) = session::seal(&file.content).map_err(|error| {
+    let (key, sealed) = session::seal(file.content).map_err(|error| {
         tracing::error!(%error, "cannot encrypt a file");
         Problem::internal()
     })?;

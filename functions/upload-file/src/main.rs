@@ -9,7 +9,7 @@ use upload_file::{Config, Service, router};
 async fn main() -> Result<(), lambda_http::Error> {
     let var = |name: &str| env::var(name).ok();
     caas_http::init_log(var("LOG").as_deref(), io::stdout);
-    let config = Config::read(var)?;
+    let config = Config::read(var).inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     let clients = ClientsConfig::read(var).connect().await;
     lambda_http::run(router(Arc::new(Service::new(config, clients)))).await
 }

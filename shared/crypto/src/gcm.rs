@@ -162,6 +162,7 @@ impl Stream {
 
         let mut authenticator = Authenticator::new(GHash::new(&hash_key));
         hash_key.zeroize();
+        let tag_mask = Zeroizing::new(tag_mask.into());
         authenticator.update(aad);
         authenticator.pad();
         Self {
@@ -170,7 +171,7 @@ impl Stream {
                 &counter_block(2),
             )),
             authenticator,
-            tag_mask: Zeroizing::new(tag_mask.into()),
+            tag_mask,
             message_len: 0,
         }
     }

@@ -8,7 +8,7 @@
 //! ```
 //! use caas_crypto::session;
 //!
-//! let (key, encrypted) = session::seal(b"attack at dawn")?;
+//! let (key, encrypted) = session::seal(b"attack at dawn".to_vec())?;
 //! assert_eq!(session::open(&key, encrypted)?, b"attack at dawn");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -16,19 +16,19 @@ use crate::{
 /// How much longer a session file is than its plaintext, in bytes.
 pub const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
-/// Encrypts `plaintext` under a new key.
+/// Encrypts `plaintext` under a new key, in the memory it came in.
 ///
 /// # Errors
 /// No randomness, or a plaintext that is too long for one message.
-pub fn seal(plaintext: &[u8]) -> Result<(ContentKey, Vec<u8>), SealError> {
+pub fn seal(mut plaintext: Vec<u8>) -> Result<(ContentKey, Vec<u8>), SealError> {
     let key = ContentKey::generate()?;
     let mut nonce: Nonce = [0; NONCE_LEN];
     fill_random(&mut nonce)?;
 
-    let mut sealed = Vec::with_capacity(plaintext.len() + OVERHEAD);
-    sealed.extend_from_slice(&nonce);
-    sealed.extend_from_slice(plaintext);
-    let tag = gcm::seal(&key, &nonce, b"", &mut sealed[NONCE_LEN..])?;
+    plaintext.reserve_exact(OVERHEAD);
+    let tag = gcm::seal(&key, &nonce, b"", &mut plaintext)?;
+    let mut sealed = plaintext;
+    sealed.splice(..0, nonce);
     sealed.extend_from_slice(&tag);
     Ok((key, sealed))
 }
@@ -80,7 +80,7 @@ mod tests {
     fn every_length_round_trips_with_a_fixed_overhead() {
         for len in [0, 1, 15, 16, 17, 4096, 100_000] {
             let plaintext = vec![0x42; len];
-            let (key, sealed) = seal(&plaintext).unwrap();
+            let (key, sealed) = seal(plaintext.clone()).unwrap();
             assert_eq!(sealed.len(), len + OVERHEAD);
             assert_eq!(open(&key, sealed).unwrap(), plaintext);
         }
@@ -88,15 +88,15 @@ mod tests {
 
     #[test]
     fn keys_and_nonces_are_new_every_time() {
-        let (first_key, first) = seal(b"same").unwrap();
-        let (second_key, second) = seal(b"same").unwrap();
+        let (first_key, first) = seal(b"same".to_vec()).unwrap();
+        let (second_key, second) = seal(b"same".to_vec()).unwrap();
         assert_ne!(first_key, second_key);
         assert_ne!(first[..NONCE_LEN], second[..NONCE_LEN]);
     }
 
     #[test]
     fn every_flip_truncation_and_extension_is_refused() {
-        let (key, sealed) = seal(b"some forty bytes of text to be protected").unwrap();
+        let (key, sealed) = seal(b"some forty bytes of text to be protected".to_vec()).unwrap();
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);

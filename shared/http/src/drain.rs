@@ -15,8 +15,8 @@ use http_body_util::BodyExt;
 use tokio::{runtime::Handle, time::timeout};
 
 /// What is read on at most.
-const MAX_BYTES: u64 = 1 << 30;
-const MAX_TIME: Duration = Duration::from_secs(30);
+const MAX_BYTES: u64 = 256 << 20;
+const MAX_TIME: Duration = Duration::from_secs(10);
 
 /// A request body that is read to its end even when the handler has lost interest.
 ///

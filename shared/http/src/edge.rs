@@ -1,6 +1,9 @@
 //! What surrounds every route: request id, log line, problem documents, headers, CORS, panics.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json, Router,
@@ -10,11 +13,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, timeout::RequestBodyTimeoutLayer};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{AllowedOrigins, Problem, ProblemKind, drain::DrainedBody, log::size_class};
+
+/// A request's body may pause for this long.
+const BODY_IDLE: Duration = Duration::from_secs(20);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -33,6 +39,7 @@ impl Edge {
             .layer(CatchPanicLayer::custom(|_| {
                 Problem::internal().into_response()
             }))
+            .layer(RequestBodyTimeoutLayer::new(BODY_IDLE))
             .layer(self.cors())
             .layer(middleware::from_fn(handle))
     }
@@ -62,7 +69,7 @@ impl Edge {
 async fn handle(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = new_request_id();
-    let span = tracing::info_span!("request", request_id = id);
+    let span = tracing::error_span!("request", request_id = id);
     let (parts, body) = request.into_parts();
     let (body, read) = DrainedBody::new(body);
     let request = Request::from_parts(parts, Body::new(body));

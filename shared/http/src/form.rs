@@ -1,13 +1,25 @@
 //! Multipart forms (RFC 7578) that carry one file.
 
-use std::borrow::Cow;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+};
 
-use axum::body::Body;
+use axum::{
+    BoxError,
+    body::{Body, Bytes},
+};
+use futures::{Stream, StreamExt, ready, stream};
 use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use multer::{Field, Multipart};
+use zeroize::Zeroizing;
 
-use crate::{FileName, InvalidFileName, Problem, ProblemKind};
+use crate::{FileName, InvalidFileName, Problem, ProblemKind, disposition::Disposition};
 
 /// Parts of one form at most.
 const MAX_PARTS: usize = 16;
@@ -19,12 +31,18 @@ const MAX_PART_HEADERS: usize = 8 * 1024;
 const MAX_TEXT: usize = 8 * 1024;
 
 /// A form with exactly one part named `file`, and any text fields that were asked for.
-#[derive(Debug)]
 pub struct FileForm<const TEXTS: usize> {
     /// The file.
     pub file: FormFile,
     /// The text fields in the order asked for.
-    pub texts: [Option<String>; TEXTS],
+    pub texts: [Option<Zeroizing<String>>; TEXTS],
+}
+
+/// Without the fields, which may be keys.
+impl<const TEXTS: usize> fmt::Debug for FileForm<TEXTS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileForm").finish_non_exhaustive()
+    }
 }
 
 /// A file as it came in a form.
@@ -38,8 +56,8 @@ pub struct FormFile {
 }
 
 /// Name and content stay out of logs.
-impl std::fmt::Debug for FormFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for FormFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FormFile").finish_non_exhaustive()
     }
 }
@@ -49,9 +67,10 @@ impl std::fmt::Debug for FormFile {
 ///
 /// # Errors
 /// * `unsupported-media-type`: not `multipart/form-data`, or with a content encoding;
-/// * `malformed-multipart`: no boundary, broken, unterminated, a part without a name;
+/// * `malformed-multipart`: no boundary, broken, unterminated, a part without a name or with one that
+///   can be read in two ways;
 /// * `file-count`: no file, several, or one under another name;
-/// * `invalid-filename`: NUL, CR or LF in the name;
+/// * `invalid-filename`: a control character in the name;
 /// * `invalid-request`: a text field that was asked for, but comes twice or not in UTF-8;
 /// * `too-large`: a body over `max_body_bytes`, over 16 parts, over 8 KiB of headers in one part or
 ///   of text in one field.
@@ -62,13 +81,14 @@ pub async fn read_file_form<const TEXTS: usize>(
 ) -> Result<FileForm<TEXTS>, Problem> {
     let boundary = boundary(request.headers())?;
     let body = request.into_body();
-    if http_body::Body::size_hint(&body).lower() > max_body_bytes {
+    let announced = http_body::Body::size_hint(&body).lower();
+    if announced > max_body_bytes {
         return Err(Problem::body_too_large(max_body_bytes));
     }
     let limit = usize::try_from(max_body_bytes).unwrap_or(usize::MAX);
-    let size_hint = http_body::Body::size_hint(&body).lower() as usize;
+    let budget = HeaderBudget::default();
     let body = Limited::new(body, limit).into_data_stream();
-    let mut form = Multipart::new(body, boundary);
+    let mut form = Multipart::new(budget.guard(body), boundary);
 
     let mut file = None;
     let mut values = [const { None }; TEXTS];
@@ -76,47 +96,57 @@ pub async fn read_file_form<const TEXTS: usize>(
     let refused = |error| refusal(&error, max_body_bytes);
     while let Some(part) = form.next_field().await.map_err(refused)? {
         parts += 1;
-        check_part(&part, parts)?;
-        let Some(name) = part.name() else {
+        if parts > MAX_PARTS {
             return Err(Problem::new(
-                ProblemKind::MalformedMultipart,
-                "A part has no name.",
+                ProblemKind::TooLarge,
+                "The form has more than 16 parts.",
             ));
+        }
+        let Disposition { name, file_name } = disposition(&part)?;
+        let Some(name) = name else {
+            return Err(malformed("A part has no name."));
         };
+        budget.suspend();
         if name == "file" {
             if file.is_some() {
                 return Err(wrong_file_count());
             }
-            let name = part
-                .file_name()
-                .map_or_else(|| Ok(FileName::default()), file_name)?;
+            let name = match file_name {
+                Some(name) => name.parse().map_err(invalid_file_name)?,
+                None => FileName::default(),
+            };
             let content_type = part.content_type().map(ToString::to_string);
-            let content = read(part, size_hint).await.map_err(refused)?;
+            let content = read(part, limit)
+                .await
+                .map_err(refused)?
+                .ok_or_else(wrong_file_count)?;
             file = Some(FormFile {
                 name,
                 content_type,
                 content,
             });
-        } else if let Some(index) = texts.iter().position(|text| *text == name) {
-            let value = read(part, 0).await.map_err(refused)?;
-            if value.len() > MAX_TEXT {
-                return Err(Problem::new(
-                    ProblemKind::TooLarge,
-                    "A text field exceeds 8 KiB.",
-                ));
-            }
-            let value = String::from_utf8(value).map_err(|_| {
-                Problem::new(ProblemKind::InvalidRequest, "A text field is not UTF-8.")
-            })?;
-            if values[index].replace(value).is_some() {
-                return Err(Problem::new(
-                    ProblemKind::InvalidRequest,
-                    "A field comes twice.",
-                ));
-            }
-        } else if part.file_name().is_some() {
+        } else if file_name.is_some() {
             return Err(wrong_file_count());
+        } else {
+            let text = read(part, MAX_TEXT)
+                .await
+                .map_err(refused)?
+                .map(Zeroizing::new);
+            let text = text.ok_or_else(|| {
+                Problem::new(ProblemKind::TooLarge, "A text field exceeds 8 KiB.")
+            })?;
+            if let Some(index) = texts.iter().position(|asked| *asked == name) {
+                let text = std::str::from_utf8(&text)
+                    .map_err(|_| invalid("A text field is not UTF-8."))?;
+                if values[index]
+                    .replace(Zeroizing::new(text.to_owned()))
+                    .is_some()
+                {
+                    return Err(invalid("A field comes twice."));
+                }
+            }
         }
+        budget.renew();
     }
     let file = file.ok_or_else(wrong_file_count)?;
     Ok(FileForm {
@@ -127,9 +157,11 @@ pub async fn read_file_form<const TEXTS: usize>(
 
 fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
     refuse_encoding(headers)?;
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let content_type = match (types.next(), types.next()) {
+        (Some(only), None) => only.to_str().ok(),
+        _ => None,
+    };
     multer::parse_boundary(content_type.unwrap_or_default()).map_err(|error| match error {
         multer::Error::NoBoundary => Problem::new(
             ProblemKind::MalformedMultipart,
@@ -153,51 +185,111 @@ pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-fn check_part(part: &Field<'_>, count: usize) -> Result<(), Problem> {
-    if count > MAX_PARTS {
-        return Err(Problem::new(
-            ProblemKind::TooLarge,
-            "The form has more than 16 parts.",
-        ));
-    }
+fn disposition(part: &Field<'_>) -> Result<Disposition, Problem> {
     let headers = part.headers().iter();
     if headers
         .map(|(name, value)| name.as_str().len() + value.len())
         .sum::<usize>()
         > MAX_PART_HEADERS
     {
-        return Err(Problem::new(
-            ProblemKind::TooLarge,
-            "The headers of one part exceed 8 KiB; file names are at most 255 bytes.",
-        ));
+        return Err(headers_too_large());
     }
-    Ok(())
+    let Some(header) = part.headers().get(header::CONTENT_DISPOSITION) else {
+        return Ok(Disposition::default());
+    };
+    std::str::from_utf8(header.as_bytes())
+        .ok()
+        .and_then(Disposition::parse)
+        .ok_or_else(|| {
+            malformed("The Content-Disposition of a part cannot be read as UTF-8 form-data.")
+        })
 }
 
-/// Reads a part, with room for `size_hint` bytes from the start, so that a large one does not move.
-async fn read(mut part: Field<'_>, size_hint: usize) -> Result<Vec<u8>, multer::Error> {
-    let mut content = Vec::with_capacity(size_hint);
+/// Reads a part of at most `limit` bytes; `None` if it is longer.
+async fn read(mut part: Field<'_>, limit: usize) -> Result<Option<Vec<u8>>, multer::Error> {
+    let mut content = Vec::new();
     while let Some(chunk) = part.chunk().await? {
+        if chunk.len() > limit - content.len() {
+            return Ok(None);
+        }
         content.extend_from_slice(&chunk);
     }
-    Ok(content)
+    Ok(Some(content))
 }
 
-/// Undoes the three escapes that browsers apply to file names (WHATWG HTML, multipart/form-data
-/// encoding algorithm).
-fn file_name(sent: &str) -> Result<FileName, Problem> {
-    let mut name = Cow::Borrowed(sent);
-    for (escape, character) in [("%22", "\""), ("%0D", "\r"), ("%0A", "\n")] {
-        if name.contains(escape) {
-            name = Cow::Owned(name.replace(escape, character));
-        }
+/// How much may still arrive before the next part's content begins. The parser looks through all
+/// that it holds whenever more arrives, so what it waits for must not grow with the body.
+#[derive(Clone)]
+struct HeaderBudget(Arc<AtomicUsize>);
+
+impl HeaderBudget {
+    /// Twice the headers of one part.
+    const BYTES: usize = 2 * MAX_PART_HEADERS;
+    /// Used up: the parser may look once more at what it has.
+    const USED_UP: usize = 0;
+    /// The parser has looked, and found no end.
+    const EXCEEDED: usize = usize::MAX - 1;
+    /// While content is read, which has limits of its own.
+    const SUSPENDED: usize = usize::MAX;
+
+    /// Fails the stream when the budget is exceeded.
+    fn guard(
+        &self,
+        mut stream: impl Stream<Item = Result<Bytes, BoxError>> + Unpin,
+    ) -> impl Stream<Item = Result<Bytes, BoxError>> {
+        let Self(budget) = self.clone();
+        stream::poll_fn(move |cx| {
+            let left = budget.load(Ordering::Relaxed);
+            match left {
+                Self::EXCEEDED => return Poll::Ready(Some(Err(HeadersTooLarge.into()))),
+                Self::USED_UP => {
+                    budget.store(Self::EXCEEDED, Ordering::Relaxed);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                _ => {}
+            }
+            let chunk = ready!(stream.poll_next_unpin(cx));
+            if let Some(Ok(chunk)) = &chunk
+                && left != Self::SUSPENDED
+            {
+                budget.store(left.saturating_sub(chunk.len()), Ordering::Relaxed);
+            }
+            Poll::Ready(chunk)
+        })
     }
-    name.parse().map_err(|_: InvalidFileName| {
-        Problem::new(
-            ProblemKind::InvalidFilename,
-            "A file name cannot hold NUL, CR or LF.",
-        )
-    })
+
+    fn suspend(&self) {
+        self.0.store(Self::SUSPENDED, Ordering::Relaxed);
+    }
+
+    fn renew(&self) {
+        self.0.store(Self::BYTES, Ordering::Relaxed);
+    }
+}
+
+impl Default for HeaderBudget {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(Self::BYTES)))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the headers of one part are too large")]
+struct HeadersTooLarge;
+
+fn headers_too_large() -> Problem {
+    Problem::new(
+        ProblemKind::TooLarge,
+        "The headers of one part exceed 8 KiB; file names are at most 255 bytes.",
+    )
+}
+
+fn invalid_file_name(_: InvalidFileName) -> Problem {
+    Problem::new(
+        ProblemKind::InvalidFilename,
+        "A file name cannot hold control characters such as NUL, CR or LF.",
+    )
 }
 
 fn wrong_file_count() -> Problem {
@@ -207,25 +299,32 @@ fn wrong_file_count() -> Problem {
     )
 }
 
+fn malformed(detail: &'static str) -> Problem {
+    Problem::new(ProblemKind::MalformedMultipart, detail)
+}
+
+fn invalid(detail: &'static str) -> Problem {
+    Problem::new(ProblemKind::InvalidRequest, detail)
+}
+
 fn refusal(error: &multer::Error, max_body_bytes: u64) -> Problem {
-    if exceeds_limit(error) {
+    if is_caused_by::<LengthLimitError>(error) {
         Problem::body_too_large(max_body_bytes)
+    } else if is_caused_by::<HeadersTooLarge>(error) {
+        headers_too_large()
     } else {
-        Problem::new(
-            ProblemKind::MalformedMultipart,
-            "The form is broken or ends before its last boundary.",
-        )
+        malformed("The form is broken or ends before its last boundary.")
     }
 }
 
-/// Whether the body's limit is among the causes of `error`.
-fn exceeds_limit(error: &multer::Error) -> bool {
+/// Whether a `Cause` of the body's stream is behind `error`.
+fn is_caused_by<Cause: std::error::Error + 'static>(error: &multer::Error) -> bool {
     let mut cause = match error {
         multer::Error::StreamReadFailed(cause) => Some(cause.as_ref() as &dyn std::error::Error),
         _ => None,
     };
     while let Some(error) = cause {
-        if error.is::<LengthLimitError>() {
+        if error.is::<Cause>() {
             return true;
         }
         cause = error.source();

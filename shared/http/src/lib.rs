@@ -17,6 +17,7 @@
 
 mod api_key;
 mod config;
+mod disposition;
 mod drain;
 mod edge;
 mod file_name;

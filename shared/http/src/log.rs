@@ -18,8 +18,8 @@ const OURS: [&str; 5] = [
     "upload_file",
 ];
 
-/// Libraries that log what they send or serve, S3's keys with the file names in them above all.
-const SILENT: [&str; 5] = ["aws", "h2", "hyper", "rustls", "s3s"];
+/// Libraries that log what they send, serve or cannot read, such as S3's keys with file names in them.
+const SILENT: [&str; 6] = ["aws", "h2", "hyper", "lambda_", "rustls", "s3s"];
 
 /// Starts logging JSON lines to `writer`, from `level` on: `off`, `error`, `warn`, `info` (the default),
 /// `debug` or `trace`.
@@ -31,9 +31,11 @@ pub fn init<W>(level: Option<&str>, writer: W)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let level = level
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::INFO);
+    let asked = level
+        .filter(|level| !level.is_empty())
+        .map(str::parse::<LevelFilter>);
+    let unreadable = matches!(asked, Some(Err(_)));
+    let level = asked.and_then(Result::ok).unwrap_or(LevelFilter::INFO);
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_targets(OURS.map(|ours| (ours, level)))
@@ -51,6 +53,9 @@ where
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             tracing::error!(place, "panic");
         }));
+        if unreadable {
+            tracing::warn!("LOG is not one of off, error, warn, info, debug, trace: taken as info");
+        }
     }
 }
 

@@ -31,9 +31,14 @@ impl FromStr for AllowedOrigins {
             let uri: Uri = entry.parse().map_err(|_| invalid)?;
             let authority = uri.authority().map_or("", http::uri::Authority::as_str);
             let serialized = format!("{}://{authority}", uri.scheme_str().unwrap_or_default());
-            // As browsers send it (RFC 6454 §6.2): no path, no user, lower case.
+            let default_port = match uri.scheme_str() {
+                Some("https") => ":443",
+                _ => ":80",
+            };
+            // As browsers send it (RFC 6454 §6.2): no path, user or default port, lower case.
             let exact = serialized == entry
                 && !authority.contains('@')
+                && !authority.ends_with(default_port)
                 && !entry.contains(|c: char| c.is_ascii_uppercase())
                 && matches!(uri.scheme_str(), Some("http" | "https"));
             exact
@@ -49,7 +54,7 @@ impl FromStr for AllowedOrigins {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "entry {position} of ALLOWED_ORIGINS is not an origin as browsers send it, such as \
-     https://app.example.com: lower case, without path or trailing slash"
+     https://app.example.com: lower case, without path, trailing slash or the default port"
 )]
 pub struct InvalidOrigin {
     /// The position of the entry, from 1.
@@ -72,6 +77,7 @@ mod tests {
             "https://A.example",
             "ftp://a",
             "https://u@a",
+            "https://a:443",
         ] {
             assert!(bad.parse::<AllowedOrigins>().is_err(), "{bad}");
         }

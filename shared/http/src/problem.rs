@@ -25,7 +25,7 @@ pub enum ProblemKind {
     MalformedMultipart,
     /// No file or several.
     FileCount,
-    /// A file name with NUL, CR or LF.
+    /// A file name with a control character.
     InvalidFilename,
     /// Absent, or another client's.
     NotFound,

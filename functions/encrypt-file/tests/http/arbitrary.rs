@@ -33,7 +33,7 @@ proptest! {
     #[test]
     fn no_body_makes_a_fault(body in body(), decrypt: bool) {
         let path = if decrypt { "/decrypt_file" } else { "/encrypt_file" };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let answer = runtime.block_on(call(true, post(path, body)));
         prop_assert!(!answer.status.is_server_error(), "{}", answer.status);
         if answer.status != StatusCode::OK {

@@ -294,6 +294,30 @@ async fn bodies_over_the_limit() {
     }
 }
 
+/// The parser looks through all that it holds whenever more arrives: what it looks for must come
+/// soon.
+#[tokio::test]
+async fn a_form_that_never_begins() {
+    let in_small_chunks = |body: Vec<u8>| {
+        let chunks: Vec<_> = body.chunks(100).map(Bytes::copy_from_slice).collect();
+        Body::from_stream(stream::iter(
+            chunks.into_iter().map(Ok::<_, std::io::Error>),
+        ))
+    };
+    let no_boundary = b"a".repeat(90_000);
+    let endless_header = [format!("--{BOUNDARY}\r\nX: ").as_bytes(), &no_boundary].concat();
+    for body in [no_boundary, endless_header] {
+        let answer = call(true, post("/encrypt_file", in_small_chunks(body))).await;
+        check("never begins", &answer, 413, "too-large");
+    }
+
+    let content = vec![7; 90_000];
+    let field = r#"Content-Disposition: form-data; name="other""#;
+    let parts = [(field, &b"x"[..]), (FILE, &content), (field, b"x")];
+    let answer = call(true, post("/encrypt_file", in_small_chunks(form(&parts)))).await;
+    assert_eq!(answer.status, 200);
+}
+
 #[tokio::test]
 async fn types_paths_and_methods() {
     let request = |method: Method, path: &str, headers: &[(&'static str, &str)]| {
