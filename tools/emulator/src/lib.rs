@@ -55,4 +55,5 @@ pub use calls::Calls;
 pub use config::{BucketConfig, Config};
 pub use emulator::{Emulator, StartError};
 pub use fault_proxy::{Fault, FaultProxy, ProxiedRequest};
+pub use server::serve;
 pub use store::ObjectCreated;

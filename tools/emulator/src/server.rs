@@ -14,15 +14,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How long requests that are under way may take once the server stops.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(10);
 
 /// After a failed accept (too many open files), before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections until `stop` is cancelled, then lets requests under way finish.
+/// Serves HTTP/1.1 on `listener` until `stop` is cancelled, then lets requests under way finish, for
+/// at most ten seconds. When it returns, no connection is left.
 ///
-/// When it returns, no connection is left.
-pub(crate) async fn serve<S, B>(listener: TcpListener, service: S, stop: CancellationToken)
+/// What the emulator listens with, for programs that serve something of their own beside it.
+pub async fn serve<S, B>(listener: TcpListener, service: S, stop: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,

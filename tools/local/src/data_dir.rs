@@ -84,7 +84,7 @@ impl DataDir {
     /// Writes the file to `source`, and returns its path.
     pub(crate) fn write_env(&self, variables: &[(&str, String)]) -> anyhow::Result<PathBuf> {
         let path = self.0.join("env");
-        let mut text = Zeroizing::new(String::new());
+        let mut text = String::new();
         for (name, value) in variables {
             writeln!(text, "export {name}='{value}'")?;
         }

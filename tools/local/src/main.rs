@@ -12,10 +12,14 @@ use std::{io, io::Write, path::PathBuf, str::FromStr};
 
 use caas_crypto::{CipherPool, SaltPool};
 use caas_http::AllowedOrigins;
-
 use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
 
-use crate::{cloud::Cloud, data_dir::DataDir, serve::Listeners};
+use crate::{
+    cloud::Cloud,
+    data_dir::DataDir,
+    serve::{Listeners, StopSignals},
+};
 
 /// CaaS on one machine: all functions on loopback, data kept in one folder.
 #[derive(Debug, Parser)]
@@ -85,8 +89,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     caas_http::init_log(std::env::var("LOG").ok().as_deref(), io::stderr);
     let listeners = Listeners::bind(options.port).await?;
     let data_dir = DataDir::open(options.data_dir.clone())?;
-    let api_key = data_dir.api_key(options.api_key.clone())?;
+    // First, since it locks the folder.
     let cloud = Cloud::start(data_dir.path(), options.s3_port, options.kms_port).await?;
+    let api_key = data_dir.api_key(options.api_key.clone())?;
     let router = host::guard(functions::router(&options, api_key.as_str(), &cloud).await?);
 
     let url = listeners.url();
@@ -95,7 +100,21 @@ async fn run(options: Options) -> anyhow::Result<()> {
     variables.push(("CAAS_API_KEY", api_key.as_str().to_owned()));
     let env = data_dir.write_env(&variables)?;
     write!(io::stdout(), "{}", welcome::text(&url, &env))?;
-    listeners.serve(router).await?;
-    cloud.shutdown().await;
+
+    let mut signals = StopSignals::listen()?;
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(listeners.serve(router, stop.clone()));
+    signals.next().await?;
+    tracing::info!("stopping: finishing what is in flight; a second Ctrl-C ends at once");
+    stop.cancel();
+    let finish = async {
+        server.await?;
+        cloud.shutdown().await;
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        result = finish => result?,
+        result = signals.next() => result?,
+    }
     Ok(())
 }

@@ -1,13 +1,18 @@
 //! Listening on loopback, until told to stop.
 
 use std::{
-    io::ErrorKind,
+    io::{self, ErrorKind},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use anyhow::Context;
 use axum::Router;
-use tokio::{net::TcpListener, signal, sync::watch};
+use futures::future::join_all;
+use hyper_util::service::TowerToHyperService;
+use tokio::{net::TcpListener, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How often a free port is looked for that is free for both address families.
+const ATTEMPTS: u32 = 10;
 
 /// Sockets on one port of 127.0.0.1 and, where the machine has IPv6, `::1`.
 #[derive(Debug)]
@@ -19,15 +24,23 @@ pub(crate) struct Listeners {
 impl Listeners {
     /// Binds `port`, or with 0 any that is free.
     pub(crate) async fn bind(port: u16) -> anyhow::Result<Self> {
-        let v4 = bind((Ipv4Addr::LOCALHOST, port).into()).await?;
-        let port = v4.local_addr()?.port();
-        let mut sockets = vec![v4];
-        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
-            Ok(v6) => sockets.push(v6),
-            Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(busy(port)),
-            Err(_) => tracing::warn!("no IPv6 on this machine: listening on 127.0.0.1 only"),
+        let mut attempts = if port == 0 { ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            let v4 = bind((Ipv4Addr::LOCALHOST, port).into()).await?;
+            let bound = v4.local_addr()?.port();
+            let mut sockets = vec![v4];
+            match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)).await {
+                Ok(v6) => sockets.push(v6),
+                Err(error) if error.kind() == ErrorKind::AddrInUse && attempts > 0 => continue,
+                Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(busy(bound)),
+                Err(error) => tracing::warn!(%error, "not on ::1: listening on 127.0.0.1 only"),
+            }
+            return Ok(Self {
+                sockets,
+                port: bound,
+            });
         }
-        Ok(Self { sockets, port })
     }
 
     /// Where to call.
@@ -35,41 +48,11 @@ impl Listeners {
         format!("http://localhost:{}", self.port)
     }
 
-    /// Serves until Ctrl-C or a termination signal, then finishes what is in flight. A second Ctrl-C
-    /// ends at once.
-    pub(crate) async fn serve(self, router: Router) -> anyhow::Result<()> {
-        let (stop, stopped) = watch::channel(false);
-        let servers: Vec<_> = self
-            .sockets
-            .into_iter()
-            .map(|socket| {
-                let mut stopped = stopped.clone();
-                let serve = axum::serve(socket, router.clone());
-                tokio::spawn(async move {
-                    serve
-                        .with_graceful_shutdown(async move {
-                            // An error means that nobody is left to say it.
-                            let _ = stopped.wait_for(|stopped| *stopped).await;
-                        })
-                        .await
-                })
-            })
-            .collect();
-        drop(stopped);
-
-        stop_signal().await?;
-        tracing::info!("stopping: finishing what is in flight, Ctrl-C again to end at once");
-        stop.send_replace(true);
-        let finish = async {
-            for server in servers {
-                server.await.context("server task")??;
-            }
-            anyhow::Ok(())
-        };
-        tokio::select! {
-            result = finish => result,
-            _ = stop_signal() => Ok(()),
-        }
+    /// Serves until `stop` is cancelled, then finishes what is in flight.
+    pub(crate) async fn serve(self, router: Router, stop: CancellationToken) {
+        let service = TowerToHyperService::new(router);
+        let serve = |socket| caas_emulator::serve(socket, service.clone(), stop.clone());
+        join_all(self.sockets.into_iter().map(serve)).await;
     }
 }
 
@@ -89,16 +72,29 @@ fn busy(port: u16) -> anyhow::Error {
     )
 }
 
-#[cfg(unix)]
-async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        result = signal::ctrl_c() => Ok(result?),
-        _ = terminate.recv() => Ok(()),
-    }
+/// Ctrl-C, and what else asks a program to end.
+pub(crate) struct StopSignals {
+    #[cfg(unix)]
+    terminate: signal::unix::Signal,
 }
 
-#[cfg(not(unix))]
-async fn stop_signal() -> anyhow::Result<()> {
-    Ok(signal::ctrl_c().await?)
+impl StopSignals {
+    /// From here on they no longer end the program by themselves.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: signal::unix::signal(signal::unix::SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) -> io::Result<()> {
+        #[cfg(unix)]
+        tokio::select! {
+            result = signal::ctrl_c() => result,
+            _ = self.terminate.recv() => Ok(()),
+        }
+        #[cfg(not(unix))]
+        signal::ctrl_c().await
+    }
 }

@@ -26,6 +26,6 @@ And decrypt it:
 The whole API: {url}/openapi.json
 
 "#,
-        env = env.display(),
+        env = env.display().to_string().replace('\'', r"'\''"),
     )
 }

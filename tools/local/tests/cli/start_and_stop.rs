@@ -188,3 +188,29 @@ fn a_stop_finishes_what_is_in_flight() {
     let mut rest = String::new();
     running.stdout.read_to_string(&mut rest).unwrap();
 }
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_does_not_wait_for_a_client_that_stalls() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Running::start(folder.path(), &[]);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, running.port()));
+    let mut stalled = TcpStream::connect(address).unwrap();
+    stalled
+        .write_all(b"POST /encrypt_file HTTP/1.1\r\nHost: loc")
+        .unwrap();
+    let pid = running.child.id().to_string();
+    let interrupt = || {
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    };
+    assert!(interrupt());
+    while TcpStream::connect(address).is_ok() {
+        std::thread::yield_now();
+    }
+    assert!(interrupt());
+    assert!(running.child.wait().unwrap().success());
+}
