@@ -8,6 +8,9 @@ use std::{
 
 use moka::{future::Cache, ops::compute::Op, policy::EvictionPolicy};
 
+/// For so long a value stays where those that wait for it can find it, even if it is too old.
+const MIN_TIME_TO_LIVE: Duration = Duration::from_secs(1);
+
 /// A point in time on two clocks. A frozen Lambda environment may stop the monotonic one, and the
 /// wall clock can be set: an age is what the larger of both differences says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,12 @@ impl Moment {
         }
     }
 
-    /// Whether no more than `limit` has passed since then, by either clock. A wall clock that went
+    /// Whether this is not before `other`, by either clock.
+    pub(crate) fn is_since(&self, other: &Self) -> bool {
+        self.monotonic >= other.monotonic && self.wall >= other.wall
+    }
+
+    /// Whether less than `limit` has passed since then, by either clock. A wall clock that went
     /// backwards says nothing, so that the answer is no.
     fn is_within(&self, limit: Duration, now: &Self) -> bool {
         let monotonic = now.monotonic.saturating_duration_since(self.monotonic);
@@ -78,7 +86,7 @@ where
             .eviction_listener(|_, aged: Arc<Aged<V>>, _| aged.value.evicted())
             // So that what is not asked for again goes too. Whether a value is served is decided
             // by its age, at every use.
-            .time_to_live(max_age)
+            .time_to_live(max_age.max(MIN_TIME_TO_LIVE))
             .build();
         Self {
             cache,
@@ -112,7 +120,7 @@ where
         for _ in 0..2 {
             let found = self.cache.try_get_with_by_ref(key, fresh()).await;
             let found = found.map_err(|error: Arc<E>| *error)?;
-            let usable = found.since.monotonic >= asked.monotonic
+            let usable = found.since.is_since(&asked)
                 || found.since.is_within(self.max_age, &(self.clock)());
             if usable && accept(&found) {
                 return Ok(found);
