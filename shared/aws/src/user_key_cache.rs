@@ -154,3 +154,113 @@ where
         self.cache.invalidate(key).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    /// A secret that says when it is gone, and when it is wiped: as it is dropped.
+    struct Value(Mutex<Option<Arc<()>>>);
+
+    impl Evicted for Value {
+        fn evicted(&self) {
+            self.0.lock().unwrap().take();
+        }
+    }
+
+    fn cache(capacity: u64) -> AgedCache<u32, Value> {
+        AgedCache::new(capacity, Duration::from_secs(60), Arc::new(Moment::now))
+    }
+
+    fn secret() -> (Value, std::sync::Weak<()>) {
+        let secret = Arc::new(());
+        let weak = Arc::downgrade(&secret);
+        (Value(Mutex::new(Some(secret))), weak)
+    }
+
+    #[tokio::test]
+    async fn what_leaves_the_cache_is_dropped_at_once() {
+        let cache = cache(10);
+        let mut secrets = Vec::new();
+        for key in 0..30 {
+            let (value, secret) = secret();
+            cache.insert(key, Moment::now(), value).await;
+            secrets.push(secret);
+        }
+        cache.cache.run_pending_tasks().await;
+        let alive = |secrets: &[std::sync::Weak<()>]| {
+            secrets.iter().filter(|s| s.strong_count() > 0).count()
+        };
+        assert_eq!(alive(&secrets), 10);
+        assert_eq!(alive(&secrets[20..]), 10, "the last used stay");
+
+        cache.forget(&29).await;
+        assert_eq!(secrets[29].strong_count(), 0, "forgotten");
+        let (value, _) = secret();
+        cache.insert(28, Moment::now(), value).await;
+        assert_eq!(secrets[28].strong_count(), 0, "replaced");
+    }
+
+    #[tokio::test]
+    async fn concurrent_reads_share_one_outcome_and_failures_are_not_kept() {
+        let cache = cache(10);
+        let reads = AtomicUsize::new(0);
+        let asked = Moment::now();
+        let read = async |outcome: Result<(), u8>| {
+            let read = || async {
+                reads.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                outcome.map(|()| secret().0)
+            };
+            cache.load(&1, asked, |_| true, read).await.map(|_| ())
+        };
+        for (outcome, made) in [(Err(7), 1), (Err(8), 2), (Ok(()), 3), (Err(9), 3)] {
+            let all = futures::future::join_all((0..100).map(|_| read(outcome))).await;
+            assert_eq!(reads.load(Ordering::Relaxed), made);
+            let expected = if made == 3 { Ok(()) } else { outcome };
+            assert!(all.iter().all(|one| *one == expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_accepted_is_read_again() {
+        let cache = cache(10);
+        let (old, secret) = secret();
+        cache.insert(1, Moment::now(), old).await;
+        let accept = |found: &Aged<Value>| found.value.0.lock().unwrap().is_none();
+        let read = async || Ok::<_, u8>(Value(Mutex::new(None)));
+        let found = cache
+            .load(&1, Moment::now(), accept, read)
+            .await
+            .ok()
+            .unwrap();
+        assert!(accept(&found));
+        assert_eq!(secret.strong_count(), 0);
+    }
+
+    #[test]
+    fn an_age_is_what_the_larger_difference_says() {
+        let start = Moment::now();
+        let minute = Duration::from_secs(60);
+        let after = |wall, monotonic| Moment {
+            wall: start.wall + wall,
+            monotonic: start.monotonic + monotonic,
+        };
+        let almost = minute - Duration::from_nanos(1);
+        assert!(start.is_within(minute, &after(almost, almost)));
+        assert!(!start.is_within(minute, &after(minute, Duration::ZERO)));
+        assert!(!start.is_within(minute, &after(Duration::ZERO, minute)));
+        assert!(!start.is_within(Duration::ZERO, &start));
+        let earlier = Moment {
+            wall: start.wall - Duration::from_nanos(1),
+            monotonic: start.monotonic,
+        };
+        assert!(!start.is_within(minute, &earlier));
+        assert!(!earlier.is_since(&start) && start.is_since(&start));
+    }
+}
