@@ -4,6 +4,7 @@
 
 mod contract;
 mod events;
+mod main_server;
 mod outages;
 mod problems;
 mod races;

@@ -206,7 +206,7 @@ impl Options {
 /// The function, with its own memory.
 #[derive(Clone)]
 pub(crate) struct Process {
-    router: Router,
+    pub(crate) router: Router,
 }
 
 impl Process {
