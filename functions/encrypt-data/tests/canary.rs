@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_s3::config::Region;
+use aws_sdk_s3::config::{Region, retry::RetryConfig};
 use axum::body::Body;
 use caas_aws::{KmsKey, UserKeyOptions, UserKeys};
 use caas_emulator::{BucketConfig, Config, Emulator};
@@ -96,13 +96,15 @@ async fn no_canary_in_the_log() {
         .credentials_provider(credentials.clone())
         .endpoint_url(emulator.s3_url())
         .force_path_style(true)
-        .region(Region::new("us-east-1"));
+        .region(Region::new("us-east-1"))
+        .retry_config(RetryConfig::disabled());
     let s3 = aws_sdk_s3::Client::from_conf(s3.build());
     let kms = aws_sdk_kms::Config::builder()
         .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
         .credentials_provider(credentials)
         .endpoint_url(emulator.kms_url())
-        .region(Region::new("us-east-1"));
+        .region(Region::new("us-east-1"))
+        .retry_config(RetryConfig::disabled());
     let kms = aws_sdk_kms::Client::from_conf(kms.build());
 
     let warm = router(&s3, &kms);

@@ -59,6 +59,13 @@ pub struct UserKeys {
     changes: Cache<UserId, Moment>,
 }
 
+/// Whether what is in memory will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Once,
+    Again,
+}
+
 /// One version of a user's keys, as it is told to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyVersionInfo {
@@ -104,7 +111,7 @@ impl UserKeys {
     pub async fn latest(&self, user: &UserId) -> Result<Arc<UserKeyVersion>, UserKeyError> {
         let asked = (self.clock)();
         for _ in 0..ATTEMPTS {
-            let found = self.record(user, asked).await?;
+            let found = self.record(user, asked, Look::Once).await?;
             if let Some(latest) = versions(&found).last() {
                 return self.unwrap(user, latest, asked).await;
             }
@@ -126,7 +133,7 @@ impl UserKeys {
     pub async fn held(&self, user: UserId) -> Result<HeldKeys<'_>, UserKeyError> {
         let asked = (self.clock)();
         Ok(HeldKeys {
-            found: self.record(&user, asked).await?,
+            found: self.record(&user, asked, Look::Once).await?,
             unwrapped: HashMap::new(),
             keys: self,
             user,
@@ -226,17 +233,18 @@ impl UserKeys {
         Err(contended())
     }
 
-    /// The record, from memory or from S3.
+    /// The record, from memory or, as is always the case for `Look::Again`, from S3.
     async fn record(
         &self,
         user: &UserId,
         asked: Moment,
+        look: Look,
     ) -> Result<Arc<Aged<Option<Stored>>>, UserKeyError> {
         let changed = self.changes.get(user).await;
         // That there is no key may change at any moment, and is looked at for every request.
         let accept = |found: &Aged<Option<Stored>>| {
-            let live = !versions(found).is_empty();
-            (live || found.since.is_since(&asked))
+            let lasting = look == Look::Once && !versions(found).is_empty();
+            (lasting || found.since.is_since(&asked))
                 && changed.is_none_or(|changed| found.since.is_since(&changed))
         };
         let read = || self.store.read(user);
@@ -434,9 +442,8 @@ impl HeldKeys<'_> {
             return Ok(false);
         }
         let (known, etag) = (highest(&self.found), self.etag());
-        self.keys.records.remove(&self.user, &self.found).await;
-        // With the present as the time of asking, only a read that begins now will do.
-        self.found = self.keys.record(&self.user, (self.keys.clock)()).await?;
+        let again = self.keys.record(&self.user, self.asked, Look::Again);
+        self.found = again.await?;
         if highest(&self.found) < known {
             tracing::error!("a user's record is older than it was");
             return Err(UserKeyError::Damaged);
