@@ -52,7 +52,7 @@ fn parse_uuid(text: &str) -> Result<Uuid, Problem> {
 fn not_a_uuid() -> Problem {
     Problem::new(
         ProblemKind::InvalidUuid,
-        "The user is not a UUID as in 0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11.",
+        "The user is not a UUID: 32 hexadecimal digits in groups of 8-4-4-4-12, with hyphens.",
     )
 }
 

@@ -8,6 +8,9 @@ use std::{
 
 use moka::{future::Cache, ops::compute::Op, policy::EvictionPolicy};
 
+/// For so long a value stays where those that wait for it can find it, even if it is too old.
+const MIN_TIME_TO_LIVE: Duration = Duration::from_secs(1);
+
 /// A point in time on two clocks. A frozen Lambda environment may stop the monotonic one, and the
 /// wall clock can be set: an age is what the larger of both differences says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,12 @@ impl Moment {
         }
     }
 
-    /// Whether no more than `limit` has passed since then, by either clock. A wall clock that went
+    /// Whether this is not before `other`, by either clock.
+    pub(crate) fn is_since(&self, other: &Self) -> bool {
+        self.monotonic >= other.monotonic && self.wall >= other.wall
+    }
+
+    /// Whether less than `limit` has passed since then, by either clock. A wall clock that went
     /// backwards says nothing, so that the answer is no.
     fn is_within(&self, limit: Duration, now: &Self) -> bool {
         let monotonic = now.monotonic.saturating_duration_since(self.monotonic);
@@ -78,7 +86,7 @@ where
             .eviction_listener(|_, aged: Arc<Aged<V>>, _| aged.value.evicted())
             // So that what is not asked for again goes too. Whether a value is served is decided
             // by its age, at every use.
-            .time_to_live(max_age)
+            .time_to_live(max_age.max(MIN_TIME_TO_LIVE))
             .build();
         Self {
             cache,
@@ -112,7 +120,7 @@ where
         for _ in 0..2 {
             let found = self.cache.try_get_with_by_ref(key, fresh()).await;
             let found = found.map_err(|error: Arc<E>| *error)?;
-            let usable = found.since.monotonic >= asked.monotonic
+            let usable = found.since.is_since(&asked)
                 || found.since.is_within(self.max_age, &(self.clock)());
             if usable && accept(&found) {
                 return Ok(found);
@@ -144,5 +152,115 @@ where
     /// Drops whatever there is for `key`.
     pub(crate) async fn forget(&self, key: &K) {
         self.cache.invalidate(key).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    /// A secret that says when it is gone, and when it is wiped: as it is dropped.
+    struct Value(Mutex<Option<Arc<()>>>);
+
+    impl Evicted for Value {
+        fn evicted(&self) {
+            self.0.lock().unwrap().take();
+        }
+    }
+
+    fn cache(capacity: u64) -> AgedCache<u32, Value> {
+        AgedCache::new(capacity, Duration::from_secs(60), Arc::new(Moment::now))
+    }
+
+    fn secret() -> (Value, std::sync::Weak<()>) {
+        let secret = Arc::new(());
+        let weak = Arc::downgrade(&secret);
+        (Value(Mutex::new(Some(secret))), weak)
+    }
+
+    #[tokio::test]
+    async fn what_leaves_the_cache_is_dropped_at_once() {
+        let cache = cache(10);
+        let mut secrets = Vec::new();
+        for key in 0..30 {
+            let (value, secret) = secret();
+            cache.insert(key, Moment::now(), value).await;
+            secrets.push(secret);
+        }
+        cache.cache.run_pending_tasks().await;
+        let alive = |secrets: &[std::sync::Weak<()>]| {
+            secrets.iter().filter(|s| s.strong_count() > 0).count()
+        };
+        assert_eq!(alive(&secrets), 10);
+        assert_eq!(alive(&secrets[20..]), 10, "the last used stay");
+
+        cache.forget(&29).await;
+        assert_eq!(secrets[29].strong_count(), 0, "forgotten");
+        let (value, _) = secret();
+        cache.insert(28, Moment::now(), value).await;
+        assert_eq!(secrets[28].strong_count(), 0, "replaced");
+    }
+
+    #[tokio::test]
+    async fn concurrent_reads_share_one_outcome_and_failures_are_not_kept() {
+        let cache = cache(10);
+        let reads = AtomicUsize::new(0);
+        let asked = Moment::now();
+        let read = async |outcome: Result<(), u8>| {
+            let read = || async {
+                reads.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                outcome.map(|()| secret().0)
+            };
+            cache.load(&1, asked, |_| true, read).await.map(|_| ())
+        };
+        for (outcome, made) in [(Err(7), 1), (Err(8), 2), (Ok(()), 3), (Err(9), 3)] {
+            let all = futures::future::join_all((0..100).map(|_| read(outcome))).await;
+            assert_eq!(reads.load(Ordering::Relaxed), made);
+            let expected = if made == 3 { Ok(()) } else { outcome };
+            assert!(all.iter().all(|one| *one == expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_accepted_is_read_again() {
+        let cache = cache(10);
+        let (old, secret) = secret();
+        cache.insert(1, Moment::now(), old).await;
+        let accept = |found: &Aged<Value>| found.value.0.lock().unwrap().is_none();
+        let read = async || Ok::<_, u8>(Value(Mutex::new(None)));
+        let found = cache
+            .load(&1, Moment::now(), accept, read)
+            .await
+            .ok()
+            .unwrap();
+        assert!(accept(&found));
+        assert_eq!(secret.strong_count(), 0);
+    }
+
+    #[test]
+    fn an_age_is_what_the_larger_difference_says() {
+        let start = Moment::now();
+        let minute = Duration::from_secs(60);
+        let after = |wall, monotonic| Moment {
+            wall: start.wall + wall,
+            monotonic: start.monotonic + monotonic,
+        };
+        let almost = minute - Duration::from_nanos(1);
+        assert!(start.is_within(minute, &after(almost, almost)));
+        assert!(!start.is_within(minute, &after(minute, Duration::ZERO)));
+        assert!(!start.is_within(minute, &after(Duration::ZERO, minute)));
+        assert!(!start.is_within(Duration::ZERO, &start));
+        let earlier = Moment {
+            wall: start.wall - Duration::from_nanos(1),
+            monotonic: start.monotonic,
+        };
+        assert!(!start.is_within(minute, &earlier));
+        assert!(!earlier.is_since(&start) && start.is_since(&start));
     }
 }

@@ -52,11 +52,18 @@ pub struct UserKeys {
     options: UserKeyOptions,
     clock: Clock,
     records: AgedCache<UserId, Option<Stored>>,
-    /// Holds nothing for long: it is there so that concurrent first requests make one record.
+    /// The records that this process made, so that concurrent first requests make one.
     creations: AgedCache<UserId, Option<Stored>>,
     keys: AgedCache<UserKeyId, Unwrapped>,
     /// When this process last changed a user's record: earlier reads of it count no more.
     changes: Cache<UserId, Moment>,
+}
+
+/// Whether what is in memory will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Once,
+    Again,
 }
 
 /// One version of a user's keys, as it is told to clients.
@@ -104,16 +111,14 @@ impl UserKeys {
     pub async fn latest(&self, user: &UserId) -> Result<Arc<UserKeyVersion>, UserKeyError> {
         let asked = (self.clock)();
         for _ in 0..ATTEMPTS {
-            let found = self.record(user, asked).await?;
+            let found = self.record(user, asked, Look::Once).await?;
             if let Some(latest) = versions(&found).last() {
                 return self.unwrap(user, latest, asked).await;
             }
-            let over = found.value.as_ref();
-            let create = || self.create(user, over);
-            // Not one that was made and shredded before this.
+            let create = || self.create(user, &found);
+            // One that was made while this request read is as good, one shredded since is not.
             let accept = |made: &Aged<_>| highest(made) > highest(&found);
             let created = self.creations.load(user, asked, accept, create).await?;
-            self.creations.forget(user).await;
             if let Some(latest) = versions(&created).last() {
                 return self.unwrap(user, latest, asked).await;
             }
@@ -128,7 +133,7 @@ impl UserKeys {
     pub async fn held(&self, user: UserId) -> Result<HeldKeys<'_>, UserKeyError> {
         let asked = (self.clock)();
         Ok(HeldKeys {
-            found: self.record(&user, asked).await?,
+            found: self.record(&user, asked, Look::Once).await?,
             unwrapped: HashMap::new(),
             keys: self,
             user,
@@ -228,19 +233,19 @@ impl UserKeys {
         Err(contended())
     }
 
-    /// The record, from memory or from S3.
+    /// The record, from memory or, as is always the case for `Look::Again`, from S3.
     async fn record(
         &self,
         user: &UserId,
         asked: Moment,
+        look: Look,
     ) -> Result<Arc<Aged<Option<Stored>>>, UserKeyError> {
         let changed = self.changes.get(user).await;
         // That there is no key may change at any moment, and is looked at for every request.
         let accept = |found: &Aged<Option<Stored>>| {
-            let live = !versions(found).is_empty();
-            let since = found.since.monotonic;
-            (live || since >= asked.monotonic)
-                && changed.is_none_or(|changed| since >= changed.monotonic)
+            let lasting = look == Look::Once && !versions(found).is_empty();
+            (lasting || found.since.is_since(&asked))
+                && changed.is_none_or(|changed| found.since.is_since(&changed))
         };
         let read = || self.store.read(user);
         let found = self.records.load(user, asked, accept, read).await?;
@@ -255,13 +260,13 @@ impl UserKeys {
     async fn create(
         &self,
         user: &UserId,
-        over: Option<&Stored>,
+        found: &Aged<Option<Stored>>,
     ) -> Result<Option<Stored>, UserKeyError> {
         let since = (self.clock)();
-        let highest = over.map_or(0, |over| over.record.highest());
-        let (version, key) = self.make(user, highest).await?;
+        let (version, key) = self.make(user, highest(found)).await?;
         let record = UserRecord::Live(vec![version.clone()]);
-        let Some(written) = self.store.write(user, record, over).await? else {
+        let written = self.store.write(user, record, found.value.as_ref()).await?;
+        let Some(written) = written else {
             return self.store.read(user).await;
         };
         let unwrapped = Unwrapped::new(version, key);
@@ -433,13 +438,12 @@ impl HeldKeys<'_> {
     /// Reads the record, unless that was done since the request began, and says whether it has
     /// changed: another process may have rotated or shredded the user's keys.
     async fn look_again(&mut self) -> Result<bool, UserKeyError> {
-        if self.found.since.monotonic >= self.asked.monotonic {
+        if self.found.since.is_since(&self.asked) {
             return Ok(false);
         }
         let (known, etag) = (highest(&self.found), self.etag());
-        self.keys.records.remove(&self.user, &self.found).await;
-        // With the present as the time of asking, only a read that begins now will do.
-        self.found = self.keys.record(&self.user, (self.keys.clock)()).await?;
+        let again = self.keys.record(&self.user, self.asked, Look::Again);
+        self.found = again.await?;
         if highest(&self.found) < known {
             tracing::error!("a user's record is older than it was");
             return Err(UserKeyError::Damaged);

@@ -1,0 +1,14 @@
+//! The router's edge, on S3 and KMS in this process.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod contract;
+mod events;
+mod main_server;
+mod outages;
+mod problems;
+mod races;
+mod records;
+mod requests;
+mod shredding;
+mod support;

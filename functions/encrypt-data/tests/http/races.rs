@@ -1,0 +1,122 @@
+//! Many at once.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use crate::support::{Process, Stack, USER, record_of};
+
+/// Runs all of them, on several threads.
+async fn all<T: Send + 'static>(calls: Vec<impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+    let tasks: Vec<_> = calls.into_iter().map(tokio::spawn).collect();
+    join_all(tasks)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
+}
+
+fn processes(stack: &Stack, count: usize) -> Vec<Process> {
+    (0..count).map(|_| stack.process()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_first_requests_agree_on_one_record_and_one_value() {
+    let stack = Stack::start().await;
+    let processes = processes(&stack, 20);
+    let before = stack.emulator.calls();
+    let calls = (0..1000).map(|call| {
+        let process = processes[call % processes.len()].clone();
+        async move { process.digest(USER, "datum").await }
+    });
+    let digests: BTreeSet<String> = all(calls.collect()).await.into_iter().collect();
+    assert_eq!(digests.len(), 1, "{digests:?}");
+    assert_eq!(stack.versions("").await.len(), 1);
+    assert_eq!(stack.process().version_numbers(USER).await, [1]);
+
+    // In each process one request asks for all.
+    let calls = stack.emulator.calls().since(&before);
+    assert!(calls.of("s3:PutObject") <= 20, "{calls:?}");
+    assert!(calls.of("kms:GenerateDataKey") <= 20, "{calls:?}");
+    assert!(calls.s3() <= 200 && calls.kms() <= 2 * 20, "{calls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_first_requests_in_one_process_ask_once() {
+    let stack = Stack::start().await;
+    let process = stack.process();
+    let before = stack.emulator.calls();
+    let calls = (0..1000).map(|_| {
+        let process = process.clone();
+        async move { process.digest(USER, "datum").await }
+    });
+    let digests: BTreeSet<String> = all(calls.collect()).await.into_iter().collect();
+    assert_eq!(digests.len(), 1);
+    let calls = stack.emulator.calls().since(&before);
+    assert_eq!((calls.of("s3:PutObject"), calls.kms()), (1, 1), "{calls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_users_make_a_thousand_records() {
+    let stack = Stack::start().await;
+    let process = stack.process();
+    let calls = (0..1000).map(|user| {
+        let process = process.clone();
+        let user = format!("00000000-0000-4000-8000-{user:012}");
+        async move { process.digest(&user, "datum").await }
+    });
+    let digests: BTreeSet<String> = all(calls.collect()).await.into_iter().collect();
+    assert_eq!(digests.len(), 1000);
+    assert_eq!(stack.versions("").await.len(), 1000);
+    assert_eq!(stack.emulator.calls().of("s3:PutObject"), 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn racing_rotations_leave_consecutive_versions() {
+    let stack = Stack::start().await;
+    stack.process().digest(USER, "datum").await;
+    let processes = processes(&stack, 25);
+    let calls = (0..50).map(|call| {
+        let process = processes[call % processes.len()].clone();
+        async move { process.rotate(USER).await }
+    });
+    let mut made = all(calls.collect()).await;
+    made.sort_unstable();
+    assert_eq!(made, (2..=51).collect::<Vec<_>>());
+    let numbers = stack.process().version_numbers(USER).await;
+    assert_eq!(numbers, (1..=51).collect::<Vec<_>>());
+
+    // None was written over: each S3 version of the record goes on where the last one ended.
+    let mut earlier: Vec<Value> = Vec::new();
+    for version_id in stack.versions(&record_of(USER)).await.iter().rev() {
+        let record = stack.record_version(&record_of(USER), version_id).await;
+        let versions = record["versions"].as_array().unwrap().clone();
+        assert_eq!(versions.len(), earlier.len() + 1);
+        assert_eq!(versions[..earlier.len()], earlier);
+        earlier = versions;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_requests_racing_with_shredding_never_leave_a_value_without_its_version() {
+    let stack = Stack::start().await;
+    let processes = processes(&stack, 4);
+    processes[0].digest(USER, "datum").await;
+    let calls = (0..40).map(|call| {
+        let process = processes[call % processes.len()].clone();
+        async move {
+            if call % 5 == 0 {
+                process.shred(USER).await;
+            } else {
+                process.seal(USER, "datum").await;
+            }
+        }
+    });
+    all(calls.collect()).await;
+    let value = stack.process().seal(USER, "datum").await;
+    let opened = stack.process().decrypt(USER, &value).await;
+    assert_eq!(opened.ok()["sensitive_data"], "datum");
+    let numbers = stack.process().version_numbers(USER).await;
+    assert!(numbers.len() == 1 && numbers[0] <= 9, "{numbers:?}");
+}
