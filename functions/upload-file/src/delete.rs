@@ -84,7 +84,7 @@ async fn delete_everywhere(
     if let Some(inbox) = &service.inbox
         && waits
     {
-        inbox.remove_all(key).await?;
+        inbox.remove_all(key, &waiting).await?;
     }
     if purge {
         found |= service.vault.purge(key).await? > 0;

@@ -76,25 +76,27 @@ impl Vault {
     /// # Errors
     /// S3 does not answer.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
-        self.bucket.delete(key).await
+        self.bucket.delete(key).await.map(drop)
     }
 
     /// Removes every version of exactly this file, for good, and says how many there were, delete
-    /// markers included. The file disappears first; no older version of it shows in between.
+    /// markers included. The file disappears first; no older version of it shows in between. What is
+    /// put meanwhile stays.
     ///
     /// # Errors
     /// S3 does not answer. Some versions may be gone; the file is not readable any more unless the
     /// first call failed.
     pub async fn purge(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
         let versions = self.bucket.versions(key).await?;
+        let mut own_marker = None;
         if versions.objects.iter().any(|version| version.is_latest) {
-            self.bucket.delete(key).await?;
+            own_marker = self.bucket.delete(key).await?;
         }
-        let count = versions.objects.len() + versions.delete_markers.len();
-        if count > 0 {
-            self.bucket.remove_all(key).await?;
+        self.bucket.remove_all(key, &versions).await?;
+        if let Some(marker) = own_marker {
+            self.bucket.remove(key, &marker).await?;
         }
-        Ok(count)
+        Ok(versions.objects.len() + versions.delete_markers.len())
     }
 
     /// Aborts multipart uploads that began before `before`, and says how many. Those are uploads whose

@@ -89,14 +89,15 @@ impl VersionedBucket {
         }
     }
 
-    /// Deletes the object: with versioning, puts a delete marker over it.
+    /// Deletes the object: with versioning, puts a delete marker over it and answers the marker's
+    /// version.
     ///
     /// # Errors
     /// S3 does not answer.
-    pub async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
+    pub async fn delete(&self, key: &ObjectKey) -> Result<Option<String>, Unavailable> {
         let request = self.client.delete_object().bucket(self.name());
         match request.key(key.as_str()).send().await {
-            Ok(_) => Ok(()),
+            Ok(answer) => Ok(answer.version_id),
             Err(error) => Err(Unavailable::new("DeleteObject", &error)),
         }
     }
@@ -114,19 +115,21 @@ impl VersionedBucket {
         }
     }
 
-    /// Removes every version of exactly this key for good, the oldest first, so that no older
-    /// version becomes the current one; delete markers last. Says how many there were.
+    /// Removes exactly these versions of a key for good, the oldest first, so that no older version
+    /// becomes the current one; delete markers last. What was put since they were listed stays.
     ///
     /// # Errors
     /// S3 does not answer; some versions may be gone.
-    pub async fn remove_all(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
-        let versions = self.versions(key).await?;
+    pub async fn remove_all(
+        &self,
+        key: &ObjectKey,
+        versions: &Versions,
+    ) -> Result<(), Unavailable> {
         let objects = versions.objects.iter().rev();
-        let in_order: Vec<_> = objects.chain(&versions.delete_markers).collect();
-        for version in &in_order {
+        for version in objects.chain(&versions.delete_markers) {
             self.remove(key, &version.version_id).await?;
         }
-        Ok(in_order.len())
+        Ok(())
     }
 }
 

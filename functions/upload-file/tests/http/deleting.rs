@@ -1,0 +1,98 @@
+//! A client deletes its files.
+
+use http::Method;
+
+use crate::support::{ACME, App, INBOX, VAULT, get, id_of, request};
+
+#[tokio::test]
+async fn a_deleted_file_is_gone_for_the_client_and_kept_for_the_operator() {
+    let app = App::start().await;
+    let id = app.upload("a", b"x").await;
+    let path = format!("/api/files/{id}");
+    let deleted = app.send(request(Method::DELETE, ACME, &path)).await;
+    assert_eq!((deleted.status.as_u16(), deleted.body.len()), (204, 0));
+    for method in [Method::GET, Method::DELETE] {
+        let answer = app.send(request(method, ACME, &path)).await;
+        answer.is_problem(404, "not-found", "deleted");
+    }
+    assert_eq!(app.versions(VAULT).await, (1, 1));
+
+    // Even then it can be purged.
+    let purge = app
+        .send(request(Method::DELETE, ACME, &format!("{path}?purge=true")))
+        .await;
+    assert_eq!(purge.status, 204);
+    assert_eq!(app.versions(VAULT).await, (0, 0));
+    let again = app
+        .send(request(Method::DELETE, ACME, &format!("{path}?purge=true")))
+        .await;
+    again.is_problem(404, "not-found", "purged");
+    assert_eq!(app.versions(VAULT).await, (0, 0));
+}
+
+#[tokio::test]
+async fn what_waits_in_the_inbox_goes_too() {
+    let app = App::start().await;
+    for purge in [false, true] {
+        for sealed in [false, true] {
+            for key in ["acme/a", "acme/a", "acme/a/b", "acme/ab", "globex/a"] {
+                app.put_raw(INBOX, key, b"waiting").await;
+                if sealed || key != "acme/a" {
+                    app.put_raw(VAULT, key, b"sealed").await;
+                }
+            }
+            let path = format!("/api/files/{}?purge={purge}", id_of("a"));
+            assert_eq!(
+                app.send(request(Method::DELETE, ACME, &path)).await.status,
+                204
+            );
+            for bucket in [INBOX, VAULT] {
+                assert_eq!(
+                    app.visible(bucket).await,
+                    ["acme/a/b", "acme/ab", "globex/a"]
+                );
+            }
+            let request = app
+                .clients
+                .s3
+                .list_object_versions()
+                .bucket(VAULT)
+                .prefix("acme/a");
+            let left = request.send().await.unwrap();
+            let markers = left.delete_markers().iter();
+            let marked = markers
+                .filter(|marker| marker.key() == Some("acme/a"))
+                .count();
+            assert_eq!(
+                marked > 0,
+                !purge,
+                "a marker, newer than the source, says it was deleted"
+            );
+            let again = app.send(get(ACME, &id_of("a"))).await;
+            again.is_problem(404, "not-found", "deleted");
+        }
+    }
+    assert_eq!(
+        app.versions(INBOX).await.1,
+        0,
+        "no marker hides plaintext in the inbox"
+    );
+}
+
+#[tokio::test]
+async fn purge_is_true_or_false() {
+    let app = App::start().await;
+    let id = app.upload("a", b"x").await;
+    for query in [
+        "purge=",
+        "purge=1",
+        "purge=TRUE",
+        "purge=true&purge=true",
+        "force=true",
+    ] {
+        let path = format!("/api/files/{id}?{query}");
+        let answer = app.send(request(Method::DELETE, ACME, &path)).await;
+        answer.is_problem(400, "invalid-request", query);
+    }
+    assert_eq!(app.send(get(ACME, &id)).await.body, b"x");
+}
