@@ -1,4 +1,5 @@
-"""Runs the README's commands: `cargo run` as printed, and every block marked `<!-- ci -->`.
+"""Runs what needs a running service: `cargo run` as the README prints it, every block of the README that
+is marked `<!-- ci -->`, the events through cargo lambda, and the interoperation with AWS's own client.
 
 Blocks run in one shell, in their order, in an empty folder that shares the data folder. Python blocks
 that follow one another are one program.
@@ -41,31 +42,44 @@ def script(folder):
     return "\n".join(lines)
 
 
+def healthy():
+    try:
+        urllib.request.urlopen("http://localhost:5000/health").close()
+        return True
+    except OSError:
+        return False
+
+
 def wait_until_healthy(server):
     deadline = time.monotonic() + 1200  # a first build takes its time
     while time.monotonic() < deadline:
         if server.poll() is not None:
             sys.exit("`cargo run` ended by itself")
-        try:
-            return urllib.request.urlopen("http://localhost:5000/health").close()
-        except OSError:
-            time.sleep(0.2)
+        if healthy():
+            return
+        time.sleep(0.2)
     sys.exit("`cargo run` does not serve")
 
 
 def main():
+    if healthy():
+        sys.exit("something else serves on port 5000 already")
     server = subprocess.Popen(["cargo", "run"], cwd=ROOT, start_new_session=True)
     try:
         wait_until_healthy(server)
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
-            (folder / ".caas").symlink_to(ROOT / ".caas")
+            for shared in [".caas", "examples"]:
+                (folder / shared).symlink_to(ROOT / shared)
             command = ["bash", "-c", script(folder)]
             subprocess.run(command, cwd=folder, env=os.environ, check=True, timeout=600)
+        print(f"README: {len(blocks())} blocks ran")
+        for command in [".ci/events", "python tests/interop/interop.py"]:
+            command = ["bash", "-c", f"source .caas/env && {command}"]
+            subprocess.run(command, cwd=ROOT, check=True, timeout=1200)
     finally:
         os.killpg(server.pid, signal.SIGINT)
         server.wait(60)
-    print(f"README: {len(blocks())} blocks ran")
 
 
 main()
