@@ -1,7 +1,5 @@
 //! AES-256-GCM: our stream against the one-shot call of `aes-gcm`, on the same bytes.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use caas_crypto::{ContentKey, gcm::StreamSealer};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
