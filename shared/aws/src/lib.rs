@@ -34,6 +34,9 @@
 //! `s3:ListBucketVersions` and `s3:DeleteObjectVersion` (for [`Vault::purge`]), and
 //! `s3:AbortMultipartUpload`. Give the bucket a lifecycle rule that aborts incomplete multipart
 //! uploads: the vault aborts its own, but not after its process was killed.
+//!
+//! Build with `lto = "thin"` in the release profile, as this workspace does: the parts of AES-GCM are
+//! spread over several crates, and run several times slower where they are not inlined.
 
 mod clients;
 mod kms;
