@@ -11,10 +11,10 @@ mod show_user;
 mod shred_user;
 mod verify;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use caas_aws::{Clients, UserKeys};
+use caas_aws::{Clients, ClientsConfig, UserKeys};
 use caas_http::HttpConfig;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -38,6 +38,19 @@ impl Service {
             http: config.http,
             keys,
         }
+    }
+}
+
+/// How long a call to S3 or KMS may take, retries included. The loser of a race to create a user makes
+/// five: 20 s, before a gateway gives up.
+const CALL_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The connections with this function's time-outs.
+pub fn connections(config: ClientsConfig) -> ClientsConfig {
+    ClientsConfig {
+        s3_timeout: CALL_TIMEOUT,
+        kms_timeout: CALL_TIMEOUT,
+        ..config
     }
 }
 

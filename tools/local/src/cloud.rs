@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use caas_aws::{Clients, ClientsConfig};
+use caas_aws::ClientsConfig;
 use caas_emulator::{BucketConfig, Config, Emulator, StartError};
 
 const VAULT_BUCKET: &str = "caas-vault";
@@ -67,20 +67,19 @@ impl Cloud {
         ])
     }
 
-    /// Clients of both.
-    pub(crate) async fn clients(&self) -> Clients {
+    /// How to connect to both.
+    pub(crate) fn connections(&self) -> ClientsConfig {
         let credentials = (
             self.emulator.access_key_id(),
             self.emulator.secret_access_key(),
         );
-        let config = ClientsConfig {
+        ClientsConfig {
             s3_endpoint: Some(self.emulator.s3_url()),
             kms_endpoint: Some(self.emulator.kms_url()),
             region: Some(self.emulator.region().to_owned()),
             credentials: Some((credentials.0.to_owned(), credentials.1.to_owned())),
             ..ClientsConfig::default()
-        };
-        config.connect().await
+        }
     }
 
     /// Finishes what is in flight.

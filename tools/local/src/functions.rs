@@ -17,11 +17,12 @@ pub(crate) async fn router(
 ) -> anyhow::Result<Router> {
     let variables = variables(options, api_key, cloud)?;
     let var = |name: &str| variables.get(name).cloned();
-    let clients = cloud.clients().await;
-
-    let encrypt_data =
-        encrypt_data::Service::new(encrypt_data::Config::read(var)?, clients.clone());
+    let clients = encrypt_data::connections(cloud.connections())
+        .connect()
+        .await;
+    let encrypt_data = encrypt_data::Service::new(encrypt_data::Config::read(var)?, clients);
     let encrypt_file = encrypt_file::Config::read(var)?;
+    let clients = cloud.connections().connect().await;
     let upload_file = upload_file::Service::new(upload_file::Config::read(var)?, clients);
     Ok(encrypt_file::router(Arc::new(encrypt_file))
         .merge(encrypt_data::router(Arc::new(encrypt_data)))
