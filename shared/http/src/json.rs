@@ -29,13 +29,23 @@ const MAX_ITEMS: usize = 1000;
 pub struct JsonObject(Vec<(String, Json)>);
 
 /// One value, or several of them in an array.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum OneOrMany<T> {
     /// One value.
     One(T),
     /// An array of up to 1,000 values.
     Many(Vec<T>),
+}
+
+/// Values stay out of logs.
+impl<T> fmt::Debug for OneOrMany<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(_) => f.write_str("One(..)"),
+            Self::Many(values) => write!(f, "Many(.. {} values)", values.len()),
+        }
+    }
 }
 
 /// Reads a body that is a JSON object of at most `max_body_bytes` and [`MAX_JSON_BYTES`].
