@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod process;
+mod restart;
 mod session_files;
 mod start_and_stop;
