@@ -150,7 +150,8 @@ impl Problem {
     pub fn unauthorized() -> Self {
         Self::new(
             ProblemKind::Unauthorized,
-            "Send your API key as 'x-api-key: KEY' or 'Authorization: Bearer KEY'.",
+            "Send your API key as 'x-api-key: KEY' or 'Authorization: Bearer KEY'; /encrypt, /verify and \
+             /decrypt also take it as 'apiKey' in the body.",
         )
     }
 
