@@ -1,4 +1,4 @@
-"""Computes known_answers.json independently of the crate: FORMAT in Python's own terms.
+"""Computes known_answers.json independently of the crate: the formats in Python's own terms.
 
     python3 -m venv venv && venv/bin/pip install blake3 cryptography
     venv/bin/python known_answers.py > known_answers.json
