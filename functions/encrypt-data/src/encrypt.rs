@@ -98,7 +98,7 @@ pub(crate) async fn encrypt(
         }
     };
     if reversible {
-        refuse_what_decrypt_would(&encrypted_data)?;
+        refuse_what_decrypt_would(&encrypted_data, service.http.max_body_bytes)?;
     }
     Ok(Json(EncryptResponse { encrypted_data }))
 }
@@ -115,13 +115,16 @@ fn encrypt_one(key: &UserKeyVersion, datum: &str, reversible: bool) -> Result<St
 }
 
 /// A value is a third longer than its datum: nobody shall keep what cannot be sent back.
-fn refuse_what_decrypt_would(values: &OneOrMany<String>) -> Result<(), Problem> {
+fn refuse_what_decrypt_would(
+    values: &OneOrMany<String>,
+    max_body_bytes: u64,
+) -> Result<(), Problem> {
     let quoted = |value: &String| value.len() + r#""","#.len();
     let len: usize = match values {
         OneOrMany::One(value) => quoted(value),
         OneOrMany::Many(values) => values.iter().map(quoted).sum(),
     };
-    if (len + DECRYPT_OVERHEAD) as u64 > MAX_JSON_BYTES {
+    if (len + DECRYPT_OVERHEAD) as u64 > max_body_bytes.min(MAX_JSON_BYTES) {
         return Err(Problem::new(
             ProblemKind::TooLarge,
             "The encrypted values would exceed what /decrypt takes. Send fewer or shorter data.",

@@ -13,9 +13,14 @@ mod verify;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
-use caas_aws::{Clients, ClientsConfig, UserKeys};
-use caas_http::HttpConfig;
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
+use caas_aws::{Clients, ClientsConfig, UserKeyError, UserKeys};
+use caas_http::{HttpConfig, Problem};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -45,6 +50,15 @@ impl Service {
 /// five: 20 s, before a gateway gives up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// How long a request may take in all, whatever a user's record asks for.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+async fn in_time(request: Request, next: Next) -> Result<Response, Problem> {
+    tokio::time::timeout(DEADLINE, next.run(request))
+        .await
+        .map_err(|_| error::no_key(UserKeyError::Unavailable))
+}
+
 /// The connections with this function's time-outs.
 pub fn connections(config: ClientsConfig) -> ClientsConfig {
     ClientsConfig {
@@ -60,7 +74,10 @@ pub type State = Arc<Service>;
 /// The routes, with everything that surrounds them.
 pub fn router(state: State) -> Router {
     let (routes, _) = routes().with_state(Arc::clone(&state)).split_for_parts();
-    state.http.edge.around(routes)
+    state
+        .http
+        .edge
+        .around(routes.layer(middleware::from_fn(in_time)))
 }
 
 /// The description of the routes.

@@ -32,7 +32,7 @@
 //! IAM: `kms:GenerateDataKey` and `kms:Decrypt` on the key; `s3:PutObject`, `s3:GetObject`,
 //! `s3:ListBucket` (without it an absent file looks like a refusal), `s3:DeleteObject`,
 //! `s3:ListBucketVersions` and `s3:DeleteObjectVersion` (for [`Vault::purge`]), and
-//! `s3:AbortMultipartUpload`. Give the bucket a lifecycle rule that aborts incomplete multipart
+//! `s3:AbortMultipartUpload` (with `s3:ListBucketMultipartUploads` for [`Vault::abort_uploads`]). Give the bucket a lifecycle rule that aborts incomplete multipart
 //! uploads: the vault aborts its own, but not after its process was killed.
 //!
 //! Build with `lto = "thin"` in the release profile, as this workspace does: the parts of AES-GCM are

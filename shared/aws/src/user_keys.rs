@@ -1,14 +1,14 @@
 //! Users' keys: made, found, rotated and shredded.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
 use caas_crypto::{CipherPool, SaltPool, UserKey, UserKeyId, UserKeyVersion};
 use futures::future::try_join_all;
-use moka::future::Cache;
+use moka::{future::Cache, policy::EvictionPolicy};
 
 use crate::{
     KmsError, KmsKey,
@@ -96,6 +96,7 @@ impl UserKeys {
             creations: AgedCache::new(CAPACITY, max_age, Arc::clone(&clock)),
             keys: AgedCache::new(CAPACITY, max_age, Arc::clone(&clock)),
             changes: Cache::builder()
+                .eviction_policy(EvictionPolicy::lru())
                 .max_capacity(CAPACITY)
                 .time_to_live(max_age)
                 .build(),
@@ -135,6 +136,8 @@ impl UserKeys {
         Ok(HeldKeys {
             found: self.record(&user, asked, Look::Once).await?,
             unwrapped: HashMap::new(),
+            refused: HashSet::new(),
+            damaged: false,
             keys: self,
             user,
             asked,
@@ -357,6 +360,7 @@ impl UserKeys {
 
     async fn changed(&self, user: &UserId) {
         self.changes.insert(user.clone(), (self.clock)()).await;
+        self.records.forget(user).await;
     }
 }
 
@@ -375,6 +379,10 @@ pub struct HeldKeys<'a> {
     asked: Moment,
     found: Arc<Aged<Option<Stored>>>,
     unwrapped: HashMap<u32, Arc<UserKeyVersion>>,
+    /// Versions that did not open: asked for once in a request, not once a value.
+    refused: HashSet<u32>,
+    /// Whether the record, read again, was damaged.
+    damaged: bool,
 }
 
 impl HeldKeys<'_> {
@@ -430,22 +438,34 @@ impl HeldKeys<'_> {
         if let Some(key) = self.unwrapped.get(&version.number) {
             return Ok(Arc::clone(key));
         }
-        let key = self.keys.unwrap(&self.user, version, self.asked).await?;
-        self.unwrapped.insert(version.number, Arc::clone(&key));
-        Ok(key)
+        if self.refused.contains(&version.number) {
+            return Err(UserKeyError::Damaged);
+        }
+        let key = self.keys.unwrap(&self.user, version, self.asked).await;
+        match &key {
+            Ok(key) => drop(self.unwrapped.insert(version.number, Arc::clone(key))),
+            Err(UserKeyError::Damaged) => drop(self.refused.insert(version.number)),
+            Err(_) => {}
+        }
+        key
     }
 
     /// Reads the record, unless that was done since the request began, and says whether it has
     /// changed: another process may have rotated or shredded the user's keys.
     async fn look_again(&mut self) -> Result<bool, UserKeyError> {
+        if self.damaged {
+            return Err(UserKeyError::Damaged);
+        }
         if self.found.since.is_since(&self.asked) {
             return Ok(false);
         }
         let (known, etag) = (highest(&self.found), self.etag());
-        let again = self.keys.record(&self.user, self.asked, Look::Again);
-        self.found = again.await?;
+        let again = self.keys.record(&self.user, self.asked, Look::Again).await;
+        self.damaged = matches!(again, Err(UserKeyError::Damaged));
+        self.found = again?;
         if highest(&self.found) < known {
             tracing::error!("a user's record is older than it was");
+            self.damaged = true;
             return Err(UserKeyError::Damaged);
         }
         let changed = self.etag() != etag;

@@ -130,6 +130,28 @@ async fn another_users_record_opens_nothing() {
     check_nothing_works(&stack, &made, "with the name changed").await;
 }
 
+/// However many values ask for it.
+#[tokio::test]
+async fn a_version_that_does_not_open_is_asked_for_once_a_request() {
+    let stack = Stack::start().await;
+    let made = user_with_two_versions(&stack).await;
+    let record = stack.record(&record_of(USER)).await;
+    let text = String::from_utf8(stack.record_text(&record_of(USER)).await).unwrap();
+    let wrapped = |version: usize| record["versions"][version]["wrapped_key"].to_string();
+    let edited = text.replace(&wrapped(1), &wrapped(0));
+    stack.overwrite(&record_of(USER), edited).await;
+
+    let before = stack.emulator.calls();
+    let values = vec![made.values[1].clone(); 100];
+    let answer = stack
+        .process()
+        .post("/decrypt", USER, json!({"encryptedData": values}))
+        .await;
+    assert_eq!(answer.ok()["errors"].as_array().unwrap().len(), 100);
+    let calls = stack.emulator.calls().since(&before);
+    assert!(calls.kms() <= 1 && calls.s3() <= 2, "{calls:?}");
+}
+
 #[tokio::test]
 async fn an_edited_version_opens_nothing() {
     let stack = Stack::start().await;
