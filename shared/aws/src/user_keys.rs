@@ -360,7 +360,6 @@ impl UserKeys {
 
     async fn changed(&self, user: &UserId) {
         self.changes.insert(user.clone(), (self.clock)()).await;
-        self.records.forget(user).await;
     }
 }
 
