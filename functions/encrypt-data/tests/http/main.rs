@@ -4,7 +4,6 @@
 
 mod contract;
 mod events;
-mod main_server;
 mod outages;
 mod problems;
 mod races;
