@@ -1,0 +1,35 @@
+"""Deploys a built template to ministack and uses it.
+
+    python tests/deployed/deployed.py .aws-sam/build/template.yaml
+"""
+
+import hashlib
+import sys
+
+import drive
+from ministack import Ministack, deploy
+
+PARAMETERS = {
+    "Architecture": "x86_64",
+    "ApiKeys": f"{drive.CLIENT}:{hashlib.sha256(drive.API_KEY.encode()).hexdigest()}",
+    # The sweep takes what waits at once.
+    "SweepAgeSeconds": 0,
+}
+
+
+def main():
+    with Ministack() as server:
+        try:
+            stack = deploy(sys.argv[1], **PARAMETERS)
+            for step in [
+                drive.front_door, drive.problems, drive.encrypt_file, drive.encrypt_data,
+                drive.upload_file, drive.seal_object, drive.logs,
+            ]:
+                step(stack)
+                print(f"{step.__name__}: as it should be")
+        except BaseException:
+            print(server.log_text()[-5000:], file=sys.stderr)
+            raise
+
+
+main()
