@@ -7,6 +7,7 @@ import hashlib
 import sys
 
 import drive
+import permissions
 from ministack import Ministack, deploy
 
 PARAMETERS = {
@@ -26,7 +27,8 @@ def main():
                 drive.upload_file, drive.seal_object, drive.logs,
             ]:
                 step(stack)
-                print(f"{step.__name__}: as it should be")
+                print(f"{step.__name__}: as it should be", flush=True)
+            permissions.each_is_needed(stack)
         except BaseException:
             print(server.log_text()[-5000:], file=sys.stderr)
             raise
