@@ -1,6 +1,6 @@
 """Deploys a built template to ministack and uses it.
 
-    python tests/deployed/deployed.py .aws-sam/build/template.yaml
+    python tests/deployed/deployed.py .aws-sam/build/template.yaml (arm64|x86_64)
 """
 
 import hashlib
@@ -11,7 +11,6 @@ import permissions
 from ministack import Ministack, deploy
 
 PARAMETERS = {
-    "Architecture": "x86_64",
     "ApiKeys": f"{drive.CLIENT}:{hashlib.sha256(drive.API_KEY.encode()).hexdigest()}",
     # The sweep takes what waits at once.
     "SweepAgeSeconds": 0,
@@ -19,9 +18,10 @@ PARAMETERS = {
 
 
 def main():
+    template, architecture = sys.argv[1:]
     with Ministack() as server:
         try:
-            stack = deploy(sys.argv[1], **PARAMETERS)
+            stack = deploy(template, Architecture=architecture, **PARAMETERS)
             for step in [
                 drive.front_door, drive.problems, drive.encrypt_file, drive.encrypt_data,
                 drive.upload_file, drive.seal_object, drive.logs,
