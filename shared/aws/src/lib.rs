@@ -39,6 +39,7 @@
 //! spread over several crates, and run several times slower where they are not inlined.
 
 mod clients;
+mod inbox;
 mod kms;
 mod listing;
 mod object_key;
@@ -50,6 +51,7 @@ mod vault;
 mod versions;
 
 pub use clients::{Clients, ClientsConfig};
+pub use inbox::{Dropped, DroppedVersion, DroppedVersions, NextPage};
 pub use kms::{KmsError, KmsKey, PlaintextKey};
 pub use object_key::{InvalidObjectKey, ObjectKey};
 pub use user_key_cache::{Clock, Moment};
@@ -57,6 +59,6 @@ pub use user_keys::{HeldKeys, KeyVersionInfo, UserKeyError, UserKeyOptions, User
 pub use user_record::UserId;
 pub use vault::{
     GetError, InvalidCursor, InvalidOption, ListError, ListedFile, ObjectInfo, Opened, PART_LEN,
-    Page, PutError, PutOptions, Stored, Unavailable, Vault,
+    Page, PutError, PutOptions, SOURCE_VERSION, Stored, Unavailable, Vault,
 };
 pub use versions::{Version, VersionedBucket, Versions};
