@@ -9,7 +9,10 @@ mod put;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
 
-use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::{
+    config::http::HttpResponse,
+    primitives::{DateTime, DateTimeFormat},
+};
 use caas_crypto::stored::{self, EncryptionContext, Header, HeaderError};
 
 pub(crate) use error::status;
@@ -92,8 +95,11 @@ impl Vault {
                 last_modified: time(answer.last_modified),
                 metadata: answer.metadata.unwrap_or_default(),
             })),
-            Err(error) if error::status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(Unavailable::new("HeadObject", &error)),
+            Err(error) => match error.raw_response() {
+                Some(answer) if answer.status().as_u16() == 404 => Ok(None),
+                Some(answer) if answer.status().is_success() => Ok(Some(unreadable(answer))),
+                _ => Err(Unavailable::new("HeadObject", &error)),
+            },
         }
     }
 
@@ -218,6 +224,22 @@ impl fmt::Debug for ObjectInfo {
             .field("version_id", &self.version_id)
             .field("stored_len", &self.stored_len)
             .finish_non_exhaustive()
+    }
+}
+
+/// An object whose metadata the SDK cannot read: it is not one of ours, which an empty header says.
+fn unreadable(answer: &HttpResponse) -> ObjectInfo {
+    let header = |name| answer.headers().get(name);
+    let last_modified = header("last-modified");
+    let last_modified =
+        last_modified.and_then(|text| DateTime::from_str(text, DateTimeFormat::HttpDate).ok());
+    ObjectInfo {
+        e_tag: header("etag").unwrap_or_default().to_owned(),
+        version_id: header("x-amz-version-id").map(str::to_owned),
+        stored_len: length(header("content-length").and_then(|len| len.parse().ok())),
+        content_type: header("content-type").map(str::to_owned),
+        last_modified: time(last_modified),
+        metadata: HashMap::new(),
     }
 }
 
