@@ -238,6 +238,16 @@ pub(crate) fn with(mut request: Request<Body>, name: &'static str, value: &str) 
     request
 }
 
+/// Asks, as acme, for an upload of 100 bytes.
+pub(crate) fn begin_upload(name: &str, mode: &str) -> Request<Body> {
+    let body = serde_json::json!({"name": name, "size": 100, "mode": mode});
+    Request::post("/api/uploads")
+        .header("x-api-key", ACME)
+        .header("content-type", "application/json")
+        .body(body.to_string().into())
+        .unwrap()
+}
+
 /// The id of a path.
 pub(crate) fn id_of(path: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(path)
