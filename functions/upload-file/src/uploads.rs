@@ -33,7 +33,7 @@ struct UploadRequest {
     #[schema(maximum = 5_000_000_000_u64)]
     size: u64,
     /// Its content type, `application/octet-stream` by default.
-    #[schema(example = "video/mp4", max_length = 255)]
+    #[schema(example = "video/mp4", max_length = 255, nullable = false)]
     content_type: Option<String>,
     mode: Mode,
 }
