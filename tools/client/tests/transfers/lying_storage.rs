@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 use crate::support::{Stack, VAULT, bytes, client, ignore, is_empty, key_of, serve};
 
+type Lie = Box<dyn Fn() -> Response<Body> + Send + Sync>;
 type Answering = Box<dyn Fn(&HeaderMap) -> Response<Body> + Send + Sync>;
 
 /// A server that passes calls to the real service, and answers with its own bytes where a grant points
@@ -160,7 +161,7 @@ async fn a_rest_that_is_not_the_rest_opens_nothing() {
     let mut flipped = body[half..].to_vec();
     flipped[3] ^= 1;
     let good = range(half, total - 1, total);
-    let cases: Vec<(&str, Box<dyn Fn() -> Response<Body> + Send + Sync>)> = vec![
+    let cases: Vec<(&str, Lie)> = vec![
         ("flipped", Box::new(rest(good.clone(), flipped))),
         (
             "other bytes",
