@@ -27,6 +27,7 @@ PERMISSIONS = {
             "s3:PutObject",  # PutObject and the parts of a multipart upload; URLs for a client's PUT
             "s3:AbortMultipartUpload",  # AbortMultipartUpload of an upload that failed
             "s3:GetObject",  # GetObject, HeadObject
+            "s3:GetObjectVersion",  # URLs for a client's GET, of one version
             "s3:DeleteObject",  # DeleteObject: a file that can be recovered for a while
             "s3:DeleteObjectVersion",  # DeleteObject with a version: `purge`
         ]),
@@ -36,6 +37,7 @@ PERMISSIONS = {
         ]),
         (INBOX + "/*", None, [
             "s3:PutObject",  # URLs for a client's PUT
+            "s3:DeleteObject",  # DeleteObject: a file deleted while it is being sealed
             "s3:DeleteObjectVersion",  # DeleteObject with a version: a file deleted before it is sealed
         ]),
         (INBOX, None, [
@@ -98,7 +100,7 @@ for function, permissions in PERMISSIONS.items():
 
 ENVIRONMENT = {
     "EncryptFile": ["PUBLIC_ENCRYPT_FILE"],
-    "UploadFile": ["FILE_KEY_ID", "INBOX_BUCKET", "VAULT_BUCKET"],
+    "UploadFile": ["FILE_KEY_ID", "INBOX_BUCKET", "INBOX_MAX_BYTES", "VAULT_BUCKET"],
     "EncryptData": [
         "CIPHER_POOL", "SALT_POOL", "USER_KEYS_BUCKET", "USER_KEY_CACHE_SECONDS", "USER_KEY_ID",
     ],

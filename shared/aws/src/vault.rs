@@ -2,6 +2,7 @@
 
 mod error;
 mod get;
+mod grant;
 mod list;
 mod multipart;
 mod options;
@@ -18,6 +19,7 @@ use caas_crypto::stored::{self, EncryptionContext, Header, HeaderError};
 pub(crate) use error::status;
 pub use error::{GetError, PutError, Unavailable};
 pub use get::Opened;
+pub use grant::{DownloadGrant, UploadGrant};
 pub use list::{InvalidCursor, ListError, ListedFile, Page};
 pub use options::{InvalidOption, PutOptions};
 pub use put::{PART_LEN, Stored};
