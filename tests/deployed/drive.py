@@ -3,7 +3,7 @@
 import json
 import os
 import uuid
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from urllib.parse import quote
 
 import requests
@@ -145,6 +145,38 @@ def upload_file(stack):
     call(stack, "GET", "/api/files/" + file_id(key), 404)
 
 
+def presigned(stack):
+    content = os.urandom(5_000_000)
+    begin = {"name": CANARY + ".mp4", "size": len(content), "content_type": "video/mp4"}
+    upload = call(stack, "POST", "/api/uploads", 201, json={**begin, "mode": "client"}).json()
+    sealed = aes_gcm(upload["encryption"], "encrypt", content)
+    send(upload, sealed, 200)
+    send(upload, sealed, 412)
+    grant = call(stack, "POST", f"/api/files/{upload['id']}/grant", 200).json()
+    assert (grant["size"], grant["content_type"]) == (len(content), "video/mp4")
+    fetched = requests.get(grant["url"], timeout=120)
+    assert fetched.status_code == 200, fetched.text
+    assert aes_gcm(grant["encryption"], "decrypt", fetched.content) == content
+
+    upload = call(stack, "POST", "/api/uploads", 201, json={**begin, "mode": "inbox"}).json()
+    send(upload, content, 200)
+    wait_until_sealed(stack, f"{CLIENT}/" + urlsafe_b64decode(upload["id"] + "==").decode())
+    head = call(stack, "HEAD", "/api/files/" + upload["id"], 200)
+    assert head.headers["caas-size"] == str(len(content))
+
+
+def send(upload, body, status):
+    answer = requests.request(
+        upload["method"], upload["url"], headers=upload["headers"], data=body, timeout=120
+    )
+    assert answer.status_code == status, f"{answer.status_code} {answer.text}"
+
+
+def aes_gcm(encryption, direction, content):
+    key, iv, aad = (b64decode(encryption[name]) for name in ("key", "iv", "aad"))
+    return getattr(AESGCM(key), direction)(iv, content, aad)
+
+
 def seal_object(stack):
     # The second is sealed in parts.
     for size in [100_000, 9_000_000]:
@@ -182,6 +214,10 @@ def seal_object(stack):
 def drop(stack, key, content, **rest):
     """Puts a file into the inbox and waits until it is sealed."""
     aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=content, **rest)
+    wait_until_sealed(stack, key)
+
+
+def wait_until_sealed(stack, key):
     for _ in attempts(60):
         if not versions_in(stack, "Inbox", key):
             return
