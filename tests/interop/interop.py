@@ -19,6 +19,7 @@ import uuid
 
 import boto3
 from botocore.config import Config
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from s3_encryption import S3EncryptionClient, S3EncryptionClientConfig
 from s3_encryption.exceptions import S3EncryptionClientError
 from s3_encryption.materials.kms_keyring import KmsKeyring
@@ -129,6 +130,39 @@ def what_the_official_client_stores_we_serve(official, size, multipart):
     call("DELETE", f"/api/files/{id_of(path)}?purge=true")
 
 
+def what_a_client_seals_and_opens_by_itself(official, size):
+    content = os.urandom(size)
+    asked = json.dumps({"name": "Ü.bin", "size": size, "mode": "client"}).encode()
+    status, _, answer = call("POST", "/api/uploads", asked, {"content-type": "application/json"})
+    assert status == 201, (status, answer)
+    begun = json.loads(answer)
+    key, iv, aad = binary(begun["encryption"])
+    sealed = AESGCM(key).encrypt(iv, content, aad)
+    request = urllib.request.Request(begun["url"], sealed, begun["headers"], method=begun["method"])
+    urllib.request.urlopen(request, timeout=60).close()
+
+    s3_key = f"{CLIENT}/{path_of(begun['id'])}"
+    context = context_of(s3_key)
+    opened = official.get_object(Bucket=BUCKET, Key=s3_key, EncryptionContext=context)
+    assert opened["Body"].read() == content
+    status, _, body = call("GET", f"/api/files/{begun['id']}")
+    assert (status, body == content) == (200, True), status
+
+    # What the official client stores, a grant opens.
+    official.put_object(Bucket=BUCKET, Key=s3_key, Body=content[::-1], EncryptionContext=context)
+    status, _, answer = call("POST", f"/api/files/{begun['id']}/grant")
+    assert status == 200, (status, answer)
+    grant = json.loads(answer)
+    key, iv, aad = binary(grant["encryption"])
+    with urllib.request.urlopen(grant["url"], timeout=60) as body:
+        assert AESGCM(key).decrypt(iv, body.read(), aad) == content[::-1]
+    call("DELETE", f"/api/files/{begun['id']}?purge=true")
+
+
+def binary(encryption):
+    return [base64.b64decode(encryption[name]) for name in ("key", "iv", "aad")]
+
+
 def an_object_without_key_commitment_is_refused():
     official = official_client(
         encryption_algorithm=AlgorithmSuite.ALG_AES_256_GCM_IV12_TAG16_NO_KDF,
@@ -156,6 +190,9 @@ def main():
         print(f"ok: stored by the official client, served by the service, {size} bytes")
     what_the_official_client_stores_we_serve(official, 20 << 20, multipart=True)
     print(f"ok: the same as a multipart upload, {20 << 20} bytes")
+    for size in SIZES:
+        what_a_client_seals_and_opens_by_itself(official, size)
+        print(f"ok: sealed by a client, opened by the official client and by a grant, {size} bytes")
     an_object_without_key_commitment_is_refused()
     print("ok: an object of version 2 of the format is refused")
 

@@ -14,7 +14,13 @@ pub struct Config {
     /// `INBOX_BUCKET`: the bucket of files that are still to be sealed. None by default: there is no
     /// inbox.
     pub inbox_bucket: Option<String>,
+    /// `INBOX_MAX_BYTES`: the longest file that is sealed from the inbox, 5,000,000,000 bytes by
+    /// default.
+    pub inbox_max_bytes: u64,
 }
+
+/// The longest file that may be uploaded. S3 takes 5 GiB in one request.
+pub(crate) const MAX_FILE_BYTES: u64 = 5_000_000_000;
 
 impl Config {
     /// Reads the configuration from variables, where `var` gives the value of one.
@@ -29,6 +35,10 @@ impl Config {
             return Err(InvalidConfig::InboxIsVault);
         }
         Ok(Self {
+            inbox_max_bytes: match text("INBOX_MAX_BYTES") {
+                None => MAX_FILE_BYTES,
+                Some(bytes) => bytes.parse().map_err(|_| InvalidConfig::InboxMaxBytes)?,
+            },
             file_key_id: needed("FILE_KEY_ID")?,
             http: HttpConfig::read(var)?,
             vault_bucket,
@@ -46,6 +56,9 @@ pub enum InvalidConfig {
     /// One that has no default.
     #[error("{0} is not set")]
     Missing(&'static str),
+    /// `INBOX_MAX_BYTES`.
+    #[error("INBOX_MAX_BYTES is not a whole number of bytes")]
+    InboxMaxBytes,
     /// Files would be sealed over their own plaintext.
     #[error("INBOX_BUCKET and VAULT_BUCKET are the same bucket")]
     InboxIsVault,
@@ -76,6 +89,17 @@ mod tests {
         }
         let empty = read(&[("VAULT_BUCKET", ""), key]);
         assert!(matches!(empty, Err(InvalidConfig::Missing("VAULT_BUCKET"))));
+    }
+
+    #[test]
+    fn the_inbox_has_a_limit() {
+        let read = |value| {
+            let (bucket, key) = (("VAULT_BUCKET", "vault"), ("FILE_KEY_ID", "k"));
+            read(&[bucket, key, ("INBOX_MAX_BYTES", value)])
+        };
+        assert_eq!(read("").unwrap().inbox_max_bytes, 5_000_000_000);
+        assert_eq!(read("7").unwrap().inbox_max_bytes, 7);
+        assert!(matches!(read("5 GB"), Err(InvalidConfig::InboxMaxBytes)));
     }
 
     #[test]

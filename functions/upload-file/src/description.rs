@@ -91,7 +91,7 @@ impl From<ListedFile> for FileEntry {
 }
 
 /// Whole seconds, which is what S3 knows.
-fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let time = OffsetDateTime::from(time);
     let time = time.replace_nanosecond(0).unwrap_or(time);
     time.format(&Rfc3339).unwrap_or_default()

@@ -4,10 +4,12 @@ mod config;
 mod delete;
 mod description;
 mod file;
+mod grant;
 mod idempotency;
 mod list;
 mod service;
 mod upload;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -37,6 +39,8 @@ fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
         .routes(routes!(upload::upload))
         .route("/api/upload", post(upload::upload))
+        .routes(routes!(uploads::begin))
         .routes(routes!(list::list))
         .routes(routes!(file::get, file::head, delete::delete))
+        .routes(routes!(grant::grant))
 }

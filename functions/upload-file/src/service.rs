@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use caas_aws::{
-    Clients, GetError, KmsKey, ObjectKey, PutError, Unavailable, Vault, VersionedBucket,
+    Clients, GetError, KmsKey, ObjectKey, Presigner, PutError, Unavailable, Vault, VersionedBucket,
 };
 use caas_crypto::ClientName;
 use caas_http::{Problem, ProblemKind};
@@ -20,6 +20,7 @@ pub struct Service {
     pub(crate) config: Config,
     pub(crate) vault: Vault,
     pub(crate) inbox: Option<VersionedBucket>,
+    pub(crate) presigner: Presigner,
 }
 
 impl Service {
@@ -29,6 +30,7 @@ impl Service {
         let inbox = config.inbox_bucket.as_ref();
         Self {
             inbox: inbox.map(|bucket| VersionedBucket::new(clients.s3.clone(), bucket)),
+            presigner: clients.presigner,
             vault: Vault::new(clients.s3, &config.vault_bucket, key),
             config,
         }

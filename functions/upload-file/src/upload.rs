@@ -9,7 +9,9 @@ use axum::{
 };
 use caas_aws::{ObjectKey, PutError, PutOptions};
 use caas_crypto::ClientName;
-use caas_http::{FileForm, FormFile, Problem, ProblemDetails, ProblemKind, read_file_form};
+use caas_http::{
+    FileForm, FileName, FormFile, Problem, ProblemDetails, ProblemKind, read_file_form,
+};
 use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
 use uuid::Uuid;
@@ -90,7 +92,7 @@ async fn store(
     folder: Uuid,
     file: FormFile,
 ) -> Result<Response, Problem> {
-    let key = key(client, folder, &file)?;
+    let key = new_key(client, folder, &file.name)?;
     put(service, &key, file)
         .await
         .map_err(|error| from_put_error(&error))
@@ -103,7 +105,7 @@ async fn store_once(
     folder: Uuid,
     file: FormFile,
 ) -> Result<Response, Problem> {
-    let key = key(client, folder, &file)?;
+    let key = new_key(client, folder, &file.name)?;
     let listed = service.vault.first_under(client, &folder.to_string()).await;
     if let Some(earlier) = listed.map_err(from_unavailable)? {
         return replay(service, &earlier.key).await;
@@ -114,13 +116,21 @@ async fn store_once(
     }
 }
 
-fn key(client: &ClientName, folder: Uuid, file: &FormFile) -> Result<ObjectKey, Problem> {
-    ObjectKey::new(client, &format!("{folder}/{}", file.name.as_str())).map_err(|_| {
-        Problem::new(
-            ProblemKind::InvalidFilename,
-            "The name of a stored file cannot hold control characters.",
-        )
-    })
+/// The key of a file that is uploaded.
+pub(crate) fn new_key(
+    client: &ClientName,
+    folder: Uuid,
+    name: &FileName,
+) -> Result<ObjectKey, Problem> {
+    ObjectKey::new(client, &format!("{folder}/{}", name.as_str())).map_err(|_| invalid_name())
+}
+
+/// 400 for a name that a stored file cannot have.
+pub(crate) fn invalid_name() -> Problem {
+    Problem::new(
+        ProblemKind::InvalidFilename,
+        "The name of a stored file cannot hold control characters.",
+    )
 }
 
 async fn put(service: &Service, key: &ObjectKey, file: FormFile) -> Result<Response, PutError> {

@@ -21,6 +21,8 @@ use aws_smithy_http_client::{
 };
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 
+use crate::{Presigner, presigner::Session};
+
 /// Connecting to an endpoint takes at most this long.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -37,6 +39,8 @@ pub struct Clients {
     pub s3: aws_sdk_s3::Client,
     /// KMS.
     pub kms: aws_sdk_kms::Client,
+    /// Signs requests to S3 that others send.
+    pub presigner: Presigner,
 }
 
 /// Where S3 and KMS are, who calls, and how long a call may take.
@@ -101,9 +105,18 @@ impl ClientsConfig {
         if let Some((id, secret)) = self.credentials {
             loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "caas"));
         }
-        let shared = loader.load().await;
+        let mut shared = loader.load().await;
+        let session = Session::default();
+        if let Some(provider) = shared.credentials_provider() {
+            let builder = shared.into_builder();
+            shared = builder
+                .credentials_provider(session.watch(provider))
+                .build();
+        }
+        let s3 = s3(&shared, self.s3_endpoint, self.s3_timeout);
         Clients {
-            s3: s3(&shared, self.s3_endpoint, self.s3_timeout),
+            presigner: Presigner::new(s3.clone(), session),
+            s3,
             kms: kms(&shared, self.kms_endpoint, self.kms_timeout),
         }
     }

@@ -29,7 +29,11 @@
 //! # }
 //! ```
 //!
+//! A client may also seal and open by itself, with a presigned request and the key of one object:
+//! [`Vault::grant_upload`] and [`Vault::grant_download`].
+//!
 //! IAM: `kms:GenerateDataKey` and `kms:Decrypt` on the key; `s3:PutObject`, `s3:GetObject`,
+//! `s3:GetObjectVersion` (for [`Vault::grant_download`]),
 //! `s3:ListBucket` (without it an absent file looks like a refusal), `s3:DeleteObject`,
 //! `s3:ListBucketVersions` and `s3:DeleteObjectVersion` (for [`Vault::purge`]), and
 //! `s3:AbortMultipartUpload` (with `s3:ListBucketMultipartUploads` for [`Vault::abort_uploads`]). Give the bucket a lifecycle rule that aborts incomplete multipart
@@ -39,9 +43,11 @@
 //! spread over several crates, and run several times slower where they are not inlined.
 
 mod clients;
+mod inbox;
 mod kms;
 mod listing;
 mod object_key;
+mod presigner;
 mod user_key_cache;
 mod user_keys;
 mod user_record;
@@ -50,13 +56,16 @@ mod vault;
 mod versions;
 
 pub use clients::{Clients, ClientsConfig};
+pub use inbox::{Dropped, DroppedVersion, DroppedVersions, NextPage};
 pub use kms::{KmsError, KmsKey, PlaintextKey};
 pub use object_key::{InvalidObjectKey, ObjectKey};
+pub use presigner::{PresignedRequest, Presigner};
 pub use user_key_cache::{Clock, Moment};
 pub use user_keys::{HeldKeys, KeyVersionInfo, UserKeyError, UserKeyOptions, UserKeys};
 pub use user_record::UserId;
 pub use vault::{
-    GetError, InvalidCursor, InvalidOption, ListError, ListedFile, ObjectInfo, Opened, PART_LEN,
-    Page, PutError, PutOptions, Stored, Unavailable, Vault,
+    DownloadGrant, GetError, InvalidCursor, InvalidOption, ListError, ListedFile, ObjectInfo,
+    Opened, PART_LEN, Page, PutError, PutOptions, SOURCE_VERSION, Stored, Unavailable, UploadGrant,
+    Vault,
 };
 pub use versions::{Version, VersionedBucket, Versions};

@@ -2,6 +2,7 @@
 
 mod error;
 mod get;
+mod grant;
 mod list;
 mod multipart;
 mod options;
@@ -15,13 +16,19 @@ use aws_sdk_s3::{
 };
 use caas_crypto::stored::{self, EncryptionContext, Header, HeaderError};
 
+pub(crate) use error::status;
 pub use error::{GetError, PutError, Unavailable};
 pub use get::Opened;
+pub use grant::{DownloadGrant, UploadGrant};
 pub use list::{InvalidCursor, ListError, ListedFile, Page};
 pub use options::{InvalidOption, PutOptions};
 pub use put::{PART_LEN, Stored};
 
 use crate::{KmsKey, ObjectKey, VersionedBucket};
+
+/// Name of the user metadata that says which version of the inbox a sealed object holds, if it was
+/// dropped there.
+pub const SOURCE_VERSION: &str = "caas-source-version";
 
 /// A bucket of sealed files, and the KMS key that wraps their data keys.
 ///
@@ -52,11 +59,33 @@ impl Vault {
     /// # Errors
     /// S3 does not answer.
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, Unavailable> {
+        self.head_of(key, None).await
+    }
+
+    /// What is known about one version of a file, which need not be the current one; `None` when
+    /// there is none. One HeadObject, no call to KMS.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn head_version(
+        &self,
+        key: &ObjectKey,
+        version_id: &str,
+    ) -> Result<Option<ObjectInfo>, Unavailable> {
+        self.head_of(key, Some(version_id.to_owned())).await
+    }
+
+    async fn head_of(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<String>,
+    ) -> Result<Option<ObjectInfo>, Unavailable> {
         let answer = self
             .s3()
             .head_object()
             .bucket(self.bucket_name())
             .key(key.as_str())
+            .set_version_id(version_id)
             .send()
             .await;
         match answer {
@@ -83,6 +112,20 @@ impl Vault {
     /// S3 does not answer.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
         self.bucket.delete(key).await.map(drop)
+    }
+
+    /// Deletes a file, as [`delete`](Self::delete) does, if it still is the one with this ETag; says
+    /// whether it was.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn delete_if_match(&self, key: &ObjectKey, e_tag: &str) -> Result<bool, Unavailable> {
+        let request = self.s3().delete_object().bucket(self.bucket_name());
+        match request.key(key.as_str()).if_match(e_tag).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error::status(&error), Some(404 | 409 | 412)) => Ok(false),
+            Err(error) => Err(Unavailable::new("DeleteObject", &error)),
+        }
     }
 
     /// Removes every version of exactly this file, for good, and says how many there were, delete

@@ -24,7 +24,7 @@ mod header;
 
 use subtle::ConstantTimeEq;
 
-pub use content::{AAD, BodyOpener, Grant, IV, OVERHEAD, OpeningKey, SealingKey};
+pub use content::{AAD, BodyOpener, ForeignGrant, Grant, IV, OVERHEAD, OpeningKey, SealingKey};
 pub use context::EncryptionContext;
 pub use header::{Header, HeaderError, InvalidWrappedKey, WrappedKey};
 

@@ -108,6 +108,21 @@ impl JsonObject {
         }
     }
 
+    /// The whole number, 0 or more and without fraction or exponent, in the field of this name, if
+    /// there is one.
+    ///
+    /// # Errors
+    /// `invalid-request`: something else.
+    pub fn whole_number(&mut self, name: &str) -> Result<Option<u64>, Problem> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Json::WholeNumber(number)) => Ok(Some(number)),
+            Some(_) => Err(invalid(format!(
+                "The field '{name}' is not a whole number."
+            ))),
+        }
+    }
+
     /// The string or the array of up to 1,000 strings in the field of this name, if there is one.
     ///
     /// # Errors
@@ -168,6 +183,7 @@ impl fmt::Debug for JsonObject {
 /// Any JSON, as much of it as is asked for. All of it is read, so that an error is one of syntax.
 enum Json {
     Text(Zeroizing<String>),
+    WholeNumber(u64),
     Array(Vec<Json>),
     Object(Vec<(String, Json)>),
     Other,
@@ -216,8 +232,8 @@ impl<'de> Visitor<'de> for AnyJson {
         Ok(Json::Other)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::WholeNumber(number))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Json, E> {

@@ -10,6 +10,11 @@ use http::{HeaderValue, Uri};
 pub struct AllowedOrigins(Vec<HeaderValue>);
 
 impl AllowedOrigins {
+    /// The origins, such as `https://app.example.com`.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|origin| origin.to_str().ok())
+    }
+
     pub(crate) fn to_vec(&self) -> Vec<HeaderValue> {
         self.0.clone()
     }

@@ -50,6 +50,9 @@ pub struct BucketConfig {
     /// Whether versioning is enabled. It is also enabled in a bucket that exists without; false
     /// leaves an existing bucket as it is.
     pub versioned: bool,
+    /// Origins of web pages that may GET and PUT, with any headers. At every start they replace the
+    /// bucket's CORS rules; None leaves those as they are.
+    pub allowed_origins: Option<Vec<String>>,
 }
 
 impl BucketConfig {
@@ -58,6 +61,7 @@ impl BucketConfig {
         Self {
             name: name.into(),
             versioned: true,
+            allowed_origins: None,
         }
     }
 
@@ -66,6 +70,14 @@ impl BucketConfig {
         Self {
             name: name.into(),
             versioned: false,
+            allowed_origins: None,
         }
+    }
+
+    /// The same bucket, for web pages of these origins.
+    #[must_use]
+    pub fn with_allowed_origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
+        self.allowed_origins = Some(origins.into_iter().collect());
+        self
     }
 }

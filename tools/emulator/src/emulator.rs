@@ -22,7 +22,7 @@ use crate::disk;
 use crate::kms::Kms;
 use crate::s3;
 use crate::server;
-use crate::store::record::Versioning;
+use crate::store::record::{CorsRuleRecord, Versioning};
 use crate::store::{ObjectCreated, Store, StoreError};
 
 /// Why an emulator did not start.
@@ -249,6 +249,14 @@ fn open(
                 .change_settings(|settings| settings.versioning = Versioning::Enabled)
                 .map_err(data)?;
         }
+        if let Some(origins) = &bucket.allowed_origins {
+            let rules = cors_rules(origins);
+            if existing.settings().cors != rules {
+                existing
+                    .change_settings(|settings| settings.cors = rules)
+                    .map_err(data)?;
+            }
+        }
     }
     let kms = Kms::open(&dir.join("kms"), region, lock).map_err(data)?;
     for alias in aliases {
@@ -261,6 +269,23 @@ fn open(
         store: Arc::new(store),
         kms: Arc::new(kms),
     })
+}
+
+/// The rules that let pages of these origins use presigned requests.
+fn cors_rules(origins: &[String]) -> Vec<CorsRuleRecord> {
+    let rule = || CorsRuleRecord {
+        id: None,
+        allowed_origins: origins.to_vec(),
+        allowed_methods: ["GET", "HEAD", "PUT"].map(str::to_owned).into(),
+        allowed_headers: vec!["*".to_owned()],
+        expose_headers: ["Content-Range", "ETag"].map(str::to_owned).into(),
+        max_age_seconds: Some(300),
+    };
+    if origins.is_empty() {
+        Vec::new()
+    } else {
+        vec![rule()]
+    }
 }
 
 fn lock(dir: &Path) -> Result<File, StartError> {

@@ -339,13 +339,19 @@ fn whole(body: Incoming) -> ProxyBody {
 }
 
 fn cut(body: Incoming, after: u64) -> ProxyBody {
-    CutBody { body, left: after }.boxed()
+    let cut = CutBody {
+        body,
+        left: after,
+        paused: false,
+    };
+    cut.boxed()
 }
 
 /// A body that fails once some bytes have passed.
 struct CutBody {
     body: Incoming,
     left: u64,
+    paused: bool,
 }
 
 impl Body for CutBody {
@@ -357,7 +363,13 @@ impl Body for CutBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if self.left == 0 {
-            return Poll::Ready(Some(Err("cut, as asked".into())));
+            if self.paused {
+                return Poll::Ready(Some(Err("cut, as asked".into())));
+            }
+            // hyper throws away what it has not sent at an error, and sends it when nothing comes.
+            self.paused = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
         Poll::Ready(frame.map(|frame| {

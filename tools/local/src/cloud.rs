@@ -10,6 +10,7 @@ use std::{
 use anyhow::Context;
 use caas_aws::ClientsConfig;
 use caas_emulator::{BucketConfig, Config, Emulator, StartError};
+use caas_http::AllowedOrigins;
 
 const VAULT_BUCKET: &str = "caas-vault";
 const INBOX_BUCKET: &str = "caas-inbox";
@@ -24,18 +25,23 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    /// Starts both on these ports, 0 for any that is free, with their data below `data_dir`.
+    /// Starts both on these ports, 0 for any that is free, with their data below `data_dir`. Pages of
+    /// the allowed origins may send presigned requests for stored files.
     pub(crate) async fn start(
         data_dir: &Path,
         s3_port: u16,
         kms_port: u16,
+        allowed_origins: &AllowedOrigins,
     ) -> anyhow::Result<Self> {
         let mut config = Config::new(data_dir.join("aws"));
         config.s3_addr = (Ipv4Addr::LOCALHOST, s3_port).into();
         config.kms_addr = (Ipv4Addr::LOCALHOST, kms_port).into();
-        config.buckets = [VAULT_BUCKET, INBOX_BUCKET, USER_KEYS_BUCKET]
-            .map(BucketConfig::versioned)
-            .into();
+        let origins = || allowed_origins.iter().map(str::to_owned);
+        config.buckets = vec![
+            BucketConfig::versioned(VAULT_BUCKET).with_allowed_origins(origins()),
+            BucketConfig::versioned(INBOX_BUCKET).with_allowed_origins(origins()),
+            BucketConfig::versioned(USER_KEYS_BUCKET),
+        ];
         config.key_aliases = [FILE_KEY, USER_KEY].map(str::to_owned).into();
         let s3_addr = config.s3_addr;
         let emulator = Emulator::start(config)

@@ -100,7 +100,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let listeners = Listeners::bind(options.port).await?;
     let data_dir = DataDir::open(options.data_dir.clone())?;
     // First, since it locks the folder.
-    let cloud = Cloud::start(data_dir.path(), options.s3_port, options.kms_port).await?;
+    let origins = options.allowed_origins.as_deref().unwrap_or_default();
+    let (s3_port, kms_port) = (options.s3_port, options.kms_port);
+    let cloud = Cloud::start(data_dir.path(), s3_port, kms_port, &origins.parse()?).await?;
     let api_key = data_dir.api_key(options.api_key.clone())?;
     let router = host::guard(functions::router(&options, api_key.as_str(), &cloud).await?);
 

@@ -9,8 +9,21 @@ use crate::support::{ACME, App, upload, with};
 
 /// What each event is answered: status, content type, and something in the body.
 const EVENTS: &[(&str, u16, &str, &str)] = &[
+    (
+        "begin_client_upload.json",
+        201,
+        "application/json",
+        "x-amz-meta-x-amz-d",
+    ),
+    (
+        "begin_inbox_upload.json",
+        201,
+        "application/json",
+        "if-none-match",
+    ),
     ("delete.json", 204, "", ""),
     ("get.json", 200, "text/x-notes; charset=utf-8", "Some notes"),
+    ("grant.json", 200, "application/json", "notes.txt"),
     ("head.json", 200, "text/x-notes; charset=utf-8", ""),
     ("list.json", 200, "application/json", "notes.txt"),
     ("purge.json", 204, "", ""),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use caas_emulator::Fault;
 use http::{Method, StatusCode};
 
-use crate::support::{ACME, App, VAULT, bytes, get, request, upload, with};
+use crate::support::{ACME, App, VAULT, begin_upload, bytes, get, request, upload, with};
 
 const TOO_LONG: Duration = Duration::from_secs(3_600);
 
@@ -57,7 +57,11 @@ async fn s3_or_kms_does_not_serve() {
             upload(ACME, "a", &bytes(100)),
             upload(ACME, "a", &bytes(9 << 20)),
             get(ACME, &id),
+            request(Method::POST, ACME, &format!("/api/files/{id}/grant")),
         ];
+        if at_kms {
+            requests.push(begin_upload("a", "client"));
+        }
         if !at_kms {
             let path = format!("/api/files/{id}");
             requests.extend([

@@ -8,6 +8,7 @@ mod failures;
 mod idempotency;
 mod integrity;
 mod listing;
+mod presigned;
 mod support;
 mod tenants;
 mod uploading;

@@ -35,8 +35,18 @@ impl App {
         Self::with_timeout(Duration::from_secs(60)).await
     }
 
+    pub(crate) async fn without_inbox() -> Self {
+        let mut config = config_of_tests();
+        config.inbox_bucket = None;
+        Self::with(config, Duration::from_secs(60)).await
+    }
+
     /// A service that waits for S3 and KMS this long.
     pub(crate) async fn with_timeout(timeout: Duration) -> Self {
+        Self::with(config_of_tests(), timeout).await
+    }
+
+    async fn with(service: Config, timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = EmulatorConfig::new(folder.path());
         config.buckets = vec![
@@ -65,7 +75,7 @@ impl App {
         let clients = connect(emulator.s3_url(), emulator.kms_url()).await;
         let proxied = connect(s3_proxy.url(), kms_proxy.url()).await;
         Self {
-            router: upload_file::router(Arc::new(Service::new(config_of_tests(), proxied))),
+            router: upload_file::router(Arc::new(Service::new(service, proxied))),
             emulator,
             clients,
             s3_proxy,
@@ -107,6 +117,16 @@ impl App {
         let request = self.clients.s3.list_object_versions().bucket(bucket);
         let answer = request.send().await.unwrap();
         (answer.versions().len(), answer.delete_markers().len())
+    }
+
+    /// How many versions and delete markers there are of one key.
+    pub(crate) async fn versions_of(&self, bucket: &str, key: &str) -> (usize, usize) {
+        let request = self.clients.s3.list_object_versions().bucket(bucket);
+        let answer = request.prefix(key).send().await.unwrap();
+        let is_of = |other: Option<&str>| other == Some(key);
+        let objects = answer.versions().iter().filter(|v| is_of(v.key()));
+        let markers = answer.delete_markers().iter().filter(|m| is_of(m.key()));
+        (objects.count(), markers.count())
     }
 
     /// How many multipart uploads of the vault are neither completed nor aborted.
@@ -226,6 +246,16 @@ pub(crate) fn get(key: &str, id: &str) -> Request<Body> {
 pub(crate) fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<Body> {
     request.headers_mut().append(name, value.parse().unwrap());
     request
+}
+
+/// Asks, as acme, for an upload of 100 bytes.
+pub(crate) fn begin_upload(name: &str, mode: &str) -> Request<Body> {
+    let body = serde_json::json!({"name": name, "size": 100, "mode": mode});
+    Request::post("/api/uploads")
+        .header("x-api-key", ACME)
+        .header("content-type", "application/json")
+        .body(body.to_string().into())
+        .unwrap()
 }
 
 /// The id of a path.

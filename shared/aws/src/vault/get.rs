@@ -121,7 +121,11 @@ impl Vault {
     }
 
     /// Everything that can be checked without KMS, then the one call to it.
-    async fn unlock(&self, key: &ObjectKey, info: &ObjectInfo) -> Result<OpeningKey, GetError> {
+    pub(super) async fn unlock(
+        &self,
+        key: &ObjectKey,
+        info: &ObjectInfo,
+    ) -> Result<OpeningKey, GetError> {
         let header = info.header(key).map_err(|reason| {
             tracing::warn!(%reason, "an object is not in the vault's format");
             GetError::NotAuthentic

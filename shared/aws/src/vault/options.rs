@@ -13,30 +13,30 @@ const MAX_CONTENT_TYPE: usize = 255;
 /// What is put beside the content, and under which condition. By default: nothing, and always.
 #[derive(Clone, Debug)]
 pub struct PutOptions {
-    pub(super) content_type: Option<String>,
-    pub(super) metadata: Vec<(String, String)>,
-    pub(super) condition: Condition,
+    pub(crate) content_type: Option<String>,
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) condition: Condition,
     pub(super) exact_len: Option<u64>,
     max_len: u64,
 }
 
 /// The state of the key on which a put depends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(crate) enum Condition {
     Always,
     IfAbsent,
     IfMatch(String),
 }
 
 impl Condition {
-    pub(super) fn if_match(&self) -> Option<String> {
+    pub(crate) fn if_match(&self) -> Option<String> {
         match self {
             Self::IfMatch(e_tag) => Some(e_tag.clone()),
             _ => None,
         }
     }
 
-    pub(super) fn if_none_match(&self) -> Option<String> {
+    pub(crate) fn if_none_match(&self) -> Option<String> {
         (*self == Self::IfAbsent).then(|| "*".to_owned())
     }
 }

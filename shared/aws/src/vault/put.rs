@@ -147,7 +147,7 @@ impl Vault {
     }
 
     /// A new data key for this object, and what is derived from it.
-    async fn begin(&self, key: &ObjectKey) -> Result<(Header, SealingKey), PutError> {
+    pub(super) async fn begin(&self, key: &ObjectKey) -> Result<(Header, SealingKey), PutError> {
         let context = EncryptionContext::for_object(key.as_str());
         let (data_key, wrapped_key) = self
             .key

@@ -62,11 +62,7 @@ impl OpeningKey {
 
     /// Opens the body as a stream.
     pub fn opener(&self) -> BodyOpener {
-        BodyOpener {
-            opener: StreamOpener::new(&self.0, &IV, &AAD),
-            held: [0; TAG_LEN],
-            held_len: 0,
-        }
+        BodyOpener::new(&self.0)
     }
 
     /// Opens the body in one piece, in the memory it came in.
@@ -93,6 +89,29 @@ impl OpeningKey {
 pub struct Grant(ContentKey);
 
 impl Grant {
+    /// The grant that was handed on as these values.
+    ///
+    /// # Errors
+    /// They are not of this format: another IV, other additional data.
+    pub fn received(key: ContentKey, iv: &[u8], aad: &[u8]) -> Result<Self, ForeignGrant> {
+        if iv == IV && aad == AAD {
+            Ok(Self(key))
+        } else {
+            Err(ForeignGrant)
+        }
+    }
+
+    /// Seals the body as a stream, once: every chunk as [`StreamSealer::update`] leaves it, then the
+    /// tag.
+    pub fn into_sealer(self) -> StreamSealer {
+        StreamSealer::new(&self.0, &IV, &AAD)
+    }
+
+    /// Opens the body as a stream.
+    pub fn opener(&self) -> BodyOpener {
+        BodyOpener::new(&self.0)
+    }
+
     /// The content key, as secret as the object is.
     pub fn key(&self) -> &ContentKey {
         &self.0
@@ -109,6 +128,11 @@ impl Grant {
     }
 }
 
+/// The values of a grant are not those of this format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a grant of this format")]
+pub struct ForeignGrant;
+
 /// Opens a body chunk by chunk, in constant memory: it holds back the last 16 bytes it has seen,
 /// which are the tag if no more come.
 ///
@@ -123,6 +147,14 @@ pub struct BodyOpener {
 }
 
 impl BodyOpener {
+    fn new(key: &ContentKey) -> Self {
+        Self {
+            opener: StreamOpener::new(key, &IV, &AAD),
+            held: [0; TAG_LEN],
+            held_len: 0,
+        }
+    }
+
     /// Decrypts the next chunk of the body, of any length, and appends what is certainly not the
     /// tag to `plaintext`, unverified.
     ///
@@ -242,6 +274,24 @@ mod tests {
         assert_eq!(sealing.key(), opening.key());
         assert_eq!(opening.iv(), &[1; 12]);
         assert_eq!(opening.aad(), [0x00, 0x73]);
+    }
+
+    #[test]
+    fn a_grant_that_was_handed_on_seals_and_opens() {
+        let receive = |iv: &[u8], aad: &[u8]| Grant::received(ContentKey::from([3; 32]), iv, aad);
+        let mut body = b"some text".to_vec();
+        let mut sealer = receive(&IV, &AAD).unwrap().into_sealer();
+        sealer.update(&mut body).unwrap();
+        body.extend(sealer.finish());
+        let mut opener = receive(&IV, &AAD).unwrap().opener();
+        let mut plaintext = Vec::new();
+        opener.update(&body, &mut plaintext).unwrap();
+        assert_eq!(opener.finish(), Ok(()));
+        assert_eq!(plaintext, b"some text");
+        assert_eq!(opening_key().open(body), Ok(plaintext));
+        for (iv, aad) in [(&[2; 12][..], &AAD[..]), (&[1; 11], &AAD), (&IV, b"")] {
+            assert_eq!(receive(iv, aad).err(), Some(ForeignGrant));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
+use caas_emulator::{BucketConfig, Config, Emulator};
 use reqwest::{Client, Method, Response, StatusCode};
 
 use crate::clients::s3_of;
@@ -103,4 +104,51 @@ async fn a_page_puts_what_the_rules_allow() {
         .send();
     assert_eq!(unsigned.await.unwrap().status(), StatusCode::FORBIDDEN);
     emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_bucket_is_configured_for_pages_at_every_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |origins: Option<&[&str]>| {
+        let mut config = Config::new(folder.path());
+        let mut bucket = BucketConfig::versioned(BUCKET);
+        bucket.allowed_origins = origins.map(|origins| {
+            let origins = origins.iter();
+            origins.map(|&origin| origin.to_owned()).collect()
+        });
+        config.buckets.push(bucket);
+        config
+    };
+    let both = [PAGE, "https://app.example"];
+    for (origins, allowed) in [
+        (None, &[][..]),
+        (Some(&both[..]), &both),
+        (None, &both),
+        (Some(&both[1..]), &both[1..]),
+        (Some(&[]), &[]),
+    ] {
+        let emulator = Emulator::start(with(origins)).await.unwrap();
+        for origin in [PAGE, "https://app.example", "https://other.example"] {
+            for method in ["GET", "PUT", "DELETE"] {
+                let url = format!("{}/{BUCKET}/k", emulator.s3_url());
+                let answer = Client::new()
+                    .request(Method::OPTIONS, url)
+                    .header("origin", origin)
+                    .header("access-control-request-method", method)
+                    .header(
+                        "access-control-request-headers",
+                        "if-none-match,x-amz-meta-a",
+                    )
+                    .send();
+                let expected = allowed.contains(&origin) && method != "DELETE";
+                let status = answer.await.unwrap().status();
+                assert_eq!(
+                    status.is_success(),
+                    expected,
+                    "{origins:?} {origin} {method}"
+                );
+            }
+        }
+        emulator.shutdown().await;
+    }
 }

@@ -1,0 +1,112 @@
+//! `POST /api/files/{id}/grant`
+
+use axum::{
+    Json,
+    extract::{Path, State, rejection::PathRejection},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use caas_aws::DownloadGrant;
+use caas_crypto::{gcm::TAG_LEN, stored};
+use caas_http::{Problem, ProblemDetails};
+use http::HeaderMap;
+use serde::Serialize;
+
+use crate::{
+    description::{DEFAULT_CONTENT_TYPE, rfc3339},
+    file::key,
+    service::{from_get_error, in_time},
+};
+
+/// How the body of one stored object is encrypted: AES-256-GCM, with the tag at its end. Binary values
+/// are standard base64 with padding.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Encryption {
+    /// The key, 32 bytes, of this object alone.
+    key: String,
+    /// The initialisation vector, 12 bytes.
+    #[schema(example = "AQEBAQEBAQEBAQEB")]
+    iv: String,
+    /// The additional data.
+    #[schema(example = "AHM=")]
+    aad: String,
+    /// The tag's length in bytes.
+    #[schema(example = 16)]
+    tag_length: usize,
+}
+
+impl Encryption {
+    pub(crate) fn new(grant: &stored::Grant) -> Self {
+        Self {
+            key: BASE64_STANDARD.encode(grant.key().expose()),
+            iv: BASE64_STANDARD.encode(grant.iv()),
+            aad: BASE64_STANDARD.encode(grant.aad()),
+            tag_length: TAG_LEN,
+        }
+    }
+}
+
+/// Where to fetch a file, and how to open it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Grant {
+    /// Where to GET the encrypted file, exactly this version of it. Whoever has this can, until it
+    /// expires; ranges are served.
+    #[schema(example = "https://…")]
+    url: String,
+    /// When S3 begins to refuse the URL: in five minutes at most.
+    #[schema(example = "2026-01-01T00:05:00Z", format = DateTime)]
+    expires_at: String,
+    /// How to open it. This does not expire.
+    encryption: Encryption,
+    /// The file's length in bytes, without the tag.
+    size: u64,
+    /// Its name.
+    #[schema(example = "film.mp4")]
+    name: String,
+    /// The content type it was uploaded with.
+    #[schema(example = "video/mp4")]
+    content_type: String,
+}
+
+/// Get a link to a file, and the key that opens it
+///
+/// For files of any size: no byte of the file goes through the service, and none is checked by it. Do
+/// not use a byte before the tag of all of them has been verified. A grant is as good as the file:
+/// the URL expires, but the key opens this version for ever.
+#[utoipa::path(
+    post,
+    path = "/api/files/{id}/grant",
+    tag = "Stored files",
+    params(("id" = String, Path, description = "The file's id")),
+    responses(
+        (status = 200, description = "The grant", body = inline(Grant)),
+        (status = "4XX", description = "A problem", body = ProblemDetails,
+            content_type = "application/problem+json"),
+        (status = 503, description = "KMS or S3 does not answer", body = ProblemDetails,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn grant(
+    State(service): State<crate::State>,
+    headers: HeaderMap,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Grant>, Problem> {
+    let key = key(&service, &headers, id)?;
+    in_time(async {
+        let granted = service.vault.grant_download(&key, &service.presigner).await;
+        let DownloadGrant {
+            request,
+            encryption,
+            info,
+        } = granted.map_err(|error| from_get_error(&error, u64::MAX))?;
+        let content_type = info.content_type.clone();
+        Ok(Json(Grant {
+            url: request.url,
+            expires_at: rfc3339(request.expires_at),
+            encryption: Encryption::new(&encryption),
+            size: info.size(),
+            name: key.file_name().to_owned(),
+            content_type: content_type.unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
+        }))
+    })
+    .await
+}

@@ -1,0 +1,45 @@
+"""AWS's own S3 Encryption Client opens what was uploaded: called by transfers.rs.
+
+    python s3ec_get.py FILE ID...
+
+Takes VAULT_BUCKET, FILE_KEY_ID and the AWS SDKs' variables from the environment.
+"""
+
+import base64
+import hashlib
+import os
+import sys
+
+import boto3
+from botocore.config import Config
+from s3_encryption import S3EncryptionClient, S3EncryptionClientConfig
+from s3_encryption.materials.kms_keyring import KmsKeyring
+
+REGION = os.environ["AWS_REGION"]
+BUCKET = os.environ["VAULT_BUCKET"]
+S3 = boto3.client("s3", region_name=REGION, config=Config(s3={"addressing_style": "path"}))
+KEYRING = KmsKeyring(boto3.client("kms", region_name=REGION), os.environ["FILE_KEY_ID"])
+OFFICIAL = S3EncryptionClient(S3, S3EncryptionClientConfig(keyring=KEYRING))
+
+
+def digest(reader):
+    return hashlib.file_digest(reader, "sha256").hexdigest()
+
+
+def key_of(file_id):
+    """The S3 key: some client's, with the path that the id stands for."""
+    path = base64.urlsafe_b64decode(file_id + "=" * (-len(file_id) % 4)).decode()
+    pages = S3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    keys = (entry["Key"] for page in pages for entry in page.get("Contents", []))
+    return next(key for key in keys if key.partition("/")[2] == path)
+
+
+with open(sys.argv[1], "rb") as file:
+    expected = digest(file)
+for file_id in sys.argv[2:]:
+    key = key_of(file_id)
+    context = {"caas:object": hashlib.sha256(key.encode()).hexdigest()}
+    body = OFFICIAL.get_object(Bucket=BUCKET, Key=key, EncryptionContext=context)["Body"].read()
+    assert hashlib.sha256(body).hexdigest() == expected, "not what was uploaded"
+    print(f"AWS's client opens the {len(body)} bytes")
+    del body

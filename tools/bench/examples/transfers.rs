@@ -1,0 +1,340 @@
+//! Large files through a running service, by `caas-client` and by `curl`, in one run:
+//!
+//! ```text
+//! source .caas/env
+//! cargo run --release -p caas-bench --example transfers [-- MIB [RUNS]]
+//! ```
+//!
+//! Uploads MIB (256) in both modes, downloads by grant, and compares every byte; memory has to stay
+//! below 64 MiB. With `PYTHON` naming an interpreter that has `amazon-s3-encryption-client-python`, that
+//! client opens what was uploaded, too.
+
+#![expect(clippy::print_stdout, reason = "a program for the terminal")]
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{self, BufReader, BufWriter, Read, Write},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use caas_client::{Client, Mode, Upload};
+use serde_json::{Value, json};
+
+/// The most memory that a transfer may take, in KiB.
+const MAX_PEAK: u64 = 64 << 10;
+
+/// How long sealing what was dropped in the inbox may take.
+const SEALED_WITHIN: Duration = Duration::from_secs(300);
+
+/// Calls of each kind whose time is measured.
+const CALLS: usize = 51;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let mut arguments = env::args().skip(1);
+    let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse());
+    let (mib, runs) = (number(256)?, number(1)?);
+    let service = Service::new()?;
+    let folder = tempfile::tempdir_in(".")?;
+    let source = folder.path().join("source");
+    make(&source, mib << 20)?;
+
+    let mut uploads = Times::default();
+    let mut downloads = Times::default();
+    let mut kept: Vec<String> = Vec::new();
+    for run in 0..runs {
+        for id in kept.drain(..) {
+            service.purge(&id).await?;
+        }
+        let copy = folder.path().join("copy");
+        // In turns, so that neither always goes first.
+        for ours in [run % 2 == 0, run % 2 != 0] {
+            let begun = Instant::now();
+            if ours {
+                kept.push(service.upload(&source, Mode::Client, &mut uploads).await?);
+            } else {
+                let id = service.curl_up(&source, mib << 20).await?;
+                uploads.curl.push(begun.elapsed());
+                service.purge(&id).await?;
+            }
+        }
+        for ours in [run % 2 == 0, run % 2 != 0] {
+            let begun = Instant::now();
+            if ours {
+                service.download(&kept[0], &copy, &mut downloads).await?;
+                same(&source, &copy)?;
+            } else {
+                service.curl_down(&kept[0], &copy).await?;
+                downloads.curl.push(begun.elapsed());
+            }
+            fs::remove_file(&copy)?;
+        }
+    }
+    println!("upload in client mode: {}", uploads.report(mib));
+    println!("download by grant:     {}", downloads.report(mib));
+    let id = service.through_inbox(&source, folder.path(), mib).await?;
+    kept.push(id);
+    service.time_of_calls(&kept[0]).await?;
+    if let Ok(python) = env::var("PYTHON") {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/s3ec_get.py");
+        let status = Command::new(python)
+            .arg(script)
+            .arg(&source)
+            .args(&kept)
+            .status()?;
+        if !status.success() {
+            return Err("the Python client does not open what was uploaded".into());
+        }
+    }
+    for id in kept {
+        service.purge(&id).await?;
+    }
+    Ok(())
+}
+
+struct Service {
+    client: Client,
+    http: reqwest::Client,
+    url: String,
+    api_key: String,
+}
+
+impl Service {
+    fn new() -> Result<Self, Error> {
+        let (url, api_key) = (env::var("CAAS_URL")?, env::var("CAAS_API_KEY")?);
+        Ok(Self {
+            client: Client::new(&url, &api_key)?,
+            http: reqwest::Client::new(),
+            url,
+            api_key,
+        })
+    }
+
+    async fn upload(&self, source: &Path, mode: Mode, times: &mut Times) -> Result<String, Error> {
+        reset_peak()?;
+        let begun = Instant::now();
+        let upload = Upload::new(source, mode);
+        let uploaded = self.client.upload(&upload, |_| {}).await?;
+        times.measured(begun)?;
+        Ok(uploaded.id)
+    }
+
+    async fn download(&self, id: &str, copy: &Path, times: &mut Times) -> Result<(), Error> {
+        reset_peak()?;
+        let begun = Instant::now();
+        self.client.download(id, copy, |_| {}).await?;
+        times.measured(begun)
+    }
+
+    /// Uploads in inbox mode, and downloads what was sealed.
+    async fn through_inbox(&self, source: &Path, folder: &Path, mib: u64) -> Result<String, Error> {
+        let (mut up, mut down) = (Times::default(), Times::default());
+        let id = self.upload(source, Mode::Inbox, &mut up).await?;
+        let begun = Instant::now();
+        self.sealed(&id).await?;
+        let sealed = begun.elapsed().as_secs_f64();
+        let copy = folder.join("copy");
+        self.download(&id, &copy, &mut down).await?;
+        same(source, &copy)?;
+        fs::remove_file(&copy)?;
+        println!(
+            "upload in inbox mode:  {}; sealed {sealed:.1} s later",
+            up.ours(mib)
+        );
+        println!("download of that:      {}", down.ours(mib));
+        Ok(id)
+    }
+
+    /// Uploads as many bytes where ciphertext and tag belong. They do not open.
+    async fn curl_up(&self, source: &Path, size: u64) -> Result<String, Error> {
+        let upload = self.begin(size - 16, "client").await?;
+        let mut curl = Command::new("curl");
+        curl.args(["-fsS", "-o", "-", "-T"]).arg(source);
+        for (name, value) in upload["headers"].as_object().ok_or("no headers")? {
+            let value = value.as_str().unwrap_or_default();
+            curl.args(["-H", &format!("{name}: {value}")]);
+        }
+        run(curl.arg(text(&upload, "url")?))?;
+        Ok(text(&upload, "id")?.to_owned())
+    }
+
+    async fn curl_down(&self, id: &str, copy: &Path) -> Result<(), Error> {
+        let grant = self.grant(id).await?;
+        run(Command::new("curl")
+            .arg("-fsS")
+            .arg("-o")
+            .arg(copy)
+            .arg(text(&grant, "url")?))
+    }
+
+    async fn begin(&self, size: u64, mode: &str) -> Result<Value, Error> {
+        let body = json!({"name": "source", "size": size, "mode": mode});
+        let request = self.http.post(format!("{}/api/uploads", self.url));
+        let request = request.header("x-api-key", &self.api_key).json(&body);
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
+    async fn grant(&self, id: &str) -> Result<Value, Error> {
+        let request = self.http.post(format!("{}/api/files/{id}/grant", self.url));
+        let request = request.header("x-api-key", &self.api_key);
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
+    /// Waits until what was dropped in the inbox can be read.
+    async fn sealed(&self, id: &str) -> Result<(), Error> {
+        let deadline = Instant::now() + SEALED_WITHIN;
+        while Instant::now() < deadline {
+            let request = self.http.head(format!("{}/api/files/{id}", self.url));
+            let request = request.header("x-api-key", &self.api_key);
+            if request.send().await?.status().is_success() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err("what was dropped in the inbox was not sealed".into())
+    }
+
+    async fn purge(&self, id: &str) -> Result<(), Error> {
+        let url = format!("{}/api/files/{id}?purge=true", self.url);
+        let request = self.http.delete(url).header("x-api-key", &self.api_key);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// What the service itself does, for a small file and for a large one.
+    async fn time_of_calls(&self, large: &str) -> Result<(), Error> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("small");
+        make(&path, 1 << 10)?;
+        let small = self
+            .upload(&path, Mode::Client, &mut Times::default())
+            .await?;
+        for (what, size, id) in [("1 KiB", 1 << 10, &*small), ("1 GiB", 1 << 30, large)] {
+            let mut begin = Vec::new();
+            let mut grant = Vec::new();
+            for _ in 0..CALLS {
+                let begun = Instant::now();
+                self.begin(size, "client").await?;
+                begin.push(begun.elapsed());
+                let begun = Instant::now();
+                self.grant(id).await?;
+                grant.push(begun.elapsed());
+            }
+            let file = if id == large {
+                "the large file"
+            } else {
+                "the small file"
+            };
+            println!(
+                "the service's own time: {:.1} ms to begin an upload of {what}, {:.1} ms for a \
+                 grant of {file}",
+                median(&mut begin).as_secs_f64() * 1e3,
+                median(&mut grant).as_secs_f64() * 1e3,
+            );
+        }
+        self.purge(&small).await
+    }
+}
+
+fn text<'a>(answer: &'a Value, name: &str) -> Result<&'a str, Error> {
+    answer[name]
+        .as_str()
+        .ok_or_else(|| format!("no {name}").into())
+}
+
+fn run(command: &mut Command) -> Result<(), Error> {
+    let status = command.stdin(Stdio::null()).status()?;
+    if !status.success() {
+        return Err("curl failed".into());
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Times {
+    ours: Vec<Duration>,
+    curl: Vec<Duration>,
+    /// KiB.
+    peak: u64,
+}
+
+impl Times {
+    fn measured(&mut self, begun: Instant) -> Result<(), Error> {
+        self.ours.push(begun.elapsed());
+        self.peak = self.peak.max(memory("VmHWM")?);
+        if self.peak > MAX_PEAK {
+            return Err(format!("{} KiB of memory", self.peak).into());
+        }
+        Ok(())
+    }
+
+    fn ours(&mut self, mib: u64) -> String {
+        let time = median(&mut self.ours).as_secs_f64();
+        format!(
+            "{time:.2} s ({:.0} MiB/s), peak {:.1} MiB resident",
+            mib as f64 / time,
+            self.peak as f64 / 1024.0
+        )
+    }
+
+    fn report(&mut self, mib: u64) -> String {
+        let ours = self.ours(mib);
+        let curl = median(&mut self.curl).as_secs_f64();
+        let ratio = curl / median(&mut self.ours).as_secs_f64();
+        format!("{ours}; curl {curl:.2} s: {ratio:.2} of its speed")
+    }
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// A file of this many bytes that do not repeat.
+fn make(path: &Path, len: u64) -> io::Result<()> {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    for i in 0..len / 8 {
+        file.write_all(&i.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes())?;
+    }
+    file.flush()
+}
+
+fn same(one: &Path, other: &Path) -> Result<(), Error> {
+    let open = |path| Ok::<_, io::Error>(BufReader::new(File::open(path)?));
+    let (mut one, mut other) = (open(one)?, open(other)?);
+    let (mut left, mut right) = (vec![0; 1 << 16], Vec::new());
+    loop {
+        let read = one.read(&mut left)?;
+        right.resize(read.max(1), 0);
+        let others = if read == 0 {
+            other.read(&mut right)?
+        } else {
+            other.read_exact(&mut right)?;
+            read
+        };
+        if others != read || left[..read] != right[..read] {
+            return Err("the copy is not the file".into());
+        }
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// A line of `/proc/self/status`, in KiB.
+fn memory(name: &str) -> Result<u64, Error> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with(name));
+    let value = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(value.ok_or("no such line")?.parse()?)
+}
+
+/// Makes `VmHWM` begin again at what is resident now.
+fn reset_peak() -> io::Result<()> {
+    fs::write("/proc/self/clear_refs", "5")
+}

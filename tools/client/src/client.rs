@@ -1,0 +1,97 @@
+//! Whom to call, and as whom.
+
+use std::{fmt, sync::Arc};
+
+use http::{HeaderValue, Uri};
+
+use crate::{Retries, http_client::HttpClient};
+
+/// Calls one CaaS with one API key. Cheap to clone; clones share connections.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) http: HttpClient,
+    /// Without a slash at the end.
+    pub(crate) url: Arc<str>,
+    pub(crate) api_key: HeaderValue,
+    pub(crate) retries: Retries,
+}
+
+impl Client {
+    /// The service at this URL (`https://…`, or `http://…` on the same machine), with this API key.
+    /// Nothing is sent yet.
+    ///
+    /// # Errors
+    /// See [`InvalidClient`].
+    pub fn new(url: &str, api_key: &str) -> Result<Self, InvalidClient> {
+        let parsed: Uri = url.parse().map_err(|_| InvalidClient::Url)?;
+        let http = matches!(parsed.scheme_str(), Some("http" | "https"));
+        if !http || parsed.authority().is_none() || parsed.query().is_some() {
+            return Err(InvalidClient::Url);
+        }
+        let mut api_key = HeaderValue::from_str(api_key).map_err(|_| InvalidClient::ApiKey)?;
+        api_key.set_sensitive(true);
+        Ok(Self {
+            http: HttpClient::new().map_err(|_| InvalidClient::NoRootCertificates)?,
+            url: url.trim_end_matches('/').into(),
+            api_key,
+            retries: Retries::default(),
+        })
+    }
+
+    /// The same, with other retries.
+    #[must_use]
+    pub fn with_retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
+    }
+}
+
+/// Without the API key.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("url", &self.url)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidClient {
+    /// The URL is not absolute, not of `http` or `https`, or has a query.
+    #[error("the service's URL is http:// or https://, a host, and a path at most")]
+    Url,
+    /// The API key cannot be sent.
+    #[error("an API key has visible ASCII characters only")]
+    ApiKey,
+    /// There is nothing to check servers' certificates with.
+    #[error("the system has no root certificates; SSL_CERT_FILE may name a file with some")]
+    NoRootCertificates,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_and_keys_are_checked() {
+        for url in ["http://localhost:5000", "https://a.example/Prod/"] {
+            let client = Client::new(url, "CANARY-key").unwrap();
+            assert!(!client.url.ends_with('/'));
+            assert!(!format!("{client:?}").contains("CANARY"));
+        }
+        for url in [
+            "",
+            "localhost:5000",
+            "/api",
+            "ftp://a.example",
+            "http://a/?b",
+        ] {
+            let refused = Client::new(url, "key").err();
+            assert_eq!(refused, Some(InvalidClient::Url), "{url}");
+        }
+        let refused = Client::new("http://localhost", "a\nb").err();
+        assert_eq!(refused, Some(InvalidClient::ApiKey));
+    }
+}

@@ -1,0 +1,229 @@
+//! Sending a file to S3.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::json;
+
+use crate::{
+    Client, Progress, UploadError,
+    answer::UploadAnswer,
+    api::{is_transient, retry_after},
+    http_client::NoAnswer,
+    retry::Attempts,
+    sealed_body::SealedBody,
+};
+
+/// A connection that takes no byte for this long is given up.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Storing a file that has been sent may take S3 this long.
+const STORING: Duration = Duration::from_secs(300);
+
+/// Who seals a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// This side: S3 never sees the plaintext.
+    Client,
+    /// The service, from its inbox, some seconds later. Until then the plaintext lies in the inbox
+    /// bucket.
+    Inbox,
+}
+
+/// What to upload.
+#[derive(Clone)]
+pub struct Upload {
+    path: PathBuf,
+    name: Option<String>,
+    content_type: Option<String>,
+    mode: Mode,
+}
+
+/// What was uploaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploaded {
+    /// What names the file in `/api/files/{id}`. In mode [`Inbox`](Mode::Inbox) it can be read once it
+    /// has been sealed.
+    pub id: String,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl Upload {
+    /// The regular file at `path`, under its own name.
+    pub fn new(path: impl Into<PathBuf>, mode: Mode) -> Self {
+        Self {
+            path: path.into(),
+            name: None,
+            content_type: None,
+            mode,
+        }
+    }
+
+    /// Under another name.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// With a content type; `application/octet-stream` otherwise.
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = Some(content_type.into());
+        self
+    }
+
+    fn request(&self, size: u64) -> serde_json::Value {
+        let own = self.path.file_name().map(OsStr::to_string_lossy);
+        let name = self.name.as_deref().or(own.as_deref()).unwrap_or_default();
+        let content_type = self.content_type.as_deref();
+        json!({
+            "name": name,
+            "size": size,
+            "content_type": content_type.unwrap_or("application/octet-stream"),
+            "mode": match self.mode {
+                Mode::Client => "client",
+                Mode::Inbox => "inbox",
+            },
+        })
+    }
+}
+
+/// Why one attempt did not store the file.
+enum Failed {
+    /// No other attempt will.
+    ForGood(UploadError),
+    /// S3 takes the request no more: expired, or a file is there.
+    NotTaken(StatusCode),
+    /// The connection broke, or S3 asks for patience.
+    ForNow(Duration),
+}
+
+impl Client {
+    /// Uploads a file of up to 5 GB, and tells `progress` how far it is.
+    ///
+    /// In mode [`Client`](Mode::Client) every attempt has a new key, so that no key ever seals two
+    /// contents, even if the file changes in between.
+    ///
+    /// # Errors
+    /// See [`UploadError`]. Nothing is stored then, but for what the last error says.
+    pub async fn upload(
+        &self,
+        upload: &Upload,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Uploaded, UploadError> {
+        let (_, size) = open(&upload.path).await?;
+        let request = upload.request(size);
+        let mut attempts = Attempts::new(self.retries);
+        let mut begun = self.begin_upload(&request).await?;
+        loop {
+            let (status, wait) = match self.send(upload, size, &begun, &mut progress).await {
+                Ok(()) => break,
+                Err(Failed::ForGood(error)) => return Err(error),
+                Err(Failed::NotTaken(status)) => (Some(status), Duration::ZERO),
+                Err(Failed::ForNow(wait)) => (None, wait),
+            };
+            // An attempt whose answer was lost may have stored the file.
+            let arrived =
+                upload.mode == Mode::Inbox && status == Some(StatusCode::PRECONDITION_FAILED);
+            if arrived || self.size_of(&begun.id).await? == Some(size) {
+                break;
+            }
+            if !attempts.again(wait).await {
+                return Err(status.map_or(UploadError::Unavailable, |status| {
+                    UploadError::Refused(status.as_u16())
+                }));
+            }
+            // Plaintext may be sent twice by one request, sealed content may not be made twice.
+            if upload.mode == Mode::Client || status.is_some() {
+                begun = self.begin_upload(&request).await?;
+            }
+        }
+        Ok(Uploaded { id: begun.id, size })
+    }
+
+    async fn send(
+        &self,
+        upload: &Upload,
+        size: u64,
+        begun: &UploadAnswer,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), Failed> {
+        let (file, len) = open(&upload.path).await.map_err(Failed::ForGood)?;
+        if len != size {
+            return Err(Failed::ForGood(UploadError::Changed));
+        }
+        let encryption = begun.encryption.as_ref();
+        let grant = encryption.map(|encryption| encryption.grant()).transpose();
+        let grant = grant.map_err(|error| Failed::ForGood(error.into()))?;
+        if grant.is_some() != (upload.mode == Mode::Client) {
+            // Never plaintext where ciphertext is meant.
+            return Err(Failed::ForGood(crate::ServiceError::Unexpected.into()));
+        }
+        let (body, mut sent, thread) = SealedBody::new(file, size, grant);
+        let headers = begun.headers.iter();
+        let request = headers
+            .fold(Request::put(&begun.url), |request, (name, value)| {
+                request.header(name, value)
+            })
+            .body(body.boxed())
+            .map_err(|_| Failed::ForGood(crate::ServiceError::Unexpected.into()))?;
+
+        let answer = self.http.send(request);
+        tokio::pin!(answer);
+        let mut done = 0;
+        progress(Progress { done, total: size });
+        let answer = loop {
+            let patience = if done < size { STALLED } else { STORING };
+            tokio::select! {
+                answer = &mut answer => break answer,
+                Ok(()) = sent.changed() => {
+                    done = size.min(*sent.borrow_and_update());
+                    progress(Progress { done, total: size });
+                }
+                () = tokio::time::sleep(patience) => break Err(NoAnswer),
+            }
+        };
+        match answer {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) if is_transient(answer.status()) => {
+                Err(Failed::ForNow(retry_after(answer.headers())))
+            }
+            Ok(answer) if matches!(answer.status().as_u16(), 403 | 409 | 412) => {
+                Err(Failed::NotTaken(answer.status()))
+            }
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                Err(Failed::ForGood(UploadError::Refused(status)))
+            }
+            // The thread's own error comes first: then the connection was cut on purpose.
+            Err(NoAnswer) => match thread.await {
+                Ok(Err(error)) => Err(Failed::ForGood(error)),
+                _ => Err(Failed::ForNow(Duration::ZERO)),
+            },
+        }
+    }
+}
+
+/// Opens a regular file, and says how long it is.
+async fn open(path: &Path) -> Result<(File, u64), UploadError> {
+    let path = path.to_owned();
+    let opened = tokio::task::spawn_blocking(move || {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+        }
+        Ok((file, metadata.len()))
+    });
+    let opened = opened.await.unwrap_or_else(|error| Err(error.into()));
+    opened.map_err(UploadError::Source)
+}
