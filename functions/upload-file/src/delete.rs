@@ -4,7 +4,7 @@ use axum::extract::{
     Path, Query, State,
     rejection::{PathRejection, QueryRejection},
 };
-use caas_aws::ObjectKey;
+use caas_aws::{ObjectKey, SOURCE_VERSION, Versions};
 use caas_http::{Problem, ProblemDetails};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -64,30 +64,41 @@ pub(crate) async fn delete(
     .await
 }
 
-/// Deletes the file in the vault first: the delete marker is then newer than what waits in the inbox,
-/// so that it stays deleted even if it is being sealed at this moment. Says whether there was one.
+/// Deletes the file wherever it is, and says whether there was one.
+///
+/// What was dropped may be being sealed at this moment. The delete marker in the inbox tells the
+/// sealing function that it is deleted; the later one in the vault, that a file written over it came
+/// too late (`functions/seal-object/src/plan.rs`).
 async fn delete_everywhere(
     service: &Service,
     key: &ObjectKey,
     purge: bool,
 ) -> Result<bool, caas_aws::Unavailable> {
-    let waiting = match &service.inbox {
+    let inbox = service.inbox.as_ref();
+    // In this order: what is not in the inbox any more has been sealed before.
+    let waiting = match inbox {
         Some(inbox) => inbox.versions(key).await?,
-        None => Default::default(),
+        None => Versions::default(),
     };
+    let stored = service.vault.head(key).await?;
     let waits = !waiting.objects.is_empty();
-    let mut found = waits;
-    if waits || (!purge && service.vault.head(key).await?.is_some()) {
-        service.vault.delete(key).await?;
-        found = true;
+    let is_sealed_drop = stored
+        .as_ref()
+        .is_some_and(|info| info.metadata.contains_key(SOURCE_VERSION));
+    let dropped_in = inbox.filter(|_| waits || is_sealed_drop);
+
+    if let Some(inbox) = dropped_in {
+        inbox.delete(key).await?;
     }
-    if let Some(inbox) = &service.inbox
-        && waits
-    {
-        inbox.remove_all(key, &waiting).await?;
-    }
+    let mut found = waits || stored.is_some();
     if purge {
         found |= service.vault.purge(key).await? > 0;
+    }
+    if dropped_in.is_some() || (stored.is_some() && !purge) {
+        service.vault.delete(key).await?;
+    }
+    if let Some(inbox) = dropped_in {
+        inbox.remove_objects(key, &waiting).await?;
     }
     Ok(found)
 }

@@ -1,6 +1,11 @@
 //! The connections to S3 and KMS, with limits on how long they may take.
 
-use std::{fmt, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_config::{
     AppName, BehaviorVersion, Region, SdkConfig,
@@ -8,7 +13,13 @@ use aws_config::{
     stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::{TimeoutConfig, TimeoutConfigBuilder},
 };
-use aws_sdk_s3::config::{Credentials, ResponseChecksumValidation};
+use aws_sdk_s3::config::{Credentials, ResponseChecksumValidation, SharedHttpClient};
+use aws_smithy_http_client::{
+    Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 
 use crate::{Presigner, presigner::Session};
 
@@ -70,9 +81,10 @@ impl ClientsConfig {
         }
     }
 
-    /// Makes the clients. Nothing is sent yet.
+    /// Makes the clients. Nothing is sent yet, and no certificate read.
     pub async fn connect(self) -> Clients {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client())
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(ATTEMPTS)
@@ -157,10 +169,32 @@ fn kms(shared: &SdkConfig, endpoint: Option<String>, timeout: Duration) -> aws_s
     aws_sdk_kms::Client::from_conf(config.build())
 }
 
+/// The SDK's own HTTPS client, with two differences: nothing is made before the first call, and all
+/// services share what is made.
+///
+/// By itself the SDK makes a connection pool per service at the start, only to see that it can, and
+/// another at each service's first call, and reads all of the system's root certificates into each.
+fn http_client() -> SharedHttpClient {
+    let made = Mutex::new(HashMap::new());
+    http_client_fn(move |settings, components| {
+        let key = (settings.connect_timeout(), settings.read_timeout());
+        let make = || {
+            let mut builder = Connector::builder()
+                .connector_settings(settings.clone())
+                .proxy_config(ProxyConfig::from_env());
+            builder.set_sleep_impl(components.sleep_impl());
+            let tls = Provider::Rustls(CryptoMode::AwsLc);
+            SharedHttpConnector::new(builder.tls_provider(tls).build())
+        };
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry(key).or_insert_with(make).clone()
+    })
+}
+
 /// Half of the time for one attempt, so that a lost answer leaves time for another.
 fn timeouts(operation: Duration) -> TimeoutConfigBuilder {
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT.min(operation))
+        .connect_timeout(CONNECT)
         .operation_attempt_timeout(operation / 2)
         .operation_timeout(operation)
 }

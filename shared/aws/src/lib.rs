@@ -43,6 +43,7 @@
 //! spread over several crates, and run several times slower where they are not inlined.
 
 mod clients;
+mod inbox;
 mod kms;
 mod listing;
 mod object_key;
@@ -55,6 +56,7 @@ mod vault;
 mod versions;
 
 pub use clients::{Clients, ClientsConfig};
+pub use inbox::{Dropped, DroppedVersion, DroppedVersions, NextPage};
 pub use kms::{KmsError, KmsKey, PlaintextKey};
 pub use object_key::{InvalidObjectKey, ObjectKey};
 pub use presigner::{PresignedRequest, Presigner};
@@ -63,6 +65,7 @@ pub use user_keys::{HeldKeys, KeyVersionInfo, UserKeyError, UserKeyOptions, User
 pub use user_record::UserId;
 pub use vault::{
     DownloadGrant, GetError, InvalidCursor, InvalidOption, ListError, ListedFile, ObjectInfo,
-    Opened, PART_LEN, Page, PutError, PutOptions, Stored, Unavailable, UploadGrant, Vault,
+    Opened, PART_LEN, Page, PutError, PutOptions, SOURCE_VERSION, Stored, Unavailable, UploadGrant,
+    Vault,
 };
 pub use versions::{Version, VersionedBucket, Versions};

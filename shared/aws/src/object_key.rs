@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use caas_crypto::ClientName;
 
 /// The longest key that S3 takes, in bytes.
-const MAX_LEN: usize = 1024;
+pub(crate) const MAX_KEY_LEN: usize = 1024;
 
 /// The S3 key of a file in the vault, and of the same file in the inbox: `{client}/{path}`.
 ///
@@ -27,7 +27,7 @@ impl ObjectKey {
     pub fn new(client: &ClientName, path: &str) -> Result<Self, InvalidObjectKey> {
         let client = client.as_str();
         let legal_segment = |segment: &str| !matches!(segment, "" | "." | "..");
-        if client.len() + 1 + path.len() <= MAX_LEN
+        if client.len() + 1 + path.len() <= MAX_KEY_LEN
             && path.split('/').all(legal_segment)
             && !path.contains(is_unspeakable)
         {
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn illegal_paths_are_refused() {
-        let longest = "x".repeat(MAX_LEN - "acme/".len());
+        let longest = "x".repeat(MAX_KEY_LEN - "acme/".len());
         assert!(ObjectKey::new(&acme(), &longest).is_ok());
         for path in ["...", ".a", "a.", "a/..b", " ", "\\", "a\\..\\b", "%2e%2e"] {
             assert!(ObjectKey::new(&acme(), path).is_ok(), "{path:?}");
@@ -235,7 +235,7 @@ mod tests {
             if let Ok(key) = ObjectKey::from_id(&acme(), &id) {
                 prop_assert_eq!(key.id(), id);
                 prop_assert!(key.as_str().starts_with("acme/"));
-                prop_assert!(key.as_str().len() <= MAX_LEN);
+                prop_assert!(key.as_str().len() <= MAX_KEY_LEN);
                 prop_assert!(!key.as_str().split('/').any(|segment| matches!(segment, "" | "." | "..")));
                 prop_assert!(!key.as_str().contains(is_unspeakable));
                 prop_assert_eq!(ObjectKey::parse(key.as_str()), Ok(key));

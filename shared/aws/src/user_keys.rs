@@ -14,7 +14,7 @@ use crate::{
     KmsError, KmsKey,
     user_key_cache::{Aged, AgedCache, Clock, Evicted, Moment},
     user_record::{KeyVersion, MAX_VERSIONS, UserId, UserRecord},
-    user_record_store::{Stored, UserRecordStore},
+    user_record_store::{Found, Stored, UserRecordStore},
 };
 
 /// Key versions in memory at most, and as many in records.
@@ -208,12 +208,25 @@ impl UserKeys {
     /// unreadable and unverifiable from then on: in this process at once, in another as soon as its
     /// memory of the record is too old. A record without keys keeps the highest version number.
     ///
+    /// What is damaged goes too: the version before it, which knows the numbers, becomes current and
+    /// is shredded in its place.
+    ///
     /// # Errors
     /// See [`UserKeyError`]. After an error, do it again: some of it may be done.
+    /// [`UserKeyError::Damaged`] where no version can be read; then the last one stays as it is.
     pub async fn shred(&self, user: &UserId) -> Result<bool, UserKeyError> {
         for _ in 0..ATTEMPTS {
-            let Some(stored) = self.store.read(user).await? else {
-                return Ok(false);
+            let stored = match self.store.look(user).await? {
+                Found::Nothing => return Ok(false),
+                Found::Record(stored) => stored,
+                Found::Damaged { version_id } => {
+                    let damaged = version_id.ok_or(UserKeyError::Damaged)?;
+                    if !self.store.uncover(user, &damaged).await? {
+                        return Err(UserKeyError::Damaged);
+                    }
+                    self.changed(user).await;
+                    continue;
+                }
             };
             let tombstone = UserRecord::Shredded {
                 highest: stored.record.highest(),

@@ -34,6 +34,20 @@ pub(crate) struct Stored {
     pub(crate) version_id: Option<String>,
 }
 
+/// What is there in the place of a record.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Nothing, and nothing was.
+    Nothing,
+    /// The record.
+    Record(Stored),
+    /// Something else, or a delete marker of somebody else's.
+    Damaged {
+        /// Its version, in a versioned bucket.
+        version_id: Option<String>,
+    },
+}
+
 impl UserRecordStore {
     pub(crate) fn new(client: Client, bucket: String) -> Self {
         Self { client, bucket }
@@ -41,20 +55,52 @@ impl UserRecordStore {
 
     /// The user's record, if there is one.
     pub(crate) async fn read(&self, user: &UserId) -> Result<Option<Stored>, UserKeyError> {
+        match self.look(user).await? {
+            Found::Nothing => Ok(None),
+            Found::Record(stored) => Ok(Some(stored)),
+            Found::Damaged { .. } => Err(UserKeyError::Damaged),
+        }
+    }
+
+    /// What is there in the place of the user's record.
+    pub(crate) async fn look(&self, user: &UserId) -> Result<Found, UserKeyError> {
         let get = self.client.get_object().bucket(&self.bucket);
         let object = match get.key(user.record_key()).send().await {
             Ok(object) => object,
-            Err(error) if is_absent(&error) => return absent(&error),
+            Err(error) if is_absent(&error) => return Ok(absent(&error)),
             Err(error) => return Err(unavailable("read", &error)),
         };
         let (etag, version_id) = (object.e_tag.clone(), object.version_id.clone());
-        let json = content(object).await?;
-        let record = UserRecord::parse(&json, user).map_err(|_| damaged("not readable"))?;
-        Ok(Some(Stored {
+        let Some(json) = content(object).await? else {
+            return Ok(damaged("too long", version_id));
+        };
+        let Ok(record) = UserRecord::parse(&json, user) else {
+            return Ok(damaged("not readable", version_id));
+        };
+        Ok(Found::Record(Stored {
             record,
             etag: etag.ok_or(UserKeyError::Unavailable)?,
             version_id,
         }))
+    }
+
+    /// Removes this version, or delete marker, of the record, so that the one before it is current
+    /// again. Says whether there was one before it; if not, nothing is removed.
+    pub(crate) async fn uncover(&self, user: &UserId, damaged: &str) -> Result<bool, UserKeyError> {
+        let key = user.record_key();
+        let list = self.client.list_object_versions().bucket(&self.bucket);
+        let page = list.prefix(&key).send().await;
+        let page = page.map_err(|error| unavailable("list", &error))?;
+        let mut versions = page.versions.iter().flatten();
+        let other = versions.any(|version| {
+            version.key.as_ref() == Some(&key) && version.version_id.as_deref() != Some(damaged)
+        });
+        if other {
+            let delete = self.client.delete_object().bucket(&self.bucket);
+            let deleted = delete.key(&key).version_id(damaged).send().await;
+            deleted.map_err(|error| unavailable("delete", &error))?;
+        }
+        Ok(other)
     }
 
     /// Writes the record in the place of `over`, or where there is none. Nothing comes back when
@@ -143,16 +189,16 @@ impl UserRecordStore {
 }
 
 /// The object's bytes, if there are not too many.
-async fn content(object: GetObjectOutput) -> Result<Vec<u8>, UserKeyError> {
+async fn content(object: GetObjectOutput) -> Result<Option<Vec<u8>>, UserKeyError> {
     let len = object.content_length.unwrap_or_default();
     if usize::try_from(len).map_or(true, |len| len > MAX_RECORD_LEN) {
-        return Err(damaged("too long"));
+        return Ok(None);
     }
     let content = object.body.collect().await.map_err(|_| {
         tracing::warn!(operation = "read", "a user's record was cut off");
         UserKeyError::Unavailable
     })?;
-    Ok(content.to_vec())
+    Ok(Some(content.to_vec()))
 }
 
 fn is_absent(error: &SdkError<GetObjectError>) -> bool {
@@ -163,11 +209,12 @@ fn is_absent(error: &SdkError<GetObjectError>) -> bool {
 
 /// Nothing, unless a delete marker says that somebody else removed a record: its keys may be there
 /// still, and numbering must not start again over them.
-fn absent(error: &SdkError<GetObjectError>) -> Result<Option<Stored>, UserKeyError> {
+fn absent(error: &SdkError<GetObjectError>) -> Found {
     let headers = error.raw_response().map(|response| response.headers());
-    match headers.and_then(|headers| headers.get("x-amz-delete-marker")) {
-        Some("true") => Err(damaged("deleted")),
-        _ => Ok(None),
+    let header = |name| headers.and_then(|headers| headers.get(name));
+    match header("x-amz-delete-marker") {
+        Some("true") => damaged("deleted", header("x-amz-version-id").map(str::to_owned)),
+        _ => Found::Nothing,
     }
 }
 
@@ -182,9 +229,9 @@ fn names_key<E: aws_sdk_s3::error::ProvideErrorMetadata>(error: &SdkError<E>) ->
         .is_some_and(|error| error.code() != Some("NoSuchBucket"))
 }
 
-fn damaged(cause: &'static str) -> UserKeyError {
+fn damaged(cause: &'static str, version_id: Option<String>) -> Found {
     tracing::error!(cause, "a user's record cannot be used");
-    UserKeyError::Damaged
+    Found::Damaged { version_id }
 }
 
 /// Logs what went wrong in words of ours, never the SDK's.

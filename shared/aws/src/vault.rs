@@ -10,9 +10,13 @@ mod put;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
 
-use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::{
+    config::http::HttpResponse,
+    primitives::{DateTime, DateTimeFormat},
+};
 use caas_crypto::stored::{self, EncryptionContext, Header, HeaderError};
 
+pub(crate) use error::status;
 pub use error::{GetError, PutError, Unavailable};
 pub use get::Opened;
 pub use grant::{DownloadGrant, UploadGrant};
@@ -21,6 +25,10 @@ pub use options::{InvalidOption, PutOptions};
 pub use put::{PART_LEN, Stored};
 
 use crate::{KmsKey, ObjectKey, VersionedBucket};
+
+/// Name of the user metadata that says which version of the inbox a sealed object holds, if it was
+/// dropped there.
+pub const SOURCE_VERSION: &str = "caas-source-version";
 
 /// A bucket of sealed files, and the KMS key that wraps their data keys.
 ///
@@ -51,11 +59,33 @@ impl Vault {
     /// # Errors
     /// S3 does not answer.
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, Unavailable> {
+        self.head_of(key, None).await
+    }
+
+    /// What is known about one version of a file, which need not be the current one; `None` when
+    /// there is none. One HeadObject, no call to KMS.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn head_version(
+        &self,
+        key: &ObjectKey,
+        version_id: &str,
+    ) -> Result<Option<ObjectInfo>, Unavailable> {
+        self.head_of(key, Some(version_id.to_owned())).await
+    }
+
+    async fn head_of(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<String>,
+    ) -> Result<Option<ObjectInfo>, Unavailable> {
         let answer = self
             .s3()
             .head_object()
             .bucket(self.bucket_name())
             .key(key.as_str())
+            .set_version_id(version_id)
             .send()
             .await;
         match answer {
@@ -67,8 +97,11 @@ impl Vault {
                 last_modified: time(answer.last_modified),
                 metadata: answer.metadata.unwrap_or_default(),
             })),
-            Err(error) if error::status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(Unavailable::new("HeadObject", &error)),
+            Err(error) => match error.raw_response() {
+                Some(answer) if answer.status().as_u16() == 404 => Ok(None),
+                Some(answer) if answer.status().is_success() => Ok(Some(unreadable(answer))),
+                _ => Err(Unavailable::new("HeadObject", &error)),
+            },
         }
     }
 
@@ -79,6 +112,20 @@ impl Vault {
     /// S3 does not answer.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
         self.bucket.delete(key).await.map(drop)
+    }
+
+    /// Deletes a file, as [`delete`](Self::delete) does, if it still is the one with this ETag; says
+    /// whether it was.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn delete_if_match(&self, key: &ObjectKey, e_tag: &str) -> Result<bool, Unavailable> {
+        let request = self.s3().delete_object().bucket(self.bucket_name());
+        match request.key(key.as_str()).if_match(e_tag).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error::status(&error), Some(404 | 409 | 412)) => Ok(false),
+            Err(error) => Err(Unavailable::new("DeleteObject", &error)),
+        }
     }
 
     /// Removes every version of exactly this file, for good, and says how many there were, delete
@@ -179,6 +226,22 @@ impl fmt::Debug for ObjectInfo {
             .field("version_id", &self.version_id)
             .field("stored_len", &self.stored_len)
             .finish_non_exhaustive()
+    }
+}
+
+/// An object whose metadata the SDK cannot read: it is not one of ours, which an empty header says.
+fn unreadable(answer: &HttpResponse) -> ObjectInfo {
+    let header = |name| answer.headers().get(name);
+    let last_modified = header("last-modified");
+    let last_modified =
+        last_modified.and_then(|text| DateTime::from_str(text, DateTimeFormat::HttpDate).ok());
+    ObjectInfo {
+        e_tag: header("etag").unwrap_or_default().to_owned(),
+        version_id: header("x-amz-version-id").map(str::to_owned),
+        stored_len: length(header("content-length").and_then(|len| len.parse().ok())),
+        content_type: header("content-type").map(str::to_owned),
+        last_modified: time(last_modified),
+        metadata: HashMap::new(),
     }
 }
 

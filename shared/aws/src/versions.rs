@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use aws_sdk_s3::{Client, primitives::DateTime, types::EncodingType};
+use aws_sdk_s3::{
+    Client,
+    primitives::DateTime,
+    types::{DeleteMarkerEntry, EncodingType, ObjectVersion},
+};
 
 use crate::{ObjectKey, listing::decoded, vault::Unavailable};
 
@@ -59,24 +63,12 @@ impl VersionedBucket {
 
             for version in answer.versions() {
                 if decode(version.key()) == key.as_str() {
-                    found.objects.push(Version::new(
-                        version.version_id(),
-                        version.is_latest(),
-                        version.last_modified(),
-                        version.size(),
-                        version.e_tag(),
-                    ));
+                    found.objects.push(Version::of_object(version));
                 }
             }
             for version in answer.delete_markers() {
                 if decode(version.key()) == key.as_str() {
-                    found.delete_markers.push(Version::new(
-                        version.version_id(),
-                        version.is_latest(),
-                        version.last_modified(),
-                        None,
-                        None,
-                    ));
+                    found.delete_markers.push(Version::of_marker(version));
                 }
             }
             // The key itself comes before every longer one: once the listing is past it, it is
@@ -115,8 +107,27 @@ impl VersionedBucket {
         }
     }
 
-    /// Removes exactly these versions of a key for good, the oldest first, so that no older version
-    /// becomes the current one; delete markers last. What was put since they were listed stays.
+    /// Removes exactly these versions of a key for good, but not the delete markers: the oldest first,
+    /// and the current one last, so that no older version becomes the current one. What was put since
+    /// they were listed stays.
+    ///
+    /// # Errors
+    /// S3 does not answer; some versions may be gone.
+    pub async fn remove_objects(
+        &self,
+        key: &ObjectKey,
+        versions: &Versions,
+    ) -> Result<(), Unavailable> {
+        let oldest_first = versions.objects.iter().rev();
+        let (current, older): (Vec<_>, Vec<_>) =
+            oldest_first.partition(|version| version.is_latest);
+        for version in older.into_iter().chain(current) {
+            self.remove(key, &version.version_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Does the same, and then removes the delete markers.
     ///
     /// # Errors
     /// S3 does not answer; some versions may be gone.
@@ -125,9 +136,9 @@ impl VersionedBucket {
         key: &ObjectKey,
         versions: &Versions,
     ) -> Result<(), Unavailable> {
-        let objects = versions.objects.iter().rev();
-        for version in objects.chain(&versions.delete_markers) {
-            self.remove(key, &version.version_id).await?;
+        self.remove_objects(key, versions).await?;
+        for marker in &versions.delete_markers {
+            self.remove(key, &marker.version_id).await?;
         }
         Ok(())
     }
@@ -166,6 +177,26 @@ pub struct Version {
 }
 
 impl Version {
+    pub(crate) fn of_object(version: &ObjectVersion) -> Self {
+        Self::new(
+            version.version_id(),
+            version.is_latest(),
+            version.last_modified(),
+            version.size(),
+            version.e_tag(),
+        )
+    }
+
+    pub(crate) fn of_marker(marker: &DeleteMarkerEntry) -> Self {
+        Self::new(
+            marker.version_id(),
+            marker.is_latest(),
+            marker.last_modified(),
+            None,
+            None,
+        )
+    }
+
     fn new(
         version_id: Option<&str>,
         is_latest: Option<bool>,

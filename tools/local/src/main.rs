@@ -4,13 +4,14 @@ mod cloud;
 mod data_dir;
 mod functions;
 mod host;
+mod keygen;
 mod openapi;
 mod serve;
 mod welcome;
 
 use std::{io, io::Write, path::PathBuf, str::FromStr};
 
-use caas_crypto::{CipherPool, SaltPool};
+use caas_crypto::{CipherPool, ClientName, SaltPool};
 use caas_http::AllowedOrigins;
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -72,6 +73,11 @@ fn valid<T: FromStr>(text: &str) -> Result<String, T::Err> {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Print a new API key and the line to deploy for it; nothing is stored
+    Keygen {
+        /// Whose key it is: 1 to 32 of the characters a-z, 0-9 and '-'
+        client: ClientName,
+    },
     /// Print the description of the API, as openapi.json has it
     Openapi,
 }
@@ -79,10 +85,14 @@ enum Command {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    if let Some(Command::Openapi) = options.command {
-        return Ok(writeln!(io::stdout(), "{}", openapi::document()?)?);
+    match &options.command {
+        Some(Command::Keygen { client }) => {
+            io::stdout().write_all(keygen::text(client)?.as_bytes())?;
+            Ok(())
+        }
+        Some(Command::Openapi) => Ok(writeln!(io::stdout(), "{}", openapi::document()?)?),
+        None => run(options).await,
     }
-    run(options).await
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {

@@ -98,3 +98,49 @@ fn openapi_json_is_what_the_code_says() {
         "openapi.json is stale; write it with: cargo run -- openapi > openapi.json"
     );
 }
+
+/// Every file and test that docs/REQUIREMENTS.md names is there, and every promise names a check.
+#[test]
+fn the_requirements_name_what_exists() {
+    let root = Path::new(ROOT);
+    let text = fs::read_to_string(root.join("docs/REQUIREMENTS.md")).unwrap();
+    let (promises, _) = text.split_once("## Where ours differs").unwrap();
+    let mut rows = 0;
+    for line in promises.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = line.trim_matches('|').split('|').collect();
+        if cells[0].trim() == "promise" {
+            continue;
+        }
+        assert_eq!(cells.len(), 3, "{line}");
+        rows += 1;
+        let checks = names(cells[2]).filter(|name| name.contains("::") || name.starts_with(".ci/"));
+        assert!(checks.count() > 0, "no check: {line}");
+    }
+    assert!(rows > 50, "{rows} promises");
+    for name in names(&text) {
+        let (file, test) = match name.split_once("::") {
+            Some((file, test)) => (file, Some(test)),
+            None => (name, None),
+        };
+        let Ok(content) = fs::read_to_string(root.join(file)) else {
+            panic!("there is no file {file}");
+        };
+        let defined = |test| {
+            content.contains(&format!("fn {test}(")) || content.contains(&format!("def {test}("))
+        };
+        assert!(test.is_none_or(defined), "there is no test {name}");
+    }
+}
+
+/// What is between backticks and looks like a path in this repository.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let in_backticks = text.split('`').skip(1).step_by(2);
+    in_backticks.filter(|code| {
+        let path = code.split("::").next().unwrap_or_default();
+        let extension = [".json", ".md", ".py", ".rs", ".yaml"]
+            .iter()
+            .any(|end| path.ends_with(end));
+        let elsewhere = path.starts_with(".caas/") || path.contains(char::is_whitespace);
+        !elsewhere && (extension || path.starts_with(".ci/") || path.starts_with("events/"))
+    })
+}

@@ -264,9 +264,6 @@ async fn a_record_deleted_by_somebody_else_is_not_replaced() {
     let delete = stack.s3.delete_object().bucket(crate::support::BUCKET);
     let marker = delete.key(record_of(USER)).send().await.unwrap();
     check_nothing_works(&stack, &made, "delete marker").await;
-    let path = format!("/users/{USER}");
-    let answer = stack.process().send(Method::DELETE, &path).await;
-    answer.is_problem("shredding", 422, "integrity-failure");
     assert_eq!(stack.versions(&record_of(USER)).await, versions);
 
     let undelete = stack.s3.delete_object().bucket(crate::support::BUCKET);
@@ -289,5 +286,59 @@ async fn shredding_destroys_what_does_not_open() {
     for value in &made.values {
         let answer = stack.process().decrypt(USER, value).await;
         answer.is_problem("shredded", 422, "integrity-failure");
+    }
+}
+
+/// The version before the damage knows the numbers; with the damage, it goes.
+#[tokio::test]
+async fn shredding_goes_below_what_is_damaged() {
+    enum Damage {
+        Texts(&'static [&'static str]),
+        Deleted,
+    }
+    for (case, damage) in [
+        ("unreadable", Damage::Texts(&["x"])),
+        ("unreadable, several times", Damage::Texts(&["", "{}", "x"])),
+        ("deleted", Damage::Deleted),
+    ] {
+        let stack = Stack::start().await;
+        let made = user_with_two_versions(&stack).await;
+        match damage {
+            Damage::Texts(texts) => {
+                for text in texts {
+                    stack.overwrite(&record_of(USER), *text).await;
+                }
+            }
+            Damage::Deleted => {
+                let delete = stack.s3.delete_object().bucket(crate::support::BUCKET);
+                delete.key(record_of(USER)).send().await.unwrap();
+            }
+        }
+        let process = stack.process();
+        process.shred(USER).await;
+        assert_eq!(stack.versions(&record_of(USER)).await.len(), 1, "{case}");
+        let tombstone = stack.record(&record_of(USER)).await;
+        assert_eq!(tombstone["shredded_up_to"], 2, "{case}");
+        for value in &made.values {
+            let answer = process.decrypt(USER, value).await;
+            answer.is_problem(case, 422, "integrity-failure");
+        }
+        process.shred(USER).await;
+        process.digest(USER, "datum").await;
+        assert_eq!(process.version_numbers(USER).await, [3], "{case}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_readable_version_shredding_leaves_the_last_one() {
+    let stack = Stack::start().await;
+    stack.overwrite(&record_of(USER), "x").await;
+    stack.overwrite(&record_of(USER), "y").await;
+    let path = format!("/users/{USER}");
+    for _ in 0..2 {
+        let answer = stack.process().send(Method::DELETE, &path).await;
+        answer.is_problem("no version", 422, "integrity-failure");
+        assert_eq!(stack.versions(&record_of(USER)).await.len(), 1);
+        assert_eq!(stack.record_text(&record_of(USER)).await, b"x");
     }
 }

@@ -52,31 +52,36 @@ async fn what_waits_in_the_inbox_goes_too() {
                     ["acme/a/b", "acme/ab", "globex/a"]
                 );
             }
-            let request = app
-                .clients
-                .s3
-                .list_object_versions()
-                .bucket(VAULT)
-                .prefix("acme/a");
-            let left = request.send().await.unwrap();
-            let markers = left.delete_markers().iter();
-            let marked = markers
-                .filter(|marker| marker.key() == Some("acme/a"))
-                .count();
-            assert_eq!(
-                marked > 0,
-                !purge,
-                "a marker, newer than the source, says it was deleted"
-            );
+            // The markers tell a run that is sealing it at this moment.
+            for (bucket, kept) in [(INBOX, 0), (VAULT, usize::from(sealed && !purge))] {
+                let (objects, markers) = app.versions_of(bucket, "acme/a").await;
+                assert!(markers > 0, "{bucket}");
+                assert_eq!(objects > 0, kept > 0, "{bucket}");
+            }
             let again = app.send(get(ACME, &id_of("a"))).await;
             again.is_problem(404, "not-found", "deleted");
         }
     }
-    assert_eq!(
-        app.versions(INBOX).await.1,
-        0,
-        "no marker hides plaintext in the inbox"
-    );
+}
+
+#[tokio::test]
+async fn a_sealed_drop_leaves_a_marker_in_the_inbox_and_an_upload_none() {
+    for purge in [false, true] {
+        let app = App::start().await;
+        let id = app.upload("a", b"x").await;
+        let request_of = |id: &str| {
+            let path = format!("/api/files/{id}?purge={purge}");
+            request(Method::DELETE, ACME, &path)
+        };
+        assert_eq!(app.send(request_of(&id)).await.status, 204);
+        assert_eq!(app.versions(INBOX).await, (0, 0));
+
+        let put = app.clients.s3.put_object().bucket(VAULT).key("acme/a");
+        let put = put.metadata("caas-source-version", "v1").send();
+        put.await.unwrap();
+        assert_eq!(app.send(request_of(&id_of("a"))).await.status, 204);
+        assert_eq!(app.versions(INBOX).await, (0, 1));
+    }
 }
 
 #[tokio::test]

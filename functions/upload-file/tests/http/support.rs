@@ -119,6 +119,16 @@ impl App {
         (answer.versions().len(), answer.delete_markers().len())
     }
 
+    /// How many versions and delete markers there are of one key.
+    pub(crate) async fn versions_of(&self, bucket: &str, key: &str) -> (usize, usize) {
+        let request = self.clients.s3.list_object_versions().bucket(bucket);
+        let answer = request.prefix(key).send().await.unwrap();
+        let is_of = |other: Option<&str>| other == Some(key);
+        let objects = answer.versions().iter().filter(|v| is_of(v.key()));
+        let markers = answer.delete_markers().iter().filter(|m| is_of(m.key()));
+        (objects.count(), markers.count())
+    }
+
     /// How many multipart uploads of the vault are neither completed nor aborted.
     pub(crate) async fn multipart_uploads(&self) -> usize {
         let request = self.clients.s3.list_multipart_uploads().bucket(VAULT);

@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use caas_crypto::{ClientName, stored::OVERHEAD};
 
 use super::{Unavailable, Vault, length, time};
-use crate::{ObjectKey, listing::decoded};
+use crate::{ObjectKey, listing::decoded, object_key::MAX_KEY_LEN};
 
 /// One page of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Vault {
         cursor: Option<&str>,
     ) -> Result<Page, ListError> {
         let start_after = match cursor {
-            Some(cursor) => Some(format!("{client}/{}", path_of(cursor)?)),
+            Some(cursor) => Some(start_after(client, cursor)?),
             None => None,
         };
         Ok(self.page(client, "", limit, start_after).await?)
@@ -114,14 +114,14 @@ impl Vault {
 }
 
 /// A cursor is the last path seen; whatever it says, the listing stays within the prefix.
-fn path_of(cursor: &str) -> Result<String, InvalidCursor> {
-    let path = BASE64_URL_SAFE_NO_PAD
-        .decode(cursor)
-        .map_err(|_| InvalidCursor)?;
-    if path.len() > 1024 {
+fn start_after(client: &ClientName, cursor: &str) -> Result<String, InvalidCursor> {
+    let path = BASE64_URL_SAFE_NO_PAD.decode(cursor);
+    let path = String::from_utf8(path.map_err(|_| InvalidCursor)?);
+    let key = format!("{client}/{}", path.map_err(|_| InvalidCursor)?);
+    if key.len() > MAX_KEY_LEN {
         return Err(InvalidCursor);
     }
-    String::from_utf8(path).map_err(|_| InvalidCursor)
+    Ok(key)
 }
 
 /// Why there is no page.

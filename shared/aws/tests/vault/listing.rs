@@ -1,5 +1,6 @@
 //! Listings show a client's own files, in pages.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use caas_aws::{ListError, PutOptions};
 
 use crate::support::{Stack, bytes, key};
@@ -87,6 +88,27 @@ async fn a_cursor_never_leaves_the_prefix() {
             matches!(refused, Err(ListError::InvalidCursor(_))),
             "{cursor}"
         );
+    }
+}
+
+/// S3 refuses a key over 1,024 bytes, of which `acme/` takes five.
+#[tokio::test]
+async fn a_cursor_is_as_long_as_a_key_can_be() {
+    let stack = Stack::start().await;
+    let acme = "acme".parse().unwrap();
+    for (len, accepted) in [(1019, true), (1020, false), (1024, false)] {
+        let cursor = BASE64_URL_SAFE_NO_PAD.encode("a".repeat(len));
+        let (page, calls) = stack
+            .calls_of(stack.vault.list(&acme, 10, Some(&cursor)))
+            .await;
+        match page {
+            Ok(page) => assert!(accepted && page.files.is_empty(), "{len}"),
+            Err(error) => {
+                assert!(!accepted, "{len}");
+                assert!(matches!(error, ListError::InvalidCursor(_)), "{len}");
+                assert_eq!(calls.s3(), 0, "{len}");
+            }
+        }
     }
 }
 

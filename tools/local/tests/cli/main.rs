@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod keygen;
 mod process;
 mod restart;
 mod session_files;

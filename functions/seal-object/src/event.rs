@@ -1,0 +1,186 @@
+//! What the function is invoked with.
+
+use caas_aws::ObjectKey;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The three shapes of an invocation.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Notifications of S3. Each is read on its own, so that a bad one does not stop the others.
+    Records(Vec<Value>),
+    /// What S3 sends when notifications are configured.
+    Test,
+    /// `{"sweep": true}`, from the schedule.
+    Sweep,
+}
+
+impl Event {
+    pub(crate) fn parse(event: Value) -> Result<Self, MalformedEvent> {
+        let Value::Object(mut event) = event else {
+            return Err(MalformedEvent);
+        };
+        if let Some(Value::Array(records)) = event.get_mut("Records").map(Value::take) {
+            return Ok(Self::Records(records));
+        }
+        if event.get("sweep") == Some(&Value::Bool(true)) && event.len() == 1 {
+            return Ok(Self::Sweep);
+        }
+        match event.get("Event") {
+            Some(Value::String(name)) if name == "s3:TestEvent" => Ok(Self::Test),
+            _ => Err(MalformedEvent),
+        }
+    }
+}
+
+/// What a notification names. All else in it may have changed since.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) bucket: String,
+    pub(crate) key: NamedKey,
+}
+
+/// A key in the inbox.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NamedKey {
+    /// One that can be sealed.
+    File(ObjectKey),
+    /// What a console makes for a folder: an empty object whose key ends with a slash. There is
+    /// nothing in it to seal.
+    Folder,
+    /// One without a client, or with an illegal path.
+    Illegal,
+}
+
+impl NamedKey {
+    /// A key as it is, with the object's size if that is known.
+    pub(crate) fn new(key: &str, size: Option<u64>) -> Self {
+        match ObjectKey::parse(key) {
+            Ok(key) => Self::File(key),
+            Err(_) if key.ends_with('/') && size == Some(0) => Self::Folder,
+            Err(_) => Self::Illegal,
+        }
+    }
+}
+
+impl Named {
+    pub(crate) fn parse(record: &Value) -> Result<Self, MalformedEvent> {
+        let Record { s3 } = Record::deserialize(record).map_err(|_| MalformedEvent)?;
+        let key = form_decoded(&s3.object.key).map(|key| NamedKey::new(&key, s3.object.size));
+        Ok(Self {
+            bucket: s3.bucket.name,
+            key: key.unwrap_or(NamedKey::Illegal),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Record {
+    s3: S3,
+}
+
+#[derive(Deserialize)]
+struct S3 {
+    bucket: Bucket,
+    object: Object,
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    key: String,
+    size: Option<u64>,
+}
+
+/// Keys in notifications are form-urlencoded: a plus sign is a space.
+fn form_decoded(key: &str) -> Option<String> {
+    let key = key.replace('+', " ");
+    let key = percent_decode_str(&key).decode_utf8().ok()?;
+    Some(key.into_owned())
+}
+
+/// The event is none of the three shapes, or a record of it is none of S3's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an event that this function knows")]
+pub struct MalformedEvent;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn named(key: &str, size: u64) -> NamedKey {
+        let object = json!({"key": key, "size": size, "versionId": "1", "sequencer": "0A"});
+        let record = json!({"eventName": "ObjectCreated:Put", "s3": {
+            "bucket": {"name": "inbox", "arn": "arn:aws:s3:::inbox"}, "object": object,
+        }});
+        let named = Named::parse(&record).unwrap();
+        assert_eq!(named.bucket, "inbox");
+        named.key
+    }
+
+    #[test]
+    fn keys_are_form_decoded() {
+        for (encoded, key) in [
+            ("acme/a.pdf", "acme/a.pdf"),
+            ("acme/a+b.pdf", "acme/a b.pdf"),
+            ("acme/a%2Bb.pdf", "acme/a+b.pdf"),
+            ("acme/100%25.pdf", "acme/100%.pdf"),
+            ("acme/%2525", "acme/%25"),
+            ("acme/%C3%A4/%E2%82%AC", "acme/ä/€"),
+        ] {
+            let key = ObjectKey::parse(key).unwrap();
+            assert_eq!(named(encoded, 1), NamedKey::File(key), "{encoded}");
+        }
+    }
+
+    #[test]
+    fn folders_are_empty_and_illegal_keys_are_told_apart() {
+        assert_eq!(named("acme/folder/", 0), NamedKey::Folder);
+        assert_eq!(named("acme/", 0), NamedKey::Folder);
+        for (key, size) in [
+            ("acme/folder/", 1),
+            ("a.pdf", 1),
+            ("a.pdf", 0),
+            ("Acme/a.pdf", 1),
+            ("acme/../b/c", 1),
+            ("acme/a%00", 1),
+            ("acme/%FF", 1),
+            ("", 1),
+        ] {
+            assert_eq!(named(key, size), NamedKey::Illegal, "{key}");
+        }
+    }
+
+    #[test]
+    fn there_are_three_shapes() {
+        let parse = |event: Value| Event::parse(event);
+        let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inbox"});
+        assert!(matches!(parse(test), Ok(Event::Test)));
+        assert!(matches!(parse(json!({"sweep": true})), Ok(Event::Sweep)));
+        let records = parse(json!({"Records": [1, {}]}));
+        assert!(matches!(records, Ok(Event::Records(records)) if records.len() == 2));
+        for event in [
+            json!(null),
+            json!([]),
+            json!("sweep"),
+            json!({}),
+            json!({"sweep": false}),
+            json!({"sweep": 1}),
+            json!({"sweep": true, "more": 1}),
+            json!({"Records": {}}),
+            json!({"Event": "s3:ObjectCreated:Put"}),
+        ] {
+            assert_eq!(parse(event.clone()).unwrap_err(), MalformedEvent, "{event}");
+        }
+        for record in [json!(1), json!({}), json!({"s3": {"bucket": {"name": 1}}})] {
+            assert_eq!(Named::parse(&record), Err(MalformedEvent), "{record}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The sweep: the same run for everything that has been in the inbox for a while. It needs no event
+//! and no queue.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime},
+};
+
+use caas_aws::{DroppedVersion, Unavailable};
+use futures::{StreamExt, stream};
+
+use crate::{
+    Report, Service,
+    event::NamedKey,
+    handler::{CONCURRENCY, run},
+    settle::Settled,
+    steps::forget,
+};
+
+/// A sweep begins no further page after this time: the next sweep goes on.
+const TIME: Duration = Duration::from_secs(8 * 60);
+
+/// How often a long sweep tells how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Sweeps. What fails in the same way at every run is counted, but does not fail the sweep: its own
+/// event has raised the alarm.
+pub(crate) async fn sweep(service: &Service) -> Report {
+    let mut report = Report::default();
+    if inbox(service, &mut report).await.is_err() {
+        report.failed += 1;
+    }
+    let abandoned = SystemTime::now() - service.config.longest_run;
+    match service.vault.abort_uploads(abandoned).await {
+        Ok(aborted) => report.aborted_uploads = aborted,
+        Err(Unavailable) => report.failed += 1,
+    }
+    report
+}
+
+async fn inbox(service: &Service, report: &mut Report) -> Result<(), Unavailable> {
+    let began = Instant::now();
+    let mut last_told = began;
+    let now = SystemTime::now();
+    let (mut next, mut oldest) = (None, now);
+    loop {
+        let page = service.inbox.all_versions(next).await?;
+        let due = due(&page.versions, now, service.config.sweep_age);
+        let objects = page.versions.iter().filter(|v| !v.is_delete_marker);
+        oldest = objects
+            .map(|v| v.version.last_modified)
+            .fold(oldest, SystemTime::min);
+
+        let mut ends = stream::iter(due)
+            .map(|(key, due)| async move {
+                let key = NamedKey::new(key, Some(due.size));
+                let end = match key {
+                    NamedKey::Illegal if !due.has_object => Ok(Settled::Nothing),
+                    _ => run(service, &key).await,
+                };
+                if let (Ok(_), NamedKey::File(key), true) = (end, &key, due.has_marker) {
+                    forget(service, key, now).await?;
+                }
+                end
+            })
+            .buffer_unordered(CONCURRENCY);
+        while let Some(end) = ends.next().await {
+            match end {
+                Err(cause) if cause.is_lasting() => {
+                    tracing::warn!(%cause, "an object stays in the inbox");
+                    report.refused += 1;
+                }
+                end => report.add(end),
+            }
+            if last_told.elapsed() >= TELL_EVERY {
+                report.log("sweeping");
+                last_told = Instant::now();
+            }
+        }
+        next = page.next;
+        if next.is_none() || began.elapsed() > TIME {
+            break;
+        }
+    }
+    let oldest_seconds = now.duration_since(oldest).unwrap_or_default().as_secs();
+    tracing::info!(oldest_seconds, "inbox swept");
+    Ok(())
+}
+
+/// The keys that have waited long enough or were deleted.
+fn due(versions: &[DroppedVersion], now: SystemTime, age: Duration) -> BTreeMap<&str, Due> {
+    let mut due = BTreeMap::<_, Due>::new();
+    for DroppedVersion {
+        key,
+        version,
+        is_delete_marker,
+    } in versions
+    {
+        let since = now.duration_since(version.last_modified);
+        if *is_delete_marker || since.is_ok_and(|since| since >= age) {
+            let due = due.entry(key.as_str()).or_default();
+            due.size = due.size.max(version.size);
+            due.has_marker |= is_delete_marker;
+            due.has_object |= !is_delete_marker;
+        }
+    }
+    due
+}
+
+/// Why a key is due.
+#[derive(Default)]
+struct Due {
+    /// The greatest size of its versions in bytes.
+    size: u64,
+    has_object: bool,
+    has_marker: bool,
+}

@@ -1,0 +1,172 @@
+//! Seeded faults between the function and S3 and KMS, while files are doubled, overwritten and deleted.
+//!
+//! `SEAL_FAULT_RUNS` says how many runs; `SEAL_FAULT_SEED` where to begin.
+
+use std::time::Duration;
+
+use caas_aws::{ObjectKey, Vault, VersionedBucket};
+use caas_emulator::{BucketConfig, Fault};
+use futures::future::join_all;
+use seal_object::{State, handle};
+use serde_json::json;
+
+use crate::support::{Proxied, Stack, bytes, event, opened, state, uploads, vault, waiting};
+
+/// Runs side by side, each lane with buckets and proxies of its own.
+const LANES: u64 = 6;
+
+fn number(name: &str, default: u64) -> u64 {
+    let value = std::env::var(name).ok();
+    value.map_or(default, |value| value.parse().unwrap())
+}
+
+struct Lane {
+    stack: &'static Stack,
+    inbox: VersionedBucket,
+    vault: Vault,
+    proxied: Proxied,
+    /// The function without proxies.
+    state: State,
+}
+
+impl Lane {
+    async fn start(stack: &'static Stack, lane: u64) -> Self {
+        let (inbox, sealed) = buckets(lane);
+        Self {
+            proxied: Proxied::start(&stack.emulator, &inbox, &sealed).await,
+            state: state(&stack.clients, &inbox, &sealed),
+            vault: vault(&stack.clients, &sealed),
+            inbox: VersionedBucket::new(stack.clients.s3.clone(), inbox),
+            stack,
+        }
+    }
+
+    async fn drop(&self, key: &ObjectKey, content: &[u8]) {
+        let put = self.stack.clients.s3.put_object().bucket(self.inbox.name());
+        let put = put.key(key.as_str()).body(content.to_vec().into());
+        put.send().await.unwrap();
+    }
+
+    /// What `DELETE /api/files/{id}` does.
+    async fn delete(&self, key: &ObjectKey) {
+        let waiting = self.inbox.versions(key).await.unwrap();
+        self.inbox.delete(key).await.unwrap();
+        self.vault.delete(key).await.unwrap();
+        self.inbox.remove_objects(key, &waiting).await.unwrap();
+    }
+
+    /// What Lambda does with an event: three attempts, then the dead-letter queue.
+    async fn deliver(&self, key: &ObjectKey) {
+        for _ in 0..3 {
+            let event = event(self.inbox.name(), &[key.as_str()]);
+            if handle(event, &self.proxied.state).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// One file's life. Returns how many requests passed the proxies.
+    async fn live(&self, seed: u64) -> u64 {
+        let key = ObjectKey::parse(&format!("acme/{seed}")).unwrap();
+        let len = match seed % 12 {
+            0 => 0,
+            1 => (8 << 20) + 1 + seed as usize % 100_000,
+            _ => (seed as usize * 7_919) % 200_000,
+        };
+        let (first, second) = (bytes(seed, len), bytes(seed + 1, 1_000));
+        self.drop(&key, &first).await;
+
+        let (s3, kms) = faults();
+        self.proxied.s3.set_rule(Fault::seeded(seed, 5, s3));
+        self.proxied.kms.set_rule(Fault::seeded(seed, 4, kms));
+        let expected = match seed / 12 % 4 {
+            0 => {
+                self.deliver(&key).await;
+                Some(first)
+            }
+            1 => {
+                tokio::join!(self.deliver(&key), self.deliver(&key));
+                Some(first)
+            }
+            2 => {
+                let overwrite = async {
+                    self.drop(&key, &second).await;
+                    self.deliver(&key).await;
+                };
+                tokio::join!(self.deliver(&key), overwrite);
+                Some(second)
+            }
+            _ => {
+                tokio::join!(self.deliver(&key), self.delete(&key));
+                None
+            }
+        };
+        let requests = self.proxied.s3.requests() + self.proxied.kms.requests();
+        self.proxied.s3.clear_rule();
+        self.proxied.kms.clear_rule();
+
+        // The event again, from the dead-letter queue, and the sweep.
+        let event = event(self.inbox.name(), &[key.as_str()]);
+        handle(event, &self.state).await.unwrap();
+        handle(json!({"sweep": true}), &self.state).await.unwrap();
+        let readable = opened(&self.vault, key.as_str()).await;
+        assert!(
+            readable == expected,
+            "seed {seed}: not what was dropped last"
+        );
+        assert_eq!(waiting(&self.inbox).await, 0, "seed {seed}: plaintext left");
+        let left = uploads(&self.stack.clients, self.vault.bucket().name()).await;
+        assert_eq!(left, 0, "seed {seed}: uploads left");
+        requests
+    }
+}
+
+fn buckets(lane: u64) -> (String, String) {
+    (format!("inbox-{lane}"), format!("vault-{lane}"))
+}
+
+/// Errors, delays, cuts after some bytes, lost answers, and a time-out after the server has acted.
+fn faults() -> (Vec<Fault>, Vec<Fault>) {
+    let too_late = Duration::from_millis(1_600); // an attempt has 1.5 s
+    let everywhere = [
+        Fault::DelayRequest(Duration::from_millis(5)),
+        Fault::DelayResponse(Duration::from_millis(20)),
+        Fault::DelayResponse(too_late),
+        Fault::DropResponse,
+        Fault::CutResponse(30),
+        Fault::CutRequest(100),
+    ];
+    let mut s3 = vec![
+        Fault::slow_down(),
+        Fault::internal_error(),
+        Fault::CutRequest(50_000),
+        Fault::CutResponse(50_000),
+    ];
+    let mut kms = vec![Fault::kms_throttled(), Fault::kms_internal()];
+    s3.extend(everywhere.clone());
+    kms.extend(everywhere);
+    (s3, kms)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_lose_nothing_and_leave_nothing() {
+    let buckets = (0..LANES).flat_map(|lane| {
+        let (inbox, sealed) = buckets(lane);
+        [inbox, sealed].map(BucketConfig::versioned)
+    });
+    let buckets: Vec<_> = buckets.collect();
+    let stack: &'static Stack = Box::leak(Box::new(Stack::with_buckets(&buckets).await));
+    let first = number("SEAL_FAULT_SEED", 0);
+    let end = first + number("SEAL_FAULT_RUNS", 60);
+    let lanes = (0..LANES).map(|lane| async move {
+        let seeds = (first + lane..end).step_by(LANES as usize);
+        let lane = Lane::start(stack, lane).await;
+        let mut requests = 0;
+        for seed in seeds {
+            requests += lane.live(seed).await;
+        }
+        requests
+    });
+    let requests: u64 = join_all(lanes).await.into_iter().sum();
+    println!("{} runs, {requests} requests", end - first);
+}

@@ -1,0 +1,199 @@
+//! What is sealed, under which keys, and what is not.
+
+use caas_aws::ObjectKey;
+use caas_emulator::BucketConfig;
+use seal_object::{HandleError, Report};
+
+use crate::support::{INBOX, MAX_BYTES, Stack, VAULT, bytes, event};
+
+const SEALED: Report = Report {
+    sealed: 1,
+    nothing: 0,
+    refused: 0,
+    aborted_uploads: 0,
+    failed: 0,
+};
+const NOTHING: Report = Report {
+    sealed: 0,
+    nothing: 1,
+    ..SEALED
+};
+
+#[tokio::test]
+async fn what_is_dropped_is_sealed_under_its_key_and_gone_from_the_inbox() {
+    let stack = Stack::start().await;
+    let longest = format!("acme/{}", "x".repeat(1019));
+    for (i, key) in [
+        "acme/a.pdf",
+        "acme/reports/2026/a.pdf",
+        "acme/with space.txt",
+        "acme/a+b%2Bc%.txt",
+        "acme/ä/日本語/🔒.txt",
+        "acme/a&b=c?d#e;f:g'h\"i<j>.txt",
+        "acme/...",
+        &longest,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let content = bytes(i as u64, i * 1000); // the first one is empty
+        let version = stack.drop(key, content.clone()).await;
+        assert_eq!(stack.seal(&[key]).await, SEALED, "{key}");
+        assert_eq!(stack.opened(key).await, Some(content), "{key}");
+        assert_eq!(stack.waiting().await, 0, "{key}");
+
+        let info = stack.vault.head(&ObjectKey::parse(key).unwrap()).await;
+        let info = info.unwrap().unwrap();
+        assert_eq!(info.content_type.as_deref(), Some("text/x-test"), "{key}");
+        assert_eq!(info.metadata["caas-source-version"], version, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_in_parts_is_sealed_in_parts() {
+    let stack = Stack::start().await;
+    let content = bytes(1, 17 << 20);
+    stack.drop_in_parts("acme/a", content.clone()).await;
+    let (report, calls) = stack.calls_of(stack.seal(&["acme/a"])).await;
+    assert_eq!(report, SEALED);
+    assert_eq!(calls.of("s3:UploadPart"), 3);
+    assert_eq!(calls.of("kms:GenerateDataKey"), 1);
+    assert!(stack.opened("acme/a").await == Some(content));
+    assert_eq!(stack.waiting().await, 0);
+}
+
+#[tokio::test]
+async fn the_newest_version_is_sealed_and_all_are_removed() {
+    let stack = Stack::start().await;
+    for content in ["one", "two", "three"] {
+        stack.drop("acme/a", content.into()).await;
+    }
+    // Longer keys with the same beginning are other objects.
+    stack.drop("acme/ab", "other".into()).await;
+    assert_eq!(stack.seal(&["acme/a"]).await, SEALED);
+    assert_eq!(stack.opened("acme/a").await, Some("three".into()));
+    assert_eq!(stack.waiting().await, 1);
+
+    stack.drop("acme/a", "four".into()).await;
+    stack.seal(&["acme/a"]).await;
+    assert_eq!(stack.opened("acme/a").await, Some("four".into()));
+}
+
+#[tokio::test]
+async fn late_and_doubled_events_change_nothing() {
+    let stack = Stack::start().await;
+    stack.drop("acme/a", "one".into()).await;
+    let report = stack.seal(&["acme/a", "acme/a", "acme/a"]).await;
+    assert_eq!((report.sealed + report.nothing, report.failed), (3, 0));
+
+    let before = stack.vault.head(&ObjectKey::parse("acme/a").unwrap()).await;
+    let (report, calls) = stack.calls_of(stack.seal(&["acme/a", "acme/never"])).await;
+    assert_eq!(report.nothing, 2);
+    assert_eq!(calls.kms(), 0);
+    assert_eq!(calls.of("s3:PutObject"), 0);
+    let after = stack.vault.head(&ObjectKey::parse("acme/a").unwrap()).await;
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn a_record_that_fails_stays_and_does_not_stop_the_others() {
+    let stack = Stack::start().await;
+    let large = bytes(1, MAX_BYTES as usize + 1);
+    for (key, content) in [
+        ("acme/before", "b".into()),
+        ("no-client.pdf", "n".into()),
+        ("ACME/a.pdf", "n".into()),
+        ("acme/large", large),
+        ("acme/folder/", "not empty".into()),
+        ("acme/after", "a".into()),
+    ] {
+        stack.drop(key, content).await;
+    }
+    let mut event = event(
+        INBOX,
+        &[
+            "acme/before",
+            "no-client.pdf",
+            "ACME/a.pdf",
+            "acme/large",
+            "acme/folder/",
+            "acme/after",
+        ],
+    );
+    let records = event["Records"].as_array_mut().unwrap();
+    records.insert(2, serde_json::json!({"s3": "what"}));
+    let (end, calls) = stack.calls_of(stack.handle(event)).await;
+    assert_eq!(end, Err(HandleError::Failed { failed: 5 }));
+    assert_eq!(
+        calls.of("kms:GenerateDataKey"),
+        2,
+        "only for what is sealed"
+    );
+    assert_eq!(calls.of("s3:GetObject"), 2, "only of what is sealed");
+    assert_eq!(stack.opened("acme/before").await, Some("b".into()));
+    assert_eq!(stack.opened("acme/after").await, Some("a".into()));
+    assert_eq!(stack.waiting().await, 4);
+}
+
+#[tokio::test]
+async fn an_object_of_the_greatest_size_is_sealed() {
+    let stack = Stack::start().await;
+    let content = bytes(1, MAX_BYTES as usize);
+    stack.drop("acme/a", content.clone()).await;
+    assert_eq!(stack.seal(&["acme/a"]).await, SEALED);
+    assert!(stack.opened("acme/a").await == Some(content));
+}
+
+#[tokio::test]
+async fn a_folder_is_left_alone() {
+    let stack = Stack::start().await;
+    stack.drop("acme/folder/", Vec::new()).await;
+    let mut event = event(INBOX, &["acme/folder/"]);
+    event["Records"][0]["s3"]["object"]["size"] = 0.into();
+    let (report, calls) = stack.calls_of(stack.handle(event)).await;
+    assert_eq!(report.unwrap(), NOTHING);
+    assert_eq!((calls.s3(), calls.kms()), (0, 0));
+}
+
+#[tokio::test]
+async fn only_the_inbox_is_sealed() {
+    let stack = Stack::start().await;
+    stack.drop("acme/a", "one".into()).await;
+    stack.seal(&["acme/a"]).await;
+    for bucket in [VAULT, "other"] {
+        let (end, calls) = stack
+            .calls_of(stack.handle(event(bucket, &["acme/a"])))
+            .await;
+        assert_eq!(end, Err(HandleError::Failed { failed: 1 }));
+        assert_eq!((calls.s3(), calls.kms()), (0, 0));
+    }
+    assert_eq!(stack.opened("acme/a").await, Some("one".into()));
+}
+
+#[tokio::test]
+async fn an_inbox_without_versioning_is_refused() {
+    let buckets = [
+        BucketConfig::unversioned(INBOX),
+        BucketConfig::versioned(VAULT),
+    ];
+    let stack = Stack::with_buckets(&buckets).await;
+    let put = stack.clients.s3.put_object().bucket(INBOX).key("acme/a");
+    put.body(b"one".to_vec().into()).send().await.unwrap();
+    let end = stack.handle(event(INBOX, &["acme/a"])).await;
+    assert_eq!(end, Err(HandleError::Failed { failed: 1 }));
+    assert_eq!(stack.waiting().await, 1);
+}
+
+#[tokio::test]
+async fn what_was_in_the_vault_stays_there_as_an_older_version() {
+    let stack = Stack::start().await;
+    let key = ObjectKey::parse("acme/a").unwrap();
+    let options = caas_aws::PutOptions::default();
+    let put = stack.vault.put(&key, "uploaded".into(), &options).await;
+    put.unwrap();
+    stack.drop("acme/a", "dropped".into()).await;
+    assert_eq!(stack.seal(&["acme/a"]).await, SEALED);
+    assert_eq!(stack.opened("acme/a").await, Some("dropped".into()));
+    let versions = stack.vault.bucket().versions(&key).await.unwrap();
+    assert_eq!(versions.objects.len(), 2);
+}

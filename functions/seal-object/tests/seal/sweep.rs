@@ -1,0 +1,73 @@
+//! The sweep needs no event.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use seal_object::{Report, Service, handle};
+use serde_json::json;
+
+use crate::support::{INBOX, Stack, VAULT, bytes, config, uploads};
+
+#[tokio::test]
+async fn everything_old_enough_is_sealed() {
+    let stack = Stack::start().await;
+    for i in 0..30 {
+        stack.drop(&format!("acme/{i} ä+%"), bytes(i, 100)).await;
+    }
+    stack.drop("acme/0 ä+%", "newer".into()).await;
+    stack.drop("acme/folder/", Vec::new()).await;
+    stack.drop("no-client", "stays".into()).await;
+
+    let mut young = config(INBOX, VAULT);
+    young.sweep_age = Duration::from_secs(600);
+    let young = Arc::new(Service::new(young, stack.clients.clone()));
+    let report = handle(json!({"sweep": true}), &young).await.unwrap();
+    assert_eq!(report, Report::default());
+    assert_eq!(stack.waiting().await, 33);
+
+    // A key that cannot be sealed has raised the alarm with its event: it does not fail the sweep.
+    let report = stack.handle(json!({"sweep": true})).await.unwrap();
+    let expected = Report {
+        sealed: 30,
+        nothing: 1,
+        refused: 1,
+        aborted_uploads: 0,
+        failed: 0,
+    };
+    assert_eq!(report, expected);
+    assert_eq!(stack.waiting().await, 2);
+    assert_eq!(stack.opened("acme/0 ä+%").await, Some("newer".into()));
+    assert_eq!(stack.opened("acme/7 ä+%").await, Some(bytes(7, 100)));
+}
+
+#[tokio::test]
+async fn every_page_is_swept() {
+    let stack = Stack::start().await;
+    // A page has 1,000 entries. These are delete markers over nothing.
+    let names = (0..1_000).map(|i| ObjectIdentifier::builder().key(format!("0/{i}/")));
+    let names = names.map(|name| name.build().unwrap()).collect();
+    let names = Delete::builder().set_objects(Some(names)).build().unwrap();
+    let delete = stack.clients.s3.delete_objects().bucket(INBOX);
+    delete.delete(names).send().await.unwrap();
+
+    stack.drop("acme/a", "on the second page".into()).await;
+    let report = stack.handle(json!({"sweep": true})).await.unwrap();
+    assert_eq!((report.sealed, report.nothing), (1, 1_000));
+}
+
+#[tokio::test]
+async fn abandoned_uploads_are_aborted() {
+    let stack = Stack::start().await;
+    for key in ["acme/a", "acme/b c"] {
+        let create = stack.clients.s3.create_multipart_upload().bucket(VAULT);
+        create.key(key).send().await.unwrap();
+    }
+    let mut patient = config(INBOX, VAULT);
+    patient.longest_run = Duration::from_secs(3600);
+    let patient = Arc::new(Service::new(patient, stack.clients.clone()));
+    let report = handle(json!({"sweep": true}), &patient).await.unwrap();
+    assert_eq!(report.aborted_uploads, 0);
+    let report = stack.handle(json!({"sweep": true})).await.unwrap();
+    assert_eq!(report.aborted_uploads, 2);
+    assert_eq!(uploads(&stack.clients, VAULT).await, 0);
+}
