@@ -39,7 +39,7 @@ async fn main() -> Result<(), Error> {
     let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse());
     let (mib, runs) = (number(256)?, number(1)?);
     let service = Service::new()?;
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = tempfile::tempdir()?;
     let source = folder.path().join("source");
     make(&source, mib << 20)?;
 
