@@ -40,7 +40,7 @@ struct UploadRequest {
 
 /// Who encrypts: the service, once the file is in its inbox, or the client, before it sends.
 #[derive(Clone, Copy, utoipa::ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[schema(as = UploadMode, rename_all = "lowercase")]
 enum Mode {
     Inbox,
     Client,

@@ -34,7 +34,7 @@ const WAITING: usize = 8;
 /// What was downloaded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Downloaded {
-    /// The name it was uploaded under.
+    /// The name it was uploaded under: somebody else's word, so not a path to write to unseen.
     pub name: String,
     /// The content type it was uploaded with.
     pub content_type: String,

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    fmt,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -9,7 +10,8 @@ use std::{
 };
 
 use http::{Request, StatusCode};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::{
@@ -26,6 +28,9 @@ const STALLED: Duration = Duration::from_secs(60);
 
 /// Storing a file that has been sent may take S3 this long.
 const STORING: Duration = Duration::from_secs(300);
+
+/// The longest error document that is read, in bytes.
+const MAX_ERROR: usize = 64 << 10;
 
 /// Who seals a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +49,15 @@ pub struct Upload {
     name: Option<String>,
     content_type: Option<String>,
     mode: Mode,
+}
+
+/// Without the names.
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload")
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was uploaded.
@@ -81,6 +95,7 @@ impl Upload {
         self
     }
 
+    /// The body of `POST /api/uploads`.
     fn request(&self, size: u64) -> serde_json::Value {
         let own = self.path.file_name().map(OsStr::to_string_lossy);
         let name = self.name.as_deref().or(own.as_deref()).unwrap_or_default();
@@ -192,24 +207,40 @@ impl Client {
                 () = tokio::time::sleep(patience) => break Err(NoAnswer),
             }
         };
-        match answer {
-            Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) if is_transient(answer.status()) => {
-                Err(Failed::ForNow(retry_after(answer.headers())))
-            }
-            Ok(answer) if matches!(answer.status().as_u16(), 403 | 409 | 412) => {
-                Err(Failed::NotTaken(answer.status()))
-            }
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                Err(Failed::ForGood(UploadError::Refused(status)))
-            }
+        let answer = match answer {
+            Ok(answer) => answer,
             // The thread's own error comes first: then the connection was cut on purpose.
-            Err(NoAnswer) => match thread.await {
-                Ok(Err(error)) => Err(Failed::ForGood(error)),
-                _ => Err(Failed::ForNow(Duration::ZERO)),
-            },
+            Err(NoAnswer) => {
+                return Err(match thread.await {
+                    Ok(Err(error)) => Failed::ForGood(error),
+                    _ => Failed::ForNow(Duration::ZERO),
+                });
+            }
+        };
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status if is_transient(status) => Err(Failed::ForNow(retry_after(answer.headers()))),
+            status @ (StatusCode::FORBIDDEN
+            | StatusCode::CONFLICT
+            | StatusCode::PRECONDITION_FAILED) => Err(Failed::NotTaken(status)),
+            StatusCode::BAD_REQUEST if is_timeout(answer.into_body()).await => {
+                Err(Failed::ForNow(Duration::ZERO))
+            }
+            status => Err(Failed::ForGood(UploadError::Refused(status.as_u16()))),
         }
+    }
+}
+
+/// Whether S3 says that the body came too slowly, which it does with status 400.
+async fn is_timeout(body: Incoming) -> bool {
+    let body = Limited::new(body, MAX_ERROR).collect();
+    match tokio::time::timeout(STALLED, body).await {
+        Ok(Ok(body)) => {
+            let code = b"<Code>RequestTimeout</Code>";
+            let body = body.to_bytes();
+            body.windows(code.len()).any(|part| part == code)
+        }
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 

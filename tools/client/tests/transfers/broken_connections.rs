@@ -231,7 +231,12 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
     let stack = Stack::start().await;
     let path = stack.file("a", &bytes(LEN));
     for mode in [Mode::Client, Mode::Inbox] {
-        for fault in [Fault::CutRequest(0), Fault::slow_down()] {
+        let too_slow = Fault::Answer {
+            status: StatusCode::BAD_REQUEST,
+            content_type: "application/xml",
+            body: "<Error><Code>RequestTimeout</Code></Error>",
+        };
+        for fault in [Fault::CutRequest(0), Fault::slow_down(), too_slow] {
             let case = format!("{mode:?} {fault:?}");
             let (count, rule) = nth("PUT", move |_| fault.clone());
             stack.s3_proxy.set_rule(rule);
@@ -243,6 +248,16 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
             assert_eq!(count.load(Ordering::Relaxed), 4, "{case}");
         }
     }
+    let bad = Fault::Answer {
+        status: StatusCode::BAD_REQUEST,
+        content_type: "application/xml",
+        body: "<Error><Code>EntityTooLarge</Code></Error>",
+    };
+    let (count, rule) = nth("PUT", move |_| bad.clone());
+    stack.s3_proxy.set_rule(rule);
+    let error = stack.upload(&path, Mode::Client).await.unwrap_err();
+    assert!(matches!(error, UploadError::Refused(400)), "{error:?}");
+    assert_eq!(count.load(Ordering::Relaxed), 1);
     let denied = Fault::Answer {
         status: StatusCode::FORBIDDEN,
         content_type: "application/xml",

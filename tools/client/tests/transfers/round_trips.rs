@@ -63,19 +63,31 @@ fn is_rising(seen: &[Progress], len: usize, case: &str) {
 }
 
 #[tokio::test]
-async fn a_file_is_put_into_the_inbox_as_it_is() {
+async fn what_is_put_into_the_inbox_is_sealed_and_comes_down() {
     let stack = Stack::start().await;
-    for len in [0, 5, 1_000_000] {
+    let folder = stack.destination();
+    for len in [0, 5, 1_000_000, 20_000_000] {
         let path = stack.file("a.bin", &bytes(len));
-        let upload = Upload::new(&path, Mode::Inbox).name("b.bin");
+        let upload = Upload::new(&path, Mode::Inbox)
+            .name("b.bin")
+            .content_type("text/x-notes");
         let uploaded = stack.client.upload(&upload, ignore).await.unwrap();
         let key = key_of(&uploaded.id);
         assert!(key.ends_with("/b.bin"));
-        let object = stack.clients.s3.get_object().bucket(INBOX).key(key);
+        assert_eq!(stack.visible(INBOX).await, [key.as_str()]);
+        let object = stack.clients.s3.get_object().bucket(INBOX).key(&key);
         let body = object.send().await.unwrap().body.collect().await.unwrap();
-        assert!(body.to_vec() == bytes(len));
+        assert!(body.to_vec() == bytes(len), "{len}");
+
+        let copy = folder.path().join("copy");
+        let early = stack.client.download(&uploaded.id, &copy, ignore).await;
+        assert!(matches!(early, Err(DownloadError::Service(_))), "{early:?}");
+        stack.seal_inbox().await;
+        assert!(stack.visible(INBOX).await.is_empty());
+        let downloaded = stack.client.download(&uploaded.id, &copy, ignore).await;
+        assert_eq!(downloaded.unwrap().content_type, "text/x-notes");
+        assert!(fs::read(&copy).unwrap() == bytes(len), "{len}");
     }
-    assert!(stack.visible(VAULT).await.is_empty());
 }
 
 #[tokio::test]

@@ -82,6 +82,25 @@ impl Stack {
         path
     }
 
+    /// Seals everything that lies in the inbox.
+    pub(crate) async fn seal_inbox(&self) {
+        let config = seal_object::Config::read(|name| {
+            let value = match name {
+                "VAULT_BUCKET" => VAULT,
+                "INBOX_BUCKET" => INBOX,
+                "FILE_KEY_ID" => "alias/files",
+                "SWEEP_AGE_SECONDS" => "0",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        let service = seal_object::Service::new(config.unwrap(), self.clients.clone());
+        let sweep = serde_json::json!({"sweep": true});
+        seal_object::handle(sweep, &Arc::new(service))
+            .await
+            .unwrap();
+    }
+
     /// Uploads the file under its own name.
     pub(crate) async fn upload(&self, path: &Path, mode: Mode) -> Result<Uploaded, UploadError> {
         self.client.upload(&Upload::new(path, mode), ignore).await
