@@ -138,11 +138,19 @@ def upload_file(stack):
     assert not versions_in(stack, "Vault", key), "a purged file is left"
     call(stack, "DELETE", path, 404)
 
-    # Deleted before anything has sealed it.
+    # Deleted before it is sealed: that takes longer than the call does.
     key = f"{CLIENT}/{uuid.uuid4()}"
-    aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=b"waits")
+    aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=bytes(20_000_000))
     call(stack, "DELETE", "/api/files/" + file_id(key), 204)
-    call(stack, "GET", "/api/files/" + file_id(key), 404)
+    wait_until_gone(stack, "/api/files/" + file_id(key))
+
+
+def wait_until_gone(stack, path):
+    """A file that was being sealed when it was deleted is there for another moment."""
+    for _ in attempts(60):
+        if requests.head(stack.url + path, headers=HEADERS, timeout=120).status_code == 404:
+            return
+    raise AssertionError("what was deleted comes back")
 
 
 def presigned(stack):

@@ -113,9 +113,6 @@ class _Resolver:
 
         return re.sub(r"\$\{([^!}]+)\}", replace, text)
 
-    def fn_join(self, argument):
-        return argument[0].join(self.value(argument[1]))
-
     def fn_select(self, argument):
         return self.value(argument[1])[int(argument[0])]
 
