@@ -37,7 +37,7 @@ pub async fn handle(event: Value, state: &State) -> Result<Report, HandleError> 
     let report = match Event::parse(event)? {
         Event::Test => Report::default(),
         Event::Sweep => sweep(state).await,
-        Event::Records(records) => records_of(state, &records).await,
+        Event::Records(records) => records_of(state, records).await,
     };
     report.log("done");
     match report.failed {
@@ -46,11 +46,11 @@ pub async fn handle(event: Value, state: &State) -> Result<Report, HandleError> 
     }
 }
 
-async fn records_of(service: &Service, records: &[Value]) -> Report {
+async fn records_of(service: &Service, records: Vec<Value>) -> Report {
     let mut report = Report::default();
     let mut ends = stream::iter(records)
         .map(|record| async move {
-            let Ok(named) = Named::parse(record) else {
+            let Ok(named) = Named::parse(&record) else {
                 return Err(Failure::IllegalKey);
             };
             match named.key {

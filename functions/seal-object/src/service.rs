@@ -33,6 +33,11 @@ impl Service {
         }
     }
 
+    /// The name of the inbox bucket.
+    pub fn inbox_bucket(&self) -> &str {
+        self.inbox.name()
+    }
+
     /// Waits until there is memory for an object of `size` bytes.
     pub(crate) async fn memory_for(&self, size: u64) -> Option<SemaphorePermit<'_>> {
         if size <= PART_LEN as u64 {

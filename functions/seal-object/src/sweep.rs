@@ -53,7 +53,7 @@ async fn inbox(service: &Service, report: &mut Report) -> Result<(), Unavailable
 
         let mut ends = stream::iter(due)
             .map(|(key, due)| async move {
-                let key = NamedKey::new(key, Some(due.size));
+                let key = NamedKey::new(&key, Some(due.size));
                 let end = match key {
                     NamedKey::Illegal if !due.has_object => Ok(Settled::Nothing),
                     _ => run(service, &key).await,
@@ -88,7 +88,7 @@ async fn inbox(service: &Service, report: &mut Report) -> Result<(), Unavailable
 }
 
 /// The keys that have waited long enough or were deleted.
-fn due(versions: &[DroppedVersion], now: SystemTime, age: Duration) -> BTreeMap<&str, Due> {
+fn due(versions: &[DroppedVersion], now: SystemTime, age: Duration) -> BTreeMap<String, Due> {
     let mut due = BTreeMap::<_, Due>::new();
     for DroppedVersion {
         key,
@@ -98,7 +98,7 @@ fn due(versions: &[DroppedVersion], now: SystemTime, age: Duration) -> BTreeMap<
     {
         let since = now.duration_since(version.last_modified);
         if *is_delete_marker || since.is_ok_and(|since| since >= age) {
-            let due = due.entry(key.as_str()).or_default();
+            let due = due.entry(key.clone()).or_default();
             due.size = due.size.max(version.size);
             due.has_marker |= is_delete_marker;
             due.has_object |= !is_delete_marker;

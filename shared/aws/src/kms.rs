@@ -4,12 +4,16 @@ use std::fmt;
 
 use aws_sdk_kms::{
     Client,
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
     operation::{decrypt::DecryptError, generate_data_key::GenerateDataKeyError},
     primitives::Blob,
     types::DataKeySpec,
 };
 use zeroize::Zeroizing;
+
+/// The code of KMS's answer when there are too many requests. It is common to all operations, so no
+/// operation's own errors have it.
+const THROTTLED: &str = "ThrottlingException";
 
 /// The bytes of a 256-bit key, wiped on drop.
 pub type PlaintextKey = Zeroizing<[u8; 32]>;
@@ -105,12 +109,13 @@ fn plaintext(blob: Option<Blob>) -> Result<PlaintextKey, KmsError> {
     Ok(Zeroizing::new(key))
 }
 
-/// What went wrong, in words of ours: never the SDK's text.
+/// What went wrong, in words of ours: never the SDK's text. An alarm waits for `throttled`.
 fn generate_cause(error: &SdkError<GenerateDataKeyError>) -> &'static str {
     match error.as_service_error() {
         Some(GenerateDataKeyError::DisabledException(_)) => "key disabled",
         Some(GenerateDataKeyError::KmsInvalidStateException(_)) => "key not usable",
         Some(GenerateDataKeyError::NotFoundException(_)) => "key not found",
+        Some(error) if error.code() == Some(THROTTLED) => "throttled",
         Some(_) => "refused",
         None => "no answer",
     }
@@ -121,6 +126,7 @@ fn decrypt_cause(error: &SdkError<DecryptError>) -> &'static str {
         Some(DecryptError::DisabledException(_)) => "key disabled",
         Some(DecryptError::KmsInvalidStateException(_)) => "key not usable",
         Some(DecryptError::NotFoundException(_)) => "key not found",
+        Some(error) if error.code() == Some(THROTTLED) => "throttled",
         Some(_) => "refused",
         None => "no answer",
     }
@@ -135,4 +141,25 @@ pub enum KmsError {
     /// KMS is down, throttled, or will not use the key. Trying again later may help.
     #[error("KMS is not available")]
     Unavailable,
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kms::{config::http::HttpResponse, error::ErrorMetadata};
+    use aws_sdk_s3::primitives::SdkBody;
+
+    use super::*;
+
+    #[test]
+    fn throttling_is_told_apart() {
+        for (code, cause) in [("ThrottlingException", "throttled"), ("Other", "refused")] {
+            let error = || ErrorMetadata::builder().code(code).build();
+            let answer = || HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
+            let generate = GenerateDataKeyError::generic(error());
+            let generate = SdkError::service_error(generate, answer());
+            assert_eq!(generate_cause(&generate), cause);
+            let decrypt = SdkError::service_error(DecryptError::generic(error()), answer());
+            assert_eq!(decrypt_cause(&decrypt), cause);
+        }
+    }
 }

@@ -39,7 +39,7 @@
 //! `s3:AbortMultipartUpload` (with `s3:ListBucketMultipartUploads` for [`Vault::abort_uploads`]). Give the bucket a lifecycle rule that aborts incomplete multipart
 //! uploads: the vault aborts its own, but not after its process was killed.
 //!
-//! Build with `lto = "thin"` in the release profile, as this workspace does: the parts of AES-GCM are
+//! Build with link-time optimisation (`lto = "thin"` or `"fat"`) in the release profile: the parts of AES-GCM are
 //! spread over several crates, and run several times slower where they are not inlined.
 
 mod clients;

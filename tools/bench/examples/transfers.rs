@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use caas_bench::{Error, memory, reset_peak};
 use caas_client::{Client, Mode, Upload};
 use serde_json::{Value, json};
 
@@ -31,8 +32,6 @@ const SEALED_WITHIN: Duration = Duration::from_secs(300);
 
 /// Calls of each kind whose time is measured.
 const CALLS: usize = 51;
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -324,17 +323,4 @@ fn same(one: &Path, other: &Path) -> Result<(), Error> {
             return Ok(());
         }
     }
-}
-
-/// A line of `/proc/self/status`, in KiB.
-fn memory(name: &str) -> Result<u64, Error> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with(name));
-    let value = line.and_then(|line| line.split_whitespace().nth(1));
-    Ok(value.ok_or("no such line")?.parse()?)
-}
-
-/// Makes `VmHWM` begin again at what is resident now.
-fn reset_peak() -> io::Result<()> {
-    fs::write("/proc/self/clear_refs", "5")
 }

@@ -9,8 +9,9 @@ use std::{
 
 use anyhow::Context;
 use caas_aws::ClientsConfig;
-use caas_emulator::{BucketConfig, Config, Emulator, StartError};
+use caas_emulator::{BucketConfig, Config, Emulator, ObjectCreated, StartError};
 use caas_http::AllowedOrigins;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 const VAULT_BUCKET: &str = "caas-vault";
 const INBOX_BUCKET: &str = "caas-inbox";
@@ -86,6 +87,11 @@ impl Cloud {
             credentials: Some((credentials.0.to_owned(), credentials.1.to_owned())),
             ..ClientsConfig::default()
         }
+    }
+
+    /// Subscribes to objects that are put from now on.
+    pub(crate) fn object_created(&self) -> UnboundedReceiver<ObjectCreated> {
+        self.emulator.object_created()
     }
 
     /// Finishes what is in flight.

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context;
 use tempfile::NamedTempFile;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// An API key's text.
@@ -38,7 +39,7 @@ pub(crate) fn parse_api_key(text: &str) -> Result<ApiKey, &'static str> {
 }
 
 /// The data folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DataDir(PathBuf);
 
 impl DataDir {
@@ -89,6 +90,16 @@ impl DataDir {
             writeln!(text, "export {name}='{value}'")?;
         }
         self.replace(&path, &text)?;
+        Ok(path)
+    }
+
+    /// Keeps an event that could not be handled, and returns its path.
+    pub(crate) fn add_dead_letter(&self, text: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.0.join("dead-letters");
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let path = folder.join(format!("{}.json", Uuid::now_v7()));
+        self.replace(&path, text)?;
         Ok(path)
     }
 

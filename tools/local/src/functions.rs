@@ -4,17 +4,18 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::Router;
 
-use crate::{Options, cloud::Cloud};
+use crate::{Options, cloud::Cloud, data_dir::DataDir, trigger::Trigger};
 
 /// The client that the local API key belongs to.
 const CLIENT: &str = "local";
 
-/// The routes of all functions.
-pub(crate) async fn router(
+/// The routes of the functions that are called over HTTP, and the trigger of the one that is not.
+pub(crate) async fn start(
     options: &Options,
     api_key: &str,
     cloud: &Cloud,
-) -> anyhow::Result<Router> {
+    data_dir: DataDir,
+) -> anyhow::Result<(Router, Trigger)> {
     let variables = variables(options, api_key, cloud)?;
     let var = |name: &str| variables.get(name).cloned();
     let clients = encrypt_data::connections(cloud.connections())
@@ -24,9 +25,15 @@ pub(crate) async fn router(
     let encrypt_file = encrypt_file::Config::read(var)?;
     let clients = cloud.connections().connect().await;
     let upload_file = upload_file::Service::new(upload_file::Config::read(var)?, clients);
-    Ok(encrypt_file::router(Arc::new(encrypt_file))
+    let router = encrypt_file::router(Arc::new(encrypt_file))
         .merge(encrypt_data::router(Arc::new(encrypt_data)))
-        .merge(upload_file::router(Arc::new(upload_file))))
+        .merge(upload_file::router(Arc::new(upload_file)));
+
+    let mut connections = cloud.connections();
+    connections.s3_timeout = seal_object::S3_TIMEOUT;
+    let config = seal_object::Config::read(var)?;
+    let trigger = Trigger::new(config, connections.connect().await, data_dir);
+    Ok((router, trigger))
 }
 
 /// What `template.yaml` sets for the functions in Lambda.

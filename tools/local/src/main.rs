@@ -7,6 +7,7 @@ mod host;
 mod keygen;
 mod openapi;
 mod serve;
+mod trigger;
 mod welcome;
 
 use std::{io, io::Write, path::PathBuf, str::FromStr};
@@ -104,7 +105,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let (s3_port, kms_port) = (options.s3_port, options.kms_port);
     let cloud = Cloud::start(data_dir.path(), s3_port, kms_port, &origins.parse()?).await?;
     let api_key = data_dir.api_key(options.api_key.clone())?;
-    let router = host::guard(functions::router(&options, api_key.as_str(), &cloud).await?);
+    let dropped = cloud.object_created();
+    let started = functions::start(&options, api_key.as_str(), &cloud, data_dir.clone());
+    let (router, trigger) = started.await?;
+    let router = host::guard(router);
 
     let url = listeners.url();
     let mut variables = cloud.variables()?;
@@ -116,11 +120,13 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen()?;
     let stop = CancellationToken::new();
     let server = tokio::spawn(listeners.serve(router, stop.clone()));
+    let trigger = tokio::spawn(trigger.run(dropped, stop.clone()));
     signals.next().await?;
     tracing::info!("stopping: finishing what is in flight; a second Ctrl-C ends at once");
     stop.cancel();
     let finish = async {
         server.await?;
+        trigger.await?;
         cloud.shutdown().await;
         anyhow::Ok(())
     };

@@ -35,8 +35,8 @@ async fn every_event_is_answered() {
 
     for (name, expected) in events {
         let text = fs::read_to_string(folder.join(name)).unwrap();
-        // The events name the template's bucket.
-        let text = text.replace("caas-inbox-example", crate::support::INBOX);
+        // The events name the bucket of caas-local.
+        let text = text.replace("caas-inbox", crate::support::INBOX);
         let event: Value = serde_json::from_str(&text).unwrap();
         let stack = Stack::start().await;
         stack

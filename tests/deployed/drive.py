@@ -1,0 +1,271 @@
+"""What a caller sees of a deployed stack, route by route, and what becomes of a file in the inbox."""
+
+import json
+import os
+import uuid
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
+from urllib.parse import quote
+
+import requests
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from ministack import attempts, aws
+
+CLIENT = "acme"
+API_KEY = "caas_" + "k" * 43
+HEADERS = {"x-api-key": API_KEY}
+# Must be in no log.
+CANARY = "canary"
+
+
+def call(stack, method, path, status, headers=HEADERS, **rest):
+    answer = requests.request(method, stack.url + path, headers=headers, timeout=120, **rest)
+    assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+    assert answer.headers["cache-control"] == "no-store", f"{method} {path} may be cached"
+    if status >= 400:
+        assert answer.headers["content-type"] == "application/problem+json", f"{method} {path}"
+        problem = answer.json()
+        assert problem["status"] == status and problem["type"].startswith("/problems/"), problem
+        assert problem["instance"] == answer.headers["x-request-id"], problem
+    return answer
+
+
+def front_door(stack):
+    assert call(stack, "GET", "/health", 200).json()["limits"]["max_body_bytes"] == 4_500_000
+    assert "/api/files" in call(stack, "GET", "/openapi.json", 200).json()["paths"]
+    call(stack, "GET", "/", 200)
+
+
+def problems(stack):
+    call(stack, "GET", "/nothing/here", 404)
+    call(stack, "GET", "/api/nothing", 404)
+    call(stack, "GET", "/users/nobody", 400)
+    call(stack, "GET", "/encrypt", 405)
+    call(stack, "POST", "/encrypt", 400, data=b"{", headers={"content-type": "application/json"})
+    call(stack, "POST", "/encrypt", 415, data=b"{}", headers={"content-type": "text/plain"})
+    call(stack, "POST", "/api/upload/", 413, files={"file": bytes(4_600_000)})
+    call(stack, "POST", "/api/upload/", 400, data=b"--x", headers={
+        **HEADERS, "content-type": "multipart/form-data; boundary=x",
+    })
+    # Without a key, with a wrong one, with a half one: the same.
+    for headers in [{}, {"x-api-key": "wrong"}, {"x-api-key": API_KEY[:-1]}]:
+        for method, path in [
+            ("POST", "/encrypt_file"), ("POST", "/decrypt_file"), ("POST", "/api/upload/"),
+            ("GET", "/api/files"), ("GET", "/api/files/YQ"), ("DELETE", "/api/files/YQ"),
+            ("GET", f"/users/{uuid.uuid4()}"), ("DELETE", f"/users/{uuid.uuid4()}"),
+        ]:
+            call(stack, method, path, 401, headers=headers, **(
+                {"files": {"file": b"x"}} if method == "POST" else {}
+            ))
+    body = {"apiKey": "wrong", "userUUID": str(uuid.uuid4()), "sensitiveData": CANARY}
+    for path in ["/encrypt", "/verify", "/decrypt"]:
+        call(stack, "POST", path, 401, headers={}, json=body)
+
+
+def encrypt_file(stack):
+    content = bytes(range(256)) * 4096
+    answer = call(stack, "POST", "/encrypt_file", 200, files={"file": (CANARY + ".bin", content)})
+    key = answer.headers["Encryption-Key"]
+    nonce, ciphertext = answer.content[:12], answer.content[12:]
+    assert AESGCM(urlsafe_b64decode(key + "=")).decrypt(nonce, ciphertext, None) == content
+    assert f'"{CANARY}.bin.enc"' in answer.headers["Content-Disposition"]
+    files = {"file": (CANARY + ".bin.enc", answer.content)}
+    opened = call(stack, "POST", "/decrypt_file", 200, files=files, data={"key": key})
+    assert opened.content == content
+    changed = {"file": answer.content[:-1] + bytes([answer.content[-1] ^ 1])}
+    call(stack, "POST", "/decrypt_file", 422, files=changed, data={"key": key})
+
+
+def encrypt_data(stack):
+    user = str(uuid.uuid4())
+    body = {"apiKey": API_KEY, "userUUID": user}
+
+    def ask(path, **fields):
+        return call(stack, "POST", path, 200, headers={}, json={**body, **fields}).json()
+
+    call(stack, "GET", f"/users/{user}", 404)
+    digest = ask("/encrypt", sensitiveData=CANARY)["encrypted_data"]
+    bytes.fromhex(digest)
+    assert ask("/encrypt", sensitiveData=CANARY)["encrypted_data"] == digest
+    assert ask("/verify", sensitiveData=CANARY, encryptedData=digest)["valid"] is True
+    assert ask("/verify", sensitiveData="another", encryptedData=digest)["valid"] is False
+
+    value = ask("/encrypt", sensitiveData=CANARY, cipher="aes-256-gcm")["encrypted_data"]
+    assert ask("/decrypt", encryptedData=value) == {"sensitive_data": CANARY}
+    call(stack, "POST", "/decrypt", 422, headers={}, json={**body, "encryptedData": digest})
+
+    assert call(stack, "POST", f"/users/{user}/rotate", 200).json() == {"version": 2}
+    assert ask("/encrypt", sensitiveData=CANARY)["encrypted_data"] != digest
+    assert ask("/verify", sensitiveData=CANARY, encryptedData=digest)["valid"] is True
+    assert ask("/decrypt", encryptedData=value) == {"sensitive_data": CANARY}
+    versions = call(stack, "GET", f"/users/{user}", 200).json()["versions"]
+    assert [version["version"] for version in versions] == [1, 2]
+
+    call(stack, "DELETE", f"/users/{user}", 204)
+    call(stack, "POST", "/decrypt", 422, headers={}, json={**body, "encryptedData": value})
+    assert ask("/verify", sensitiveData=CANARY, encryptedData=digest)["valid"] is False
+    listed = versions_in(stack, "UserKeys", f"{CLIENT}/{user}.json")
+    assert len(listed) == 1, "older records of an erased user are left"
+
+
+def upload_file(stack):
+    content = os.urandom(1_000_000)
+    name = CANARY + " +ä.bin"
+    answer = call(stack, "POST", "/api/upload/", 201, files={"file": (name, content)})
+    assert answer.json()["message"] == "File uploaded and encrypted successfully."
+    file = answer.json()["file"]
+    assert (file["name"], file["size"]) == (name, len(content))
+    key = f"{CLIENT}/" + urlsafe_b64decode(file["id"] + "==").decode()
+    stored = aws("s3").get_object(Bucket=stack.names["Vault"], Key=key)["Body"].read()
+    assert len(stored) == len(content) + 16 and content[:64] not in stored
+
+    path = f"/api/files/{file['id']}"
+    opened = call(stack, "GET", path, 200)
+    assert opened.content == content
+    assert call(stack, "HEAD", path, 200).headers["caas-size"] == str(len(content))
+    if_none_match = {**HEADERS, "if-none-match": opened.headers["etag"]}
+    call(stack, "GET", path, 304, headers=if_none_match)
+    listed = call(stack, "GET", "/api/files?limit=1000", 200).json()["files"]
+    assert file["id"] in [f["id"] for f in listed]
+    once = {**HEADERS, "idempotency-key": str(uuid.uuid4())}
+    first = call(stack, "POST", "/api/upload/", 201, headers=once, files={"file": b"1"})
+    again = call(stack, "POST", "/api/upload/", 201, headers=once, files={"file": b"1"})
+    assert again.json()["file"]["id"] == first.json()["file"]["id"]
+
+    call(stack, "DELETE", path, 204)
+    call(stack, "GET", path, 404)
+    assert len(versions_in(stack, "Vault", key)) == 2, "a deleted file can be recovered"
+    call(stack, "DELETE", path + "?purge=true", 204)
+    assert not versions_in(stack, "Vault", key), "a purged file is left"
+    call(stack, "DELETE", path, 404)
+
+    # Deleted before anything has sealed it.
+    key = f"{CLIENT}/{uuid.uuid4()}"
+    aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=b"waits")
+    call(stack, "DELETE", "/api/files/" + file_id(key), 204)
+    call(stack, "GET", "/api/files/" + file_id(key), 404)
+
+
+def presigned(stack):
+    content = os.urandom(5_000_000)
+    begin = {"name": CANARY + ".mp4", "size": len(content), "content_type": "video/mp4"}
+    upload = call(stack, "POST", "/api/uploads", 201, json={**begin, "mode": "client"}).json()
+    sealed = aes_gcm(upload["encryption"], "encrypt", content)
+    send(upload, sealed, 200)
+    send(upload, sealed, 412)
+    grant = call(stack, "POST", f"/api/files/{upload['id']}/grant", 200).json()
+    assert (grant["size"], grant["content_type"]) == (len(content), "video/mp4")
+    fetched = requests.get(grant["url"], timeout=120)
+    assert fetched.status_code == 200, fetched.text
+    assert aes_gcm(grant["encryption"], "decrypt", fetched.content) == content
+
+    upload = call(stack, "POST", "/api/uploads", 201, json={**begin, "mode": "inbox"}).json()
+    send(upload, content, 200)
+    wait_until_sealed(stack, f"{CLIENT}/" + urlsafe_b64decode(upload["id"] + "==").decode())
+    head = call(stack, "HEAD", "/api/files/" + upload["id"], 200)
+    assert head.headers["caas-size"] == str(len(content))
+
+
+def send(upload, body, status):
+    answer = requests.request(
+        upload["method"], upload["url"], headers=upload["headers"], data=body, timeout=120
+    )
+    assert answer.status_code == status, f"{answer.status_code} {answer.text}"
+
+
+def aes_gcm(encryption, direction, content):
+    key, iv, aad = (b64decode(encryption[name]) for name in ("key", "iv", "aad"))
+    return getattr(AESGCM(key), direction)(iv, content, aad)
+
+
+def seal_object(stack):
+    # The second is sealed in parts.
+    for size in [100_000, 9_000_000]:
+        content = os.urandom(size)
+        key = f"{CLIENT}/reports/2026/{CANARY} a+b {uuid.uuid4()}.pdf"
+        drop(stack, key, content, ContentType="application/pdf")
+        path = "/api/files/" + file_id(key)
+        head = call(stack, "HEAD", path, 200)
+        assert head.headers["caas-size"] == str(size)
+        assert head.headers["content-type"] == "application/pdf"
+        if size < 4_500_000:
+            assert call(stack, "GET", path, 200).content == content
+        stored = aws("s3").get_object(Bucket=stack.names["Vault"], Key=key)["Body"].read()
+        assert len(stored) == size + 16 and content[:64] not in stored
+
+    # Again under the same key: the newer one is what is stored.
+    key = f"{CLIENT}/{uuid.uuid4()}"
+    for content in [b"one", b"two"]:
+        drop(stack, key, content)
+        assert call(stack, "GET", "/api/files/" + file_id(key), 200).content == content
+
+    # A file without a client stays, and raises the alarm.
+    key = CANARY + str(uuid.uuid4())
+    aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=b"whose?")
+    assert any(quote(key) in letter for letter in wait_for_dead_letters(stack))
+    assert versions_in(stack, "Inbox", key)
+    (version,) = versions_in(stack, "Inbox", key)
+    aws("s3").delete_object(Bucket=stack.names["Inbox"], Key=key, VersionId=version)
+
+    # What no event tells of, the sweep finds.
+    report = sweep(stack)
+    assert report["failed"] == 0, report
+
+
+def drop(stack, key, content, **rest):
+    """Puts a file into the inbox and waits until it is sealed."""
+    aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=content, **rest)
+    wait_until_sealed(stack, key)
+
+
+def wait_until_sealed(stack, key):
+    for _ in attempts(60):
+        if not versions_in(stack, "Inbox", key):
+            return
+        if letters := dead_letters(stack):
+            raise AssertionError(f"not sealed: {letters[0][:300]}")
+    raise AssertionError("nothing seals what is dropped")
+
+
+def sweep(stack):
+    answer = aws("lambda").invoke(FunctionName=stack.names["SealObject"], Payload=b'{"sweep": true}')
+    payload = answer["Payload"].read()
+    assert "FunctionError" not in answer, payload
+    return json.loads(payload)
+
+
+def file_id(key):
+    path = key.removeprefix(CLIENT + "/")
+    return urlsafe_b64encode(path.encode()).decode().rstrip("=")
+
+
+def versions_in(stack, bucket, key):
+    listed = aws("s3").list_object_versions(Bucket=stack.names[bucket], Prefix=key)
+    found = listed.get("Versions", []) + listed.get("DeleteMarkers", [])
+    return [version["VersionId"] for version in found if version["Key"] == key]
+
+
+def dead_letters(stack):
+    """The events that have failed three times; each is told once."""
+    queue = {"QueueUrl": stack.names["DeadLetters"]}
+    letters = aws("sqs").receive_message(**queue, MaxNumberOfMessages=10).get("Messages", [])
+    for letter in letters:
+        aws("sqs").delete_message(**queue, ReceiptHandle=letter["ReceiptHandle"])
+    return [letter["Body"] for letter in letters]
+
+
+def wait_for_dead_letters(stack):
+    for _ in attempts(60):
+        if letters := dead_letters(stack):
+            return letters
+    raise AssertionError("what failed three times is in no queue")
+
+
+def logs(stack):
+    """Every function writes its lines, and nothing of what was sent is in them."""
+    for function in ["EncryptFile", "UploadFile", "EncryptData", "SealObject"]:
+        lines = stack.logged(function)
+        text = "\n".join(lines)
+        wanted = '"oldest_seconds":' if function == "SealObject" else '"status":'
+        assert wanted in text, f"{function} logs nothing: {text[-500:]}"
+        for secret in [CANARY, API_KEY, quote(CANARY + " a"), "reports"]:
+            assert secret not in text, f"{function} logs {secret!r}"

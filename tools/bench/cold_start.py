@@ -1,0 +1,149 @@
+"""Cold start of every function beside a Python function that has boto3 clients for S3 and KMS: from exec
+to the first request for work, against a stand-in for Lambda's runtime API on loopback.
+
+    cargo build --release -p encrypt-data -p encrypt-file ...
+    python tools/bench/cold_start.py [RUNS]
+
+The Python function's bootstrap is a bare loop, so that it costs less than Lambda's own. All of them run
+in turns. The program fails where a goal of docs/MEASUREMENTS.md is missed.
+"""
+
+import http.server
+import io
+import os
+import pathlib
+import queue
+import re
+import signal
+import statistics
+import sys
+import threading
+import time
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/Cargo.toml"))
+NEXT = "/2018-06-01/runtime/invocation/next"
+
+TIMES_LESS_CPU = 40
+MOST_RSS_MIB = 9
+MOST_ZIPPED_BYTES = 5_000_000
+
+PYTHON_FUNCTION = """
+import http.client, os
+import boto3
+
+s3 = boto3.client("s3")
+kms = boto3.client("kms")
+
+while True:
+    api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    api.request("GET", "/2018-06-01/runtime/invocation/next")
+    api.getresponse()
+"""
+
+# What Lambda and the template set. Nothing is called before there is work, so nothing of it exists.
+VARIABLES = {
+    "API_KEYS": "acme:" + "0" * 64,
+    "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+    "AWS_LAMBDA_FUNCTION_NAME": "function",
+    "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+    "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH": "true",
+    "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/function",
+    "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_SESSION_TOKEN": "token",
+    "FILE_KEY_ID": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "INBOX_BUCKET": "inbox",
+    "PATH": "/usr/bin:/bin",
+    "USER_KEYS_BUCKET": "user-keys",
+    "USER_KEY_ID": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "VAULT_BUCKET": "vault",
+}
+
+
+class RuntimeApi(http.server.ThreadingHTTPServer):
+    """Says when it is asked for work, and has none until `let_go`."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        self.asked, self.done = queue.Queue(), threading.Event()
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.put((time.monotonic(), self.path))
+        self.server.done.wait()
+
+    def log_message(self, *_):
+        pass
+
+
+def start(command):
+    """CPU in ms, wall time in ms, resident memory in MiB: from exec to the first request for work."""
+    api = RuntimeApi()
+    variables = VARIABLES | {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}"}
+    begun = time.monotonic()
+    process = os.posix_spawn(command[0], command, variables)
+    try:
+        asked, path = api.asked.get(timeout=60)
+        assert path == NEXT, path
+        status = pathlib.Path(f"/proc/{process}/status").read_text()
+        resident = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # the peak; of this program alone
+    finally:
+        os.kill(process, signal.SIGKILL)
+        _, _, usage = os.wait4(process, 0)
+        api.done.set()
+        api.shutdown()
+        api.server_close()
+    return (usage.ru_utime + usage.ru_stime) * 1000, (asked - begun) * 1000, resident / 1024
+
+
+def zipped(binary):
+    """The length of the package that Lambda gets: the binary as `bootstrap`, deflated."""
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(binary, "bootstrap")
+    return package.tell()
+
+
+def main():
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    python = "Python + boto3"
+    commands = {name: [str(RELEASE / name)] for name in FUNCTIONS}
+    commands[python] = [sys.executable, "-c", PYTHON_FUNCTION]
+    measured = {name: [] for name in commands}
+    for run in range(runs + 1):
+        for name, command in commands.items():
+            figures = start(command)
+            if run > 0:  # the first run fills the page cache and Python's compiled modules
+                measured[name].append(figures)
+
+    median = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in measured.items()}
+    print(f"from exec to the first request for work, median of {runs}")
+    print(f"{'':16}{'CPU':>9}{'of Python':>11}{'wall':>10}{'peak RSS':>11}{'zipped':>12}")
+    missed = []
+    for name, (cpu, wall, resident) in median.items():
+        row = f"{name:16}{cpu:6.1f} ms"
+        if name == python:
+            print(f"{row}{'':11}{wall:7.1f} ms{resident:7.1f} MiB")
+            continue
+        times, package = median[python][0] / cpu, zipped(commands[name][0])
+        print(f"{row}{'1/' + format(times, '.0f'):>11}{wall:7.1f} ms{resident:7.1f} MiB{package / 1e6:9.2f} MB")
+        if times < TIMES_LESS_CPU:
+            missed.append(f"{name}: {times:.0f} times less CPU than Python, not {TIMES_LESS_CPU}")
+        if resident > MOST_RSS_MIB:
+            missed.append(f"{name}: {resident:.1f} MiB resident, over {MOST_RSS_MIB}")
+        if package > MOST_ZIPPED_BYTES:
+            missed.append(f"{name}: a package of {package} bytes, over {MOST_ZIPPED_BYTES}")
+    sys.exit("\n".join(missed) or None)
+
+
+main()

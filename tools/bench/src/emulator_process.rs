@@ -1,0 +1,93 @@
+use std::{
+    env,
+    io::{self, BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use caas_aws::ClientsConfig;
+use caas_emulator::{BucketConfig, Config, Emulator};
+
+use crate::Error;
+
+const ARGUMENT: &str = "emulator";
+
+/// S3 and KMS in a process of their own, so that memory is the measured program's alone.
+#[derive(Debug)]
+pub struct EmulatorProcess {
+    process: Child,
+    /// The endpoint of S3.
+    pub s3: String,
+    /// The endpoint of KMS.
+    pub kms: String,
+    /// An access key and its secret.
+    pub credentials: (String, String),
+}
+
+impl EmulatorProcess {
+    /// Serves if this process was started as the emulator, until its standard input closes, and says
+    /// so. Call it first.
+    ///
+    /// # Errors
+    /// The emulator cannot start.
+    #[expect(clippy::print_stdout, reason = "how the parent gets to know")]
+    pub async fn serve_if_asked(buckets: Vec<BucketConfig>, key: &str) -> Result<bool, Error> {
+        if env::args().nth(1).as_deref() != Some(ARGUMENT) {
+            return Ok(false);
+        }
+        let folder = tempfile::tempdir()?;
+        let mut config = Config::new(folder.path());
+        config.buckets = buckets;
+        config.key_aliases.push(key.to_owned());
+        let emulator = Emulator::start(config).await?;
+        println!("{}", emulator.s3_url());
+        println!("{}", emulator.kms_url());
+        println!("{}", emulator.access_key_id());
+        println!("{}", emulator.secret_access_key());
+        tokio::task::spawn_blocking(|| io::stdin().read_line(&mut String::new())).await??;
+        emulator.shutdown().await;
+        Ok(true)
+    }
+
+    /// Starts it: this program again.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start() -> Result<Self, Error> {
+        let mut process = Command::new(env::current_exe()?)
+            .arg(ARGUMENT)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = process.stdout.take().ok_or("no output")?;
+        let mut lines = BufReader::new(output).lines();
+        let mut line = || -> Result<String, Error> { Ok(lines.next().ok_or("no line")??) };
+        Ok(Self {
+            s3: line()?,
+            kms: line()?,
+            credentials: (line()?, line()?),
+            process,
+        })
+    }
+
+    /// How to connect to it.
+    pub fn connections(&self) -> ClientsConfig {
+        ClientsConfig {
+            s3_endpoint: Some(self.s3.clone()),
+            kms_endpoint: Some(self.kms.clone()),
+            region: Some("us-east-1".to_owned()),
+            credentials: Some(self.credentials.clone()),
+            s3_timeout: Duration::from_secs(120),
+            ..ClientsConfig::default()
+        }
+    }
+
+    /// Ends it and removes its data.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn stop(mut self) -> io::Result<()> {
+        drop(self.process.stdin.take());
+        self.process.wait().map(drop)
+    }
+}

@@ -1,0 +1,105 @@
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use aws_sdk_s3::{
+    Client,
+    primitives::ByteStream,
+    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
+};
+use caas_aws::PART_LEN;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, ReadBuf},
+    task::JoinSet,
+};
+
+use crate::Error;
+
+/// As many parts at a time as the vault sends.
+pub const CONCURRENCY: usize = 3;
+
+/// A multipart upload of what is read, unsealed: parts of the vault's size, as many at a time.
+///
+/// # Errors
+/// S3 does not answer, or the content cannot be read.
+pub async fn plain_put(
+    s3: &Client,
+    bucket: &str,
+    key: &str,
+    mut content: impl AsyncRead + Unpin,
+) -> Result<(), Error> {
+    let upload = s3.create_multipart_upload().bucket(bucket).key(key);
+    let upload = upload
+        .checksum_algorithm(ChecksumAlgorithm::Crc32)
+        .send()
+        .await?;
+    let upload_id = upload.upload_id.ok_or("no upload id")?;
+    let mut parts = JoinSet::new();
+    let mut completed = Vec::new();
+    for number in 1.. {
+        let mut part = Vec::with_capacity(PART_LEN);
+        (&mut content)
+            .take(PART_LEN as u64)
+            .read_to_end(&mut part)
+            .await?;
+        if part.is_empty() {
+            break;
+        }
+        if parts.len() >= CONCURRENCY {
+            completed.extend(parts.join_next().await.transpose()?.transpose()?);
+        }
+        let request = s3
+            .upload_part()
+            .bucket(bucket)
+            .key(key)
+            .upload_id(&upload_id);
+        let request = request
+            .part_number(number)
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .body(ByteStream::from(part));
+        parts.spawn(async move {
+            let answer = request.send().await?;
+            Ok::<_, Error>(
+                CompletedPart::builder()
+                    .part_number(number)
+                    .set_e_tag(answer.e_tag)
+                    .set_checksum_crc32(answer.checksum_crc32)
+                    .build(),
+            )
+        });
+    }
+    while let Some(part) = parts.join_next().await {
+        completed.push(part??);
+    }
+    completed.sort_by_key(CompletedPart::part_number);
+    let completed = CompletedMultipartUpload::builder()
+        .set_parts(Some(completed))
+        .build();
+    let complete = s3.complete_multipart_upload().bucket(bucket).key(key);
+    complete
+        .upload_id(upload_id)
+        .multipart_upload(completed)
+        .send()
+        .await?;
+    Ok(())
+}
+
+/// This many bytes, made as they are read.
+#[derive(Debug)]
+pub struct Source(pub u64);
+
+impl AsyncRead for Source {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let len = self.0.min(buffer.remaining().min(64 << 10) as u64) as usize;
+        buffer.initialize_unfilled_to(len).fill(self.0 as u8);
+        buffer.advance(len);
+        self.0 -= len as u64;
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,159 @@
+//! What S3's notifications, Lambda's retries, the dead-letter queue and the schedule are in AWS: an
+//! object put in the inbox is sealed, tried again if that fails, and kept as a dead letter if it still
+//! does; a sweep finds what arrived while this was not running.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{ExponentialBuilder, Retryable};
+use caas_aws::Clients;
+use caas_emulator::ObjectCreated;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use seal_object::{Config, HandleError, Service, State, handle};
+use serde_json::{Value, json};
+use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet, time};
+use tokio_util::sync::CancellationToken;
+
+use crate::data_dir::DataDir;
+
+/// Events that are handled at the same time.
+const CONCURRENCY: usize = 8;
+
+/// Lambda invokes three times.
+const RETRIES: usize = 2;
+
+/// The pause before the first retry; Lambda's is a minute.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// As the schedule in `template.yaml` says.
+const SWEEP_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// Seals what is dropped in the inbox.
+pub(crate) struct Trigger {
+    state: State,
+    /// The function with a sweep that leaves nothing to events.
+    at_start: State,
+    data_dir: DataDir,
+}
+
+impl Trigger {
+    /// Dead letters go to a folder in `data_dir`.
+    pub(crate) fn new(config: Config, clients: Clients, data_dir: DataDir) -> Self {
+        let at_start = Config {
+            sweep_age: Duration::ZERO,
+            ..config.clone()
+        };
+        Self {
+            state: Arc::new(Service::new(config, clients.clone())),
+            at_start: Arc::new(Service::new(at_start, clients)),
+            data_dir,
+        }
+    }
+
+    /// Serves until `stop` is cancelled, then finishes what is in flight; the next start finds the
+    /// rest.
+    pub(crate) async fn run(
+        self,
+        events: UnboundedReceiver<ObjectCreated>,
+        stop: CancellationToken,
+    ) {
+        let trigger = Arc::new(self);
+        let sweeps = tokio::spawn(Arc::clone(&trigger).sweep(stop.clone()));
+        trigger.serve(events, &stop).await;
+        if sweeps.await.is_err() {
+            tracing::error!("the sweep of the inbox has panicked");
+        }
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        mut events: UnboundedReceiver<ObjectCreated>,
+        stop: &CancellationToken,
+    ) {
+        let mut running = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(_) = running.join_next() => {}
+                Some(created) = events.recv(), if running.len() < CONCURRENCY => {
+                    if let Some(event) = self.event(&created) {
+                        running.spawn(Arc::clone(&self).invoke(event, stop.clone()));
+                    }
+                }
+                else => break,
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    /// S3's notification; none for objects outside the inbox.
+    fn event(&self, created: &ObjectCreated) -> Option<Value> {
+        (created.bucket == self.state.inbox_bucket()).then(|| {
+            let key = utf8_percent_encode(&created.key, NON_ALPHANUMERIC).to_string();
+            let object = json!({
+                "key": key,
+                "size": created.size,
+                "eTag": created.etag,
+                "versionId": created.version_id,
+                "sequencer": created.sequencer,
+            });
+            json!({"Records": [{
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": created.bucket}, "object": object},
+            }]})
+        })
+    }
+
+    async fn invoke(self: Arc<Self>, event: Value, stop: CancellationToken) {
+        let retries = ExponentialBuilder::new()
+            .with_max_times(RETRIES)
+            .with_min_delay(FIRST_PAUSE)
+            .with_jitter();
+        let end = (async || handle(event.clone(), &self.state).await)
+            .retry(retries)
+            .when(|_| !stop.is_cancelled())
+            .await;
+        match end {
+            Err(cause) if !stop.is_cancelled() => self.bury(event, cause),
+            _ => {}
+        }
+    }
+
+    /// Keeps what could not be done, in the shape of a message in the dead-letter queue.
+    fn bury(&self, event: Value, cause: HandleError) {
+        let letter = json!({
+            "version": "1.0",
+            "requestContext": {
+                "condition": "RetriesExhausted",
+                "approximateInvokeCount": RETRIES + 1,
+            },
+            "requestPayload": event,
+            "responsePayload": {"errorMessage": cause.to_string()},
+        });
+        match self.data_dir.add_dead_letter(&letter.to_string()) {
+            Ok(path) => tracing::error!(
+                event = %path.display(),
+                "an object could not be sealed; it stays in the inbox, and every sweep tries again"
+            ),
+            Err(error) => tracing::error!(%error, "a dead letter could not be written"),
+        }
+    }
+
+    async fn sweep(self: Arc<Self>, stop: CancellationToken) {
+        let sweeps = async {
+            let mut ticks = time::interval(SWEEP_EVERY);
+            let mut state = &self.at_start;
+            loop {
+                ticks.tick().await;
+                if handle(json!({"sweep": true}), state).await.is_err() {
+                    tracing::warn!("not everything in the inbox could be sealed");
+                }
+                state = &self.state;
+            }
+        };
+        tokio::select! {
+            () = sweeps => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
