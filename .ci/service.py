@@ -1,5 +1,6 @@
 """Runs what needs a running service: `cargo run` as the README prints it, every block of the README that
-is marked `<!-- ci -->`, the events through cargo lambda, and the interoperation with AWS's own client.
+is marked `<!-- ci -->`, the events through cargo lambda, the interoperation with AWS's own client, and large
+files in constant memory.
 
 Blocks run in one shell, in their order, in an empty folder that shares the data folder. Python blocks
 that follow one another are one program.
@@ -74,7 +75,8 @@ def main():
             command = ["bash", "-c", script(folder)]
             subprocess.run(command, cwd=folder, env=os.environ, check=True, timeout=600)
         print(f"README: {len(blocks())} blocks ran")
-        for command in [".ci/events", "python tests/interop/interop.py"]:
+        transfers = "PYTHON=python cargo run --quiet -p caas-bench --example transfers -- 256"
+        for command in [".ci/events", "python tests/interop/interop.py", transfers]:
             command = ["bash", "-c", f"source .caas/env && {command}"]
             subprocess.run(command, cwd=ROOT, check=True, timeout=1200)
     finally:

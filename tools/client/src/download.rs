@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -27,6 +28,9 @@ const STALLED: Duration = Duration::from_secs(30);
 
 /// Plaintext collects in chunks of about this many bytes before it is written.
 const WRITE_LEN: usize = 1 << 20;
+
+/// After so many bytes the disk begins to take what was written.
+const SYNC_LEN: usize = 32 << 20;
 
 /// Pieces that wait to be opened.
 const WAITING: usize = 8;
@@ -253,7 +257,7 @@ fn open(
     folder: &Path,
     mut pieces: mpsc::Receiver<Option<Bytes>>,
 ) -> Result<NamedTempFile, DownloadError> {
-    let mut file = NamedTempFile::new_in(folder).map_err(DownloadError::Destination)?;
+    let mut file = SyncedFile::new_in(folder)?;
     let mut opener: BodyOpener = key.opener();
     let mut plaintext = Vec::with_capacity(WRITE_LEN + (WRITE_LEN >> 1));
     loop {
@@ -265,15 +269,62 @@ fn open(
         let opened = opener.update(&piece, &mut plaintext);
         opened.map_err(|_| DownloadError::NotAuthentic)?;
         if plaintext.len() >= WRITE_LEN {
-            let written = file.write_all(&plaintext);
-            written.map_err(DownloadError::Destination)?;
+            file.write(&plaintext)?;
             plaintext.clear();
         }
     }
     opener.finish().map_err(|_| DownloadError::NotAuthentic)?;
-    let written = file.write_all(&plaintext);
-    written.map_err(DownloadError::Destination)?;
-    let synced = file.as_file().sync_all();
-    synced.map_err(DownloadError::Destination)?;
-    Ok(file)
+    file.write(&plaintext)?;
+    file.finish()
+}
+
+/// A temporary file that reaches the disk while it is written, so that little is left to wait for at
+/// the end.
+struct SyncedFile {
+    file: NamedTempFile,
+    since_sync: usize,
+    syncing: Option<thread::JoinHandle<io::Result<()>>>,
+}
+
+impl SyncedFile {
+    fn new_in(folder: &Path) -> Result<Self, DownloadError> {
+        let file = NamedTempFile::new_in(folder).map_err(DownloadError::Destination)?;
+        Ok(Self {
+            file,
+            since_sync: 0,
+            syncing: None,
+        })
+    }
+
+    fn write(&mut self, plaintext: &[u8]) -> Result<(), DownloadError> {
+        let written = self.file.write_all(plaintext);
+        written.map_err(DownloadError::Destination)?;
+        self.since_sync += plaintext.len();
+        if self.since_sync >= SYNC_LEN {
+            self.since_sync = 0;
+            self.synced()?;
+            let file = self.file.as_file().try_clone();
+            let file = file.map_err(DownloadError::Destination)?;
+            self.syncing = Some(thread::spawn(move || file.sync_data()));
+        }
+        Ok(())
+    }
+
+    /// Waits for the sync under way.
+    fn synced(&mut self) -> Result<(), DownloadError> {
+        let syncing = self.syncing.take().map(thread::JoinHandle::join);
+        let outcome = match syncing {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Err(io::Error::other("the file could not be synchronised")),
+        };
+        outcome.map_err(DownloadError::Destination)
+    }
+
+    fn finish(mut self) -> Result<NamedTempFile, DownloadError> {
+        self.synced()?;
+        let synced = self.file.as_file().sync_all();
+        synced.map_err(DownloadError::Destination)?;
+        Ok(self.file)
+    }
 }
