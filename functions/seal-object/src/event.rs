@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The three shapes of an invocation.
-#[derive(Debug)]
 pub(crate) enum Event {
     /// Notifications of S3. Each is read on its own, so that a bad one does not stop the others.
     Records(Vec<Value>),
@@ -177,7 +176,7 @@ mod tests {
             json!({"Records": {}}),
             json!({"Event": "s3:ObjectCreated:Put"}),
         ] {
-            assert_eq!(parse(event.clone()).unwrap_err(), MalformedEvent, "{event}");
+            assert!(parse(event.clone()).is_err(), "{event}");
         }
         for record in [json!(1), json!({}), json!({"s3": {"bucket": {"name": 1}}})] {
             assert_eq!(Named::parse(&record), Err(MalformedEvent), "{record}");

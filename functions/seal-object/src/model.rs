@@ -1,5 +1,7 @@
 //! A model of runs, gone through exhaustively: two workers, a doubled event, an overwritten file, its
-//! user's `DELETE /api/files/{id}`, a crash, a write that went wrong, and sweeps, in every order.
+//! user's `DELETE /api/files/{id}`, a crash, a write that went wrong, and sweeps, in every order; and
+//! once more with two deletions, the second of which may purge, instead of the overwrite and the
+//! doubled event.
 //!
 //! The workers' steps have the names of `steps.rs` and follow the same [`plan`]. Between any two steps
 //! anything else may happen. At every point and at every end the properties at the bottom of
@@ -32,6 +34,8 @@ enum Bug {
     NoReminder,
     /// The sweep removes markers at once.
     ForgetAtOnce,
+    /// A `DELETE` of what was deleted before puts no markers.
+    PurgeForgets,
 }
 
 /// What names a version, a delete marker or an ETag. Only whether two are the same counts.
@@ -101,15 +105,26 @@ struct Worker {
     old_markers: Vec<Id>,
 }
 
-/// A `DELETE` of the file's user.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// The steps of a `DELETE` of the file's user that is under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 enum Deletion {
-    NotBegun,
-    DeleteInInbox { listed: Vec<Id> },
-    DeleteInVault { listed: Vec<Id> },
-    Remove { listed: Vec<Id> },
-    Answered,
-    Died,
+    #[default]
+    None,
+    Head {
+        listed: Vec<Dropped>,
+    },
+    DeleteInInbox {
+        listed: Vec<Id>,
+    },
+    Purge {
+        listed: Vec<Id>,
+    },
+    DeleteInVault {
+        listed: Vec<Id>,
+    },
+    Remove {
+        listed: Vec<Id>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -119,21 +134,57 @@ struct World {
     vault: Vault,
     workers: [Worker; 2],
     deletion: Deletion,
+    /// Whether the last `DELETE` died.
+    deletion_died: bool,
     events: u8,
     /// The newest version that has been dropped.
     newest: u8,
-    /// Versions up to this one were dropped before the `DELETE` was answered.
+    /// Versions up to this one were dropped before the last `DELETE` was answered.
     may_be_deleted: u8,
-    /// Versions up to this one were dropped before it began, and it was answered.
+    /// Versions up to this one were dropped before the last `DELETE` began.
+    newest_at_deletion: u8,
+    /// Versions up to this one were dropped before one began that was answered.
     must_be_deleted: u8,
-    doubled: bool,
-    crashed: bool,
-    went_wrong: bool,
+    left: Left,
 }
+
+/// What may still happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Left {
+    duplicates: u8,
+    overwrites: u8,
+    deletions: u8,
+    /// Whether the last `DELETE` is one with `purge=true`.
+    purges: bool,
+    crashes: u8,
+    wrong_writes: u8,
+}
+
+/// One of each.
+const ONE_OF_EACH: Left = Left {
+    duplicates: 1,
+    overwrites: 1,
+    deletions: 1,
+    purges: false,
+    crashes: 1,
+    wrong_writes: 1,
+};
+
+const TWO_DELETIONS: Left = Left {
+    duplicates: 0,
+    overwrites: 0,
+    deletions: 2,
+    ..ONE_OF_EACH
+};
+
+const A_DELETION_AND_A_PURGE: Left = Left {
+    purges: true,
+    ..TWO_DELETIONS
+};
 
 impl World {
     /// One file has been dropped, and its event is on its way.
-    fn new() -> Self {
+    fn new(left: Left) -> Self {
         let first = Dropped {
             id: 1,
             version: Some(1),
@@ -142,14 +193,14 @@ impl World {
             inbox: vec![first],
             vault: Vault::default(),
             workers: Default::default(),
-            deletion: Deletion::NotBegun,
+            deletion: Deletion::None,
+            deletion_died: false,
             events: 1,
             newest: 1,
             may_be_deleted: 0,
+            newest_at_deletion: 0,
             must_be_deleted: 0,
-            doubled: false,
-            crashed: false,
-            went_wrong: false,
+            left,
         }
     }
 
@@ -162,24 +213,24 @@ impl World {
             world.normalize();
             next.push((name, world));
         };
-        if !self.doubled {
+        if self.left.duplicates > 0 {
             add("duplicate", &|w| {
-                w.doubled = true;
+                w.left.duplicates -= 1;
                 w.events += 1;
             });
         }
-        if self.newest == 1 {
+        if self.left.overwrites > 0 {
             add("overwrite", &|w| w.overwrite());
         }
-        if !matches!(self.deletion, Deletion::Answered | Deletion::Died) {
+        if self.deletion != Deletion::None || self.left.deletions > 0 {
             add("user's delete", &|w| w.user_deletes(bug));
-            if !self.crashed && self.deletion != Deletion::NotBegun {
-                add("user's delete dies", &|w| {
-                    w.crashed = true;
-                    w.must_be_deleted = 0;
-                    w.deletion = Deletion::Died;
-                });
-            }
+        }
+        if self.deletion != Deletion::None && self.left.crashes > 0 {
+            add("user's delete dies", &|w| {
+                w.left.crashes -= 1;
+                w.deletion_died = true;
+                w.deletion = Deletion::None;
+            });
         }
         for i in 0..self.workers.len() {
             let worker = &self.workers[i];
@@ -195,15 +246,15 @@ impl World {
                 }
                 continue;
             }
-            if !self.crashed {
+            if self.left.crashes > 0 {
                 add("crash", &|w| {
-                    w.crashed = true;
+                    w.left.crashes -= 1;
                     w.fail(i);
                 });
             }
-            if matches!(worker.step, Step::Seal { .. }) && !self.went_wrong {
+            if matches!(worker.step, Step::Seal { .. }) && self.left.wrong_writes > 0 {
                 add("seal goes wrong", &|w| {
-                    w.went_wrong = true;
+                    w.left.wrong_writes -= 1;
                     w.step(i, bug, false);
                 });
             }
@@ -213,13 +264,11 @@ impl World {
     }
 
     fn overwrite(&mut self) {
+        self.left.overwrites -= 1;
         self.newest = 2;
         self.events += 1;
         self.put_in_inbox(Some(2));
-        if !matches!(
-            self.deletion,
-            Deletion::NotBegun | Deletion::Answered | Deletion::Died
-        ) {
+        if self.deletion != Deletion::None {
             self.may_be_deleted = 2;
         }
     }
@@ -244,7 +293,7 @@ impl World {
     }
 
     fn step(&mut self, i: usize, bug: Bug, is_good: bool) {
-        let step = std::mem::take(&mut self.workers[i].step);
+        let step = self.workers[i].step.clone();
         let next = match step {
             Step::Idle => Step::Idle,
             Step::List => {
@@ -408,37 +457,76 @@ impl World {
 
     /// The steps of `DELETE /api/files/{id}`.
     fn user_deletes(&mut self, bug: Bug) {
+        let vault_first = bug == Bug::VaultFirst;
         self.deletion = match self.deletion.clone() {
-            Deletion::NotBegun => {
-                (self.must_be_deleted, self.may_be_deleted) = (self.newest, self.newest);
-                let objects = self.inbox.iter().filter(|d| d.version.is_some());
+            Deletion::None => {
+                self.left.deletions -= 1;
+                self.may_be_deleted = self.newest;
+                self.newest_at_deletion = self.newest;
+                Deletion::Head {
+                    listed: self.list(),
+                }
+            }
+            Deletion::Head { listed } => {
+                let waits = listed.iter().any(|d| d.version.is_some());
+                let found = match bug {
+                    Bug::PurgeForgets => waits || self.vault.stored.is_some(),
+                    _ => !listed.is_empty() || self.vault.stored.is_some(),
+                };
+                if !found && self.purges() {
+                    self.vault = Vault::default();
+                }
+                let objects = listed.iter().filter(|d| d.version.is_some());
                 let listed = objects.map(|d| d.id).collect();
                 match bug {
+                    _ if !found => self.answer(),
                     Bug::NoReminder | Bug::VaultFirst => Deletion::DeleteInVault { listed },
                     _ => Deletion::DeleteInInbox { listed },
                 }
             }
             Deletion::DeleteInInbox { listed } => {
                 self.put_in_inbox(None);
-                match bug {
-                    Bug::VaultFirst => remove(listed),
-                    _ => Deletion::DeleteInVault { listed },
+                match self.purges() {
+                    _ if vault_first => self.remove(listed),
+                    true => Deletion::Purge { listed },
+                    false => Deletion::DeleteInVault { listed },
                 }
+            }
+            Deletion::Purge { listed } => {
+                self.vault = Vault::default();
+                Deletion::DeleteInVault { listed }
             }
             Deletion::DeleteInVault { listed } => {
                 self.delete_in_vault();
-                match bug {
-                    Bug::VaultFirst => Deletion::DeleteInInbox { listed },
-                    _ => remove(listed),
+                match vault_first {
+                    true => Deletion::DeleteInInbox { listed },
+                    false => self.remove(listed),
                 }
             }
             Deletion::Remove { mut listed } => {
                 let id = listed.remove(0);
                 self.inbox.retain(|dropped| dropped.id != id);
-                remove(listed)
+                self.remove(listed)
             }
-            ended @ (Deletion::Answered | Deletion::Died) => ended,
         };
+    }
+
+    /// Whether this `DELETE` purges.
+    fn purges(&self) -> bool {
+        self.left.purges && self.left.deletions == 0
+    }
+
+    fn remove(&mut self, listed: Vec<Id>) -> Deletion {
+        match listed.is_empty() {
+            true => self.answer(),
+            false => Deletion::Remove { listed },
+        }
+    }
+
+    fn answer(&mut self) -> Deletion {
+        self.must_be_deleted = self.newest_at_deletion;
+        self.deletion_died = false;
+        Deletion::None
     }
 
     /// Nothing is under way, and nothing is left for a sweep.
@@ -446,10 +534,7 @@ impl World {
         self.events == 0
             && self.inbox.is_empty()
             && self.workers.iter().all(|w| w.step == Step::Idle)
-            && matches!(
-                self.deletion,
-                Deletion::NotBegun | Deletion::Answered | Deletion::Died
-            )
+            && self.deletion == Deletion::None
     }
 
     /// What must hold at every point: the newest version, unless its user has deleted it, is in the
@@ -468,7 +553,7 @@ impl World {
     fn ends_badly(&self) -> bool {
         let may_be_deleted = self.newest <= self.may_be_deleted;
         match self.vault.stored {
-            _ if self.deletion == Deletion::Died && may_be_deleted => false,
+            _ if self.deletion_died && may_be_deleted => false,
             Some(sealed) => {
                 sealed.version != self.newest
                     || sealed.version <= self.must_be_deleted
@@ -503,8 +588,10 @@ impl World {
         self.inbox.iter_mut().for_each(|dropped| f(&mut dropped.id));
         self.vault.for_each_id(f);
         match &mut self.deletion {
-            Deletion::NotBegun | Deletion::Answered | Deletion::Died => {}
+            Deletion::None => {}
+            Deletion::Head { listed } => listed.iter_mut().for_each(|d| f(&mut d.id)),
             Deletion::DeleteInInbox { listed }
+            | Deletion::Purge { listed }
             | Deletion::DeleteInVault { listed }
             | Deletion::Remove { listed } => listed.iter_mut().for_each(&mut *f),
         }
@@ -598,13 +685,6 @@ fn delete(listed: Vec<Dropped>, bug: Bug) -> Step {
     Step::Delete { listed, order }
 }
 
-fn remove(listed: Vec<Id>) -> Deletion {
-    match listed.is_empty() {
-        true => Deletion::Answered,
-        false => Deletion::Remove { listed },
-    }
-}
-
 fn name(id: Id) -> String {
     format!("id{id}")
 }
@@ -652,9 +732,9 @@ struct Explored {
 }
 
 /// Goes through every order, breadth first.
-fn explore(bug: Bug) -> Explored {
+fn explore(left: Left, bug: Bug) -> Explored {
     let mut explored = Explored::default();
-    let mut worlds = IndexSet::from([World::new()]);
+    let mut worlds = IndexSet::from([World::new(left)]);
     let mut came_from = vec![(0, "")];
     // Pairs of states, the first after the second.
     let mut steps = Vec::new();
@@ -721,15 +801,25 @@ fn path(came_from: &[(usize, &'static str)], mut number: usize) -> Vec<&'static 
     path
 }
 
-#[test]
-fn every_order_of_steps_ends_well() {
+fn ends_well(left: Left) {
     let Explored {
         states,
         steps,
         found,
-    } = explore(Bug::None);
-    println!("{states} states, {steps} steps");
+    } = explore(left, Bug::None);
+    println!("{states} states, {steps} steps: {left:?}");
     assert_eq!(found, None);
+}
+
+#[test]
+fn every_order_of_steps_ends_well() {
+    ends_well(ONE_OF_EACH);
+}
+
+#[test]
+fn every_order_with_two_deletions_ends_well() {
+    ends_well(TWO_DELETIONS);
+    ends_well(A_DELETION_AND_A_PURGE);
 }
 
 #[test]
@@ -744,11 +834,14 @@ fn every_seeded_bug_is_found() {
         Bug::NoReminder,
         Bug::ForgetAtOnce,
     ] {
-        let explored = explore(bug);
+        let explored = explore(ONE_OF_EACH, bug);
         println!(
             "{bug:?}, after {} states: {:?}",
             explored.states, explored.found
         );
         assert!(explored.found.is_some(), "{bug:?}");
     }
+    let explored = explore(A_DELETION_AND_A_PURGE, Bug::PurgeForgets);
+    println!("{:?}", explored.found);
+    assert!(explored.found.is_some());
 }

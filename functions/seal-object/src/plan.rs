@@ -71,25 +71,29 @@ pub(crate) enum Condition<'a> {
 /// Decides.
 pub(crate) fn plan<'a>(inbox: &'a Versions, vault: &'a VaultState) -> Plan<'a> {
     let newest = inbox.objects.iter().find(|version| version.is_latest);
+    let came_back = vault.came_back();
     match (newest, &vault.stored) {
         (Some(newest), None) => Plan::Seal(newest, Condition::Absent),
         (Some(newest), Some(stored)) => {
             let is_sealed = stored.source_version.as_ref() == Some(&newest.version_id);
-            match is_sealed && !came_back(stored, vault) {
+            match is_sealed && came_back.is_none() {
                 true => Plan::Check(newest, stored),
                 false => Plan::Seal(newest, Condition::Matches(&stored.e_tag)),
             }
         }
-        (None, Some(stored)) if came_back(stored, vault) => Plan::TakeBack(stored),
-        (None, _) if inbox.objects.is_empty() => Plan::Nothing,
-        (None, _) => Plan::Delete,
+        (None, _) => match came_back {
+            Some(stored) => Plan::TakeBack(stored),
+            None if inbox.objects.is_empty() => Plan::Nothing,
+            None => Plan::Delete,
+        },
     }
 }
 
-/// Whether `stored` was written over a delete that its sealing did not see.
-fn came_back(stored: &StoredFile, vault: &VaultState) -> bool {
-    match (&stored.after_delete, &vault.newest_marker) {
-        (Some(seen), Some(newest)) => seen != newest,
-        _ => false,
+impl VaultState {
+    /// The current file, if it was written over a delete that its sealing did not see.
+    pub(crate) fn came_back(&self) -> Option<&StoredFile> {
+        let stored = self.stored.as_ref()?;
+        let (seen, newest) = (stored.after_delete.as_ref()?, self.newest_marker.as_ref()?);
+        (seen != newest).then_some(stored)
     }
 }

@@ -56,6 +56,9 @@ pub(crate) async fn settle(service: &Service, key: &ObjectKey) -> Result<Settled
             Plan::Seal(newest, condition) => (newest, condition),
         };
         if newest.size > service.config.max_bytes {
+            if let Some(stored) = vault.came_back() {
+                take_back(service, key, stored).await?;
+            }
             return Err(Failure::TooLarge);
         }
         let _memory = service.memory_for(newest.size).await;

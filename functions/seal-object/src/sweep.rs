@@ -13,11 +13,11 @@ use crate::{
     Report, Service,
     event::NamedKey,
     handler::{CONCURRENCY, run},
-    settle::Settled,
+    settle::{Failure, Settled},
     steps::forget,
 };
 
-/// A sweep begins no further page after this time: the next sweep goes on.
+/// A sweep begins with no further key after this time: the next sweep goes on.
 const TIME: Duration = Duration::from_secs(8 * 60);
 
 /// How often a long sweep tells how far it is.
@@ -27,13 +27,13 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 /// event has raised the alarm.
 pub(crate) async fn sweep(service: &Service) -> Report {
     let mut report = Report::default();
-    if inbox(service, &mut report).await.is_err() {
-        report.failed += 1;
-    }
     let abandoned = SystemTime::now() - service.config.longest_run;
     match service.vault.abort_uploads(abandoned).await {
         Ok(aborted) => report.aborted_uploads = aborted,
         Err(Unavailable) => report.failed += 1,
+    }
+    if inbox(service, &mut report).await.is_err() {
+        report.failed += 1;
     }
     report
 }
@@ -45,24 +45,16 @@ async fn inbox(service: &Service, report: &mut Report) -> Result<(), Unavailable
     let (mut next, mut oldest) = (None, now);
     loop {
         let page = service.inbox.all_versions(next).await?;
-        let due = due(&page.versions, now, service.config.sweep_age);
-        let objects = page.versions.iter().filter(|v| !v.is_delete_marker);
-        oldest = objects
+        let waiting = page.versions.iter().filter(|v| v.has_content());
+        oldest = waiting
             .map(|v| v.version.last_modified)
             .fold(oldest, SystemTime::min);
 
-        let mut ends = stream::iter(due)
-            .map(|(key, due)| async move {
-                let key = NamedKey::new(&key, Some(due.size));
-                let end = match key {
-                    NamedKey::Illegal if !due.has_object => Ok(Settled::Nothing),
-                    _ => run(service, &key).await,
-                };
-                if let (Ok(_), NamedKey::File(key), true) = (end, &key, due.has_marker) {
-                    forget(service, key, now).await?;
-                }
-                end
-            })
+        // When the time is over, the rest is only listed, for its age.
+        let due = due(&page.versions, now, service.config.sweep_age);
+        let in_time = due.into_iter().take_while(|_| began.elapsed() < TIME);
+        let mut ends = stream::iter(in_time)
+            .map(|(key, due)| one(service, now, key, due))
             .buffer_unordered(CONCURRENCY);
         while let Some(end) = ends.next().await {
             match end {
@@ -78,13 +70,30 @@ async fn inbox(service: &Service, report: &mut Report) -> Result<(), Unavailable
             }
         }
         next = page.next;
-        if next.is_none() || began.elapsed() > TIME {
+        if next.is_none() {
             break;
         }
     }
     let oldest_seconds = now.duration_since(oldest).unwrap_or_default().as_secs();
     tracing::info!(oldest_seconds, "inbox swept");
     Ok(())
+}
+
+async fn one(
+    service: &Service,
+    now: SystemTime,
+    key: String,
+    due: Due,
+) -> Result<Settled, Failure> {
+    let key = NamedKey::new(&key, Some(due.size));
+    let end = match key {
+        NamedKey::Illegal if !due.has_object => Ok(Settled::Nothing),
+        _ => run(service, &key).await,
+    };
+    if let (Ok(_), NamedKey::File(key), true) = (end, &key, due.has_marker) {
+        forget(service, key, now).await?;
+    }
+    end
 }
 
 /// The keys that have waited long enough or were deleted.

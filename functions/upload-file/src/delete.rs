@@ -85,7 +85,9 @@ async fn delete_everywhere(
     let is_sealed_drop = stored
         .as_ref()
         .is_some_and(|info| info.metadata.contains_key(SOURCE_VERSION));
-    let dropped_in = inbox.filter(|_| waits || is_sealed_drop);
+    // A marker in the inbox means that a run may be under way that has read what was there before.
+    let was_deleted = !waiting.delete_markers.is_empty();
+    let dropped_in = inbox.filter(|_| waits || is_sealed_drop || was_deleted);
 
     if let Some(inbox) = dropped_in {
         inbox.delete(key).await?;

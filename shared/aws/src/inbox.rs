@@ -1,5 +1,7 @@
 //! Reading what was dropped in a bucket, unsealed.
 
+use std::fmt;
+
 use aws_sdk_s3::{
     primitives::ByteStream,
     types::{ChecksumMode, EncodingType},
@@ -42,7 +44,6 @@ pub struct DroppedVersions {
 }
 
 /// One version in a listing of many keys.
-#[derive(Debug)]
 pub struct DroppedVersion {
     /// The key, which may be none that this service can serve.
     pub key: String,
@@ -52,8 +53,16 @@ pub struct DroppedVersion {
     pub is_delete_marker: bool,
 }
 
+impl DroppedVersion {
+    /// Whether it is anything but a delete marker, or what a console makes for a folder: an empty
+    /// object whose key ends with a slash.
+    pub fn has_content(&self) -> bool {
+        let is_folder = self.key.ends_with('/') && self.version.size == 0;
+        !self.is_delete_marker && !is_folder
+    }
+}
+
 /// Where a page begins.
-#[derive(Debug)]
 pub struct NextPage {
     key: String,
     version_id: Option<String>,
@@ -124,5 +133,32 @@ impl VersionedBucket {
                 version_id: answer.next_version_id_marker().map(str::to_owned),
             }),
         })
+    }
+}
+
+/// Without the keys, which hold file names.
+impl fmt::Debug for DroppedVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DroppedVersion")
+            .field("version", &self.version)
+            .field("is_delete_marker", &self.is_delete_marker)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for NextPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextPage").finish_non_exhaustive()
+    }
+}
+
+/// Without the content.
+impl fmt::Debug for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dropped")
+            .field("version_id", &self.version_id)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,11 @@ use caas_emulator::ObjectCreated;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use seal_object::{Config, HandleError, Service, State, handle};
 use serde_json::{Value, json};
-use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet, time};
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    task::{JoinError, JoinSet},
+    time::{self, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
@@ -73,7 +77,7 @@ impl Trigger {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(_) = running.join_next() => {}
+                Some(end) = running.join_next() => told_panic(end),
                 Some(created) = events.recv(), if running.len() < CONCURRENCY => {
                     if let Some(event) = self.event(&created) {
                         running.spawn(Arc::clone(&self).invoke(event, stop.clone()));
@@ -82,7 +86,9 @@ impl Trigger {
                 else => break,
             }
         }
-        while running.join_next().await.is_some() {}
+        while let Some(end) = running.join_next().await {
+            told_panic(end);
+        }
     }
 
     /// S3's notification; none for objects outside the inbox.
@@ -142,6 +148,7 @@ impl Trigger {
     async fn sweep(self: Arc<Self>, stop: CancellationToken) {
         let sweeps = async {
             let mut ticks = time::interval(SWEEP_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut state = &self.at_start;
             loop {
                 ticks.tick().await;
@@ -155,5 +162,11 @@ impl Trigger {
             () = sweeps => {}
             () = stop.cancelled() => {}
         }
+    }
+}
+
+fn told_panic(end: Result<(), JoinError>) {
+    if end.is_err() {
+        tracing::error!("the handling of an event has panicked; the next sweep tries again");
     }
 }

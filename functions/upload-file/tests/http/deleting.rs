@@ -85,6 +85,35 @@ async fn a_sealed_drop_leaves_a_marker_in_the_inbox_and_an_upload_none() {
 }
 
 #[tokio::test]
+async fn a_drop_that_was_deleted_once_keeps_a_marker_in_the_vault_whatever_follows() {
+    for purge in [false, true] {
+        let app = App::start().await;
+        app.put_raw(INBOX, "acme/a", b"waiting").await;
+        let path = format!("/api/files/{}", id_of("a"));
+        let deleted = app.send(request(Method::DELETE, ACME, &path)).await;
+        assert_eq!(deleted.status, 204);
+        let path = format!("{path}?purge={purge}");
+        app.send(request(Method::DELETE, ACME, &path)).await;
+        for bucket in [INBOX, VAULT] {
+            let (objects, markers) = app.versions_of(bucket, "acme/a").await;
+            assert_eq!((objects, markers > 0), (0, true), "{bucket}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_delete_that_died_can_be_repeated() {
+    let app = App::start().await;
+    // It has put its first marker, and a run has removed what was beneath it.
+    let delete = app.clients.s3.delete_object().bucket(INBOX).key("acme/a");
+    delete.send().await.unwrap();
+    let path = format!("/api/files/{}", id_of("a"));
+    app.send(request(Method::DELETE, ACME, &path)).await;
+    let (_, markers) = app.versions_of(VAULT, "acme/a").await;
+    assert_eq!(markers, 1);
+}
+
+#[tokio::test]
 async fn purge_is_true_or_false() {
     let app = App::start().await;
     let id = app.upload("a", b"x").await;
