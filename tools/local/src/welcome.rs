@@ -17,6 +17,9 @@ Store a file encrypted, list the files, get one back:
   curl -fsS "$CAAS_URL/api/files" -H "x-api-key: $CAAS_API_KEY"
   curl -fsS "$CAAS_URL/api/files/ID" -H "x-api-key: $CAAS_API_KEY" -o README.copy.md
 
+Drop a file in the inbox bucket, and find it sealed among the files:
+  curl -fsS --aws-sigv4 "aws:amz:$AWS_REGION:s3" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -T README.md "$AWS_ENDPOINT_URL_S3/$INBOX_BUCKET/local/README.md"
+
 Encrypt a file for yourself, and keep the one key that opens it:
   KEY=$(curl -fsS -F file=@README.md -o README.md.enc -w '%header{{encryption-key}}' "$CAAS_URL/encrypt_file")
 
