@@ -90,6 +90,14 @@ pub(crate) fn plan<'a>(inbox: &'a Versions, vault: &'a VaultState) -> Plan<'a> {
 }
 
 impl VaultState {
+    /// Whether the key has, or had, a file that does not come from this version.
+    pub(crate) fn is_used_by_another(&self, version: &Version) -> bool {
+        match &self.stored {
+            Some(stored) => stored.source_version.as_ref() != Some(&version.version_id),
+            None => self.newest_marker.is_some(),
+        }
+    }
+
     /// The current file, if it was written over a delete that its sealing did not see.
     pub(crate) fn came_back(&self) -> Option<&StoredFile> {
         let stored = self.stored.as_ref()?;

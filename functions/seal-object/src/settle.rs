@@ -65,6 +65,11 @@ pub(crate) async fn settle(service: &Service, key: &ObjectKey) -> Result<Settled
         let Some(content) = get(service, key, newest).await? else {
             continue;
         };
+        if content.is_single_use && vault.is_used_by_another(newest) {
+            tracing::warn!("a presigned upload was used twice: the second file is discarded");
+            delete(service, key, &listed).await?;
+            return Ok(Settled::Nothing);
+        }
         sent = seal(service, key, content, &vault, condition).await?;
     }
     Err(Failure::KeepsChanging)

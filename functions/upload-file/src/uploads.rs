@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use caas_aws::{ObjectKey, PresignedRequest, PutOptions, UploadGrant};
+use caas_aws::{ObjectKey, PresignedRequest, PutOptions, SINGLE_USE, UploadGrant};
 use caas_http::{FileName, Problem, ProblemDetails, ProblemKind, read_json_object};
 use http::{StatusCode, header};
 use serde::Serialize;
@@ -148,8 +148,10 @@ impl File {
             return Err(invalid("There is no inbox here: use mode 'client'."));
         };
         self.admit(service.config.inbox_max_bytes.min(MAX_FILE_BYTES))?;
-        let (key, size, options) = (&self.key, self.size, &self.options);
-        let request = service.presigner.put(inbox.name(), key, size, options);
+        let options = self.options.metadata(SINGLE_USE, "true");
+        let options = options.map_err(|_| Problem::internal())?;
+        let (key, size) = (&self.key, self.size);
+        let request = service.presigner.put(inbox.name(), key, size, &options);
         let request = request.await.map_err(from_unavailable)?;
         Ok(upload(key, request, None))
     }

@@ -11,7 +11,7 @@ use tokio::io::AsyncRead;
 use crate::{
     ObjectKey, Version, VersionedBucket,
     listing::decoded,
-    vault::{Unavailable, status},
+    vault::{SINGLE_USE, Unavailable, status},
 };
 
 /// An object as it is read.
@@ -22,6 +22,8 @@ pub struct Dropped {
     pub size: u64,
     /// The content type it was stored with.
     pub content_type: Option<String>,
+    /// Whether it carries [`SINGLE_USE`].
+    pub is_single_use: bool,
     body: ByteStream,
 }
 
@@ -84,6 +86,9 @@ impl VersionedBucket {
                     .and_then(|len| u64::try_from(len).ok())
                     .unwrap_or_default(),
                 content_type: answer.content_type,
+                is_single_use: answer
+                    .metadata
+                    .is_some_and(|it| it.contains_key(SINGLE_USE)),
                 body: answer.body,
             })),
             Err(error) if status(&error) == Some(404) => Ok(None),

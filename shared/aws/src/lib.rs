@@ -65,7 +65,7 @@ pub use user_keys::{HeldKeys, KeyVersionInfo, UserKeyError, UserKeyOptions, User
 pub use user_record::UserId;
 pub use vault::{
     DownloadGrant, GetError, InvalidCursor, InvalidOption, ListError, ListedFile, ObjectInfo,
-    Opened, PART_LEN, Page, PutError, PutOptions, SOURCE_VERSION, Stored, Unavailable, UploadGrant,
-    Vault,
+    Opened, PART_LEN, Page, PutError, PutOptions, SINGLE_USE, SOURCE_VERSION, Stored, Unavailable,
+    UploadGrant, Vault,
 };
 pub use versions::{Version, VersionedBucket, Versions};

@@ -30,6 +30,10 @@ use crate::{KmsKey, ObjectKey, VersionedBucket};
 /// dropped there.
 pub const SOURCE_VERSION: &str = "caas-source-version";
 
+/// Name of the user metadata of an object in the inbox that must be the first of its key: its presigned
+/// request is good for one file. Once that is sealed or deleted, S3's own condition lets a second one in.
+pub const SINGLE_USE: &str = "caas-single-use";
+
 /// A bucket of sealed files, and the KMS key that wraps their data keys.
 ///
 /// What is put is sealed on the way, whatever its size, in constant memory; what is got has been

@@ -80,6 +80,37 @@ async fn the_newest_version_is_sealed_and_all_are_removed() {
 }
 
 #[tokio::test]
+async fn a_presigned_upload_is_good_for_one_file() {
+    let stack = Stack::start().await;
+    let key = ObjectKey::parse("acme/a").unwrap();
+    let put = async |content: &'static [u8]| {
+        let put = stack.clients.s3.put_object().bucket(INBOX).key("acme/a");
+        let put = put
+            .metadata("caas-single-use", "true")
+            .body(content.to_vec().into());
+        put.send().await.unwrap();
+    };
+    put(b"one").await;
+    assert_eq!(stack.seal(&["acme/a"]).await, SEALED);
+    put(b"two").await;
+    assert_eq!(stack.seal(&["acme/a"]).await, NOTHING);
+    assert_eq!(stack.opened("acme/a").await, Some("one".into()));
+    assert_eq!(stack.waiting().await, 0);
+
+    stack.inbox.delete(&key).await.unwrap();
+    stack.vault.delete(&key).await.unwrap();
+    put(b"three").await;
+    assert_eq!(stack.seal(&["acme/a"]).await, NOTHING);
+    assert_eq!(stack.opened("acme/a").await, None);
+    assert_eq!(stack.waiting().await, 0);
+
+    // Whoever may write to the inbox may replace it.
+    stack.drop("acme/a", "four".into()).await;
+    assert_eq!(stack.seal(&["acme/a"]).await, SEALED);
+    assert_eq!(stack.opened("acme/a").await, Some("four".into()));
+}
+
+#[tokio::test]
 async fn late_and_doubled_events_change_nothing() {
     let stack = Stack::start().await;
     stack.drop("acme/a", "one".into()).await;

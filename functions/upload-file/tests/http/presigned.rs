@@ -154,6 +154,7 @@ async fn the_inbox_takes_plaintext_without_a_key() {
         "content-length": "5",
         "content-type": "text/x-notes; charset=utf-8",
         "if-none-match": "*",
+        "x-amz-meta-caas-single-use": "true",
     });
     assert_eq!(upload["headers"], headers);
     assert_eq!(store(&upload, b"hello".to_vec()).await, 200);
