@@ -1,7 +1,7 @@
 """Cold start of every function beside a Python function that has boto3 clients for S3 and KMS: from exec
 to the first request for work, against a stand-in for Lambda's runtime API on loopback.
 
-    cargo build --release -p encrypt-data -p encrypt-file ...
+    sam build --parameter-overrides Architecture=x86_64
     python tools/bench/cold_start.py [RUNS]
 
 The Python function's bootstrap is a bare loop, so that it costs less than Lambda's own. All of them run
@@ -22,7 +22,7 @@ import time
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+PACKAGES = ROOT / ".aws-sam" / "build"
 FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/Cargo.toml"))
 NEXT = "/2018-06-01/runtime/invocation/next"
 
@@ -114,10 +114,15 @@ def zipped(binary):
     return package.tell()
 
 
+def bootstrap(name):
+    """What the template's function of this name starts."""
+    return PACKAGES / name.title().replace("-", "") / "bootstrap"
+
+
 def main():
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     python = "Python + boto3"
-    commands = {name: [str(RELEASE / name)] for name in FUNCTIONS}
+    commands = {name: [str(bootstrap(name))] for name in FUNCTIONS}
     commands[python] = [sys.executable, "-c", PYTHON_FUNCTION]
     measured = {name: [] for name in commands}
     for run in range(runs + 1):
