@@ -116,9 +116,6 @@ enum Deletion {
     DeleteInInbox {
         listed: Vec<Id>,
     },
-    Purge {
-        listed: Vec<Id>,
-    },
     DeleteInVault {
         listed: Vec<Id>,
     },
@@ -486,15 +483,10 @@ impl World {
             }
             Deletion::DeleteInInbox { listed } => {
                 self.put_in_inbox(None);
-                match self.purges() {
-                    _ if vault_first => self.remove(listed),
-                    true => Deletion::Purge { listed },
+                match vault_first {
+                    true => self.remove(listed),
                     false => Deletion::DeleteInVault { listed },
                 }
-            }
-            Deletion::Purge { listed } => {
-                self.vault = Vault::default();
-                Deletion::DeleteInVault { listed }
             }
             Deletion::DeleteInVault { listed } => {
                 self.delete_in_vault();
@@ -591,7 +583,6 @@ impl World {
             Deletion::None => {}
             Deletion::Head { listed } => listed.iter_mut().for_each(|d| f(&mut d.id)),
             Deletion::DeleteInInbox { listed }
-            | Deletion::Purge { listed }
             | Deletion::DeleteInVault { listed }
             | Deletion::Remove { listed } => listed.iter_mut().for_each(&mut *f),
         }

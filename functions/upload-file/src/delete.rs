@@ -93,11 +93,12 @@ async fn delete_everywhere(
         inbox.delete(key).await?;
     }
     let mut found = waits || stored.is_some();
-    if purge {
-        found |= service.vault.purge(key).await? > 0;
-    }
-    if dropped_in.is_some() || (stored.is_some() && !purge) {
-        service.vault.delete(key).await?;
+    match (purge, dropped_in.is_some()) {
+        (true, true) => found |= service.vault.purge_to_marker(key).await? > 0,
+        (true, false) => found |= service.vault.purge(key).await? > 0,
+        (false, true) => service.vault.delete(key).await?,
+        (false, false) if found => service.vault.delete(key).await?,
+        (false, false) => {}
     }
     if let Some(inbox) = dropped_in {
         inbox.remove_objects(key, &waiting).await?;

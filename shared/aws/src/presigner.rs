@@ -58,7 +58,8 @@ impl Presigner {
     }
 
     /// A PUT of a body of exactly `len` bytes, with the content type, metadata and condition of
-    /// `options`. Length and headers are signed: a request that deviates is refused.
+    /// `options`. Length and headers are signed: a request that deviates is refused, and so is one with
+    /// another `x-amz-*` header.
     ///
     /// # Errors
     /// There are no credentials.

@@ -152,6 +152,18 @@ impl Vault {
         Ok(versions.objects.len() + versions.delete_markers.len())
     }
 
+    /// Does the same, but leaves a delete marker in the place of the file, from the first moment on: what
+    /// is being sealed at this time finds that it was deleted.
+    ///
+    /// # Errors
+    /// S3 does not answer. Some versions may be gone.
+    pub async fn purge_to_marker(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
+        let versions = self.bucket.versions(key).await?;
+        self.bucket.delete(key).await?;
+        self.bucket.remove_all(key, &versions).await?;
+        Ok(versions.objects.len() + versions.delete_markers.len())
+    }
+
     /// Aborts multipart uploads that began before `before`, and says how many. Those are uploads whose
     /// process was killed, or whose id S3's answer never brought here; an upload that is still going on
     /// would be lost, so leave more time than any takes. A lifecycle rule does the same, by days.

@@ -24,8 +24,13 @@ impl Client {
     /// See [`InvalidClient`].
     pub fn new(url: &str, api_key: &str) -> Result<Self, InvalidClient> {
         let parsed: Uri = url.parse().map_err(|_| InvalidClient::Url)?;
-        let http = matches!(parsed.scheme_str(), Some("http" | "https"));
-        if !http || parsed.authority().is_none() || parsed.query().is_some() {
+        let on_this_machine = matches!(parsed.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let is_private = match parsed.scheme_str() {
+            Some("https") => true,
+            Some("http") => on_this_machine,
+            _ => false,
+        };
+        if !is_private || parsed.authority().is_none() || parsed.query().is_some() {
             return Err(InvalidClient::Url);
         }
         let mut api_key = HeaderValue::from_str(api_key).map_err(|_| InvalidClient::ApiKey)?;
@@ -59,8 +64,10 @@ impl fmt::Debug for Client {
 /// Why there is no client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidClient {
-    /// The URL is not absolute, not of `http` or `https`, or has a query.
-    #[error("the service's URL is http:// or https://, a host, and a path at most")]
+    /// The URL is not absolute, not of `https` (or of `http` on this machine), or has a query.
+    #[error(
+        "the service's URL is https://, or http:// on this machine, a host, and a path at most"
+    )]
     Url,
     /// The API key cannot be sent.
     #[error("an API key has visible ASCII characters only")]
@@ -76,7 +83,12 @@ mod tests {
 
     #[test]
     fn urls_and_keys_are_checked() {
-        for url in ["http://localhost:5000", "https://a.example/Prod/"] {
+        for url in [
+            "http://localhost:5000",
+            "http://127.0.0.1:5000/",
+            "http://[::1]:5000",
+            "https://a.example/Prod/",
+        ] {
             let client = Client::new(url, "CANARY-key").unwrap();
             assert!(!client.url.ends_with('/'));
             assert!(!format!("{client:?}").contains("CANARY"));
@@ -86,7 +98,9 @@ mod tests {
             "localhost:5000",
             "/api",
             "ftp://a.example",
-            "http://a/?b",
+            "https://a/?b",
+            "http://a.example",
+            "http://localhost.a.example",
         ] {
             let refused = Client::new(url, "key").err();
             assert_eq!(refused, Some(InvalidClient::Url), "{url}");

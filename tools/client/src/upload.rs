@@ -204,7 +204,8 @@ impl Client {
                     done = size.min(*sent.borrow_and_update());
                     progress(Progress { done, total: size });
                 }
-                () = tokio::time::sleep(patience) => break Err(NoAnswer),
+                // Not waiting for the thread: it ends with the connection, which may take long.
+                () = tokio::time::sleep(patience) => return Err(Failed::ForNow(Duration::ZERO)),
             }
         };
         let answer = match answer {
