@@ -31,12 +31,12 @@ async fn a_thousand_first_requests_agree_on_one_record_and_one_value() {
         async move { process.digest(USER, "datum").await }
     });
     let digests: BTreeSet<String> = all(calls.collect()).await.into_iter().collect();
+    let calls = stack.emulator.calls().since(&before);
     assert_eq!(digests.len(), 1, "{digests:?}");
     assert_eq!(stack.versions("").await.len(), 1);
     assert_eq!(stack.process().version_numbers(USER).await, [1]);
 
     // In each process one request asks for all.
-    let calls = stack.emulator.calls().since(&before);
     assert!(calls.of("s3:PutObject") <= 20, "{calls:?}");
     assert!(calls.of("kms:GenerateDataKey") <= 20, "{calls:?}");
     assert!(calls.s3() <= 200 && calls.kms() <= 2 * 20, "{calls:?}");
