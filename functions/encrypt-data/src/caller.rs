@@ -4,9 +4,9 @@ use axum::{
     body::Body,
     extract::{Path, rejection::PathRejection},
 };
-use caas_aws::UserId;
 use caas_crypto::{Cipher, reversible};
 use caas_http::{JsonObject, Problem, ProblemKind, read_json_object};
+use caas_users::UserId;
 use http::{HeaderMap, Request};
 use uuid::Uuid;
 

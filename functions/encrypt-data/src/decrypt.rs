@@ -4,8 +4,8 @@ use axum::{
     Json,
     extract::{Request, State},
 };
-use caas_aws::{HeldKeys, UserKeyError};
 use caas_http::{JsonObject, OneOrMany, Problem, ProblemDetails, ProblemKind};
+use caas_users::{HeldKeys, UserKeyError};
 use serde::Serialize;
 use zeroize::Zeroizing;
 

@@ -1,7 +1,7 @@
 //! What becomes of errors.
 
-use caas_aws::UserKeyError;
 use caas_http::{Problem, ProblemKind};
+use caas_users::UserKeyError;
 
 /// The answer where a user's key cannot be had.
 pub(crate) fn no_key(error: UserKeyError) -> Problem {

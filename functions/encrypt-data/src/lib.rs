@@ -19,12 +19,13 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use caas_aws::{Clients, ClientsConfig, UserKeyError, UserKeys};
+use caas_aws::{Clients, ClientsConfig};
 use caas_http::{HttpConfig, Problem};
+use caas_users::{UserKeyError, UserKeys};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use config::{Config, InvalidConfig};
+pub use config::Config;
 
 /// The function: who may call, and the users' keys.
 #[derive(Debug)]
@@ -37,11 +38,10 @@ pub struct Service {
 
 impl Service {
     /// The function as configured, through these clients.
-    pub fn new(config: Config, clients: Clients) -> Self {
-        let keys = config.user_keys(clients.s3, clients.kms);
+    pub fn new(config: Config, clients: &Clients) -> Self {
         Self {
+            keys: config.users.user_keys(clients),
             http: config.http,
-            keys,
         }
     }
 }

@@ -4,8 +4,8 @@ use axum::{
     Json,
     extract::{Request, State},
 };
-use caas_aws::HeldKeys;
 use caas_http::{OneOrMany, Problem, ProblemDetails};
+use caas_users::HeldKeys;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -98,7 +98,7 @@ pub(crate) async fn verify(
 /// The comparisons of one request. Keys are looked for when the first is needed.
 struct Checks<'a> {
     service: &'a crate::Service,
-    user: caas_aws::UserId,
+    user: caas_users::UserId,
     held: Option<HeldKeys<'a>>,
 }
 

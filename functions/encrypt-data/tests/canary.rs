@@ -12,9 +12,11 @@ use std::{
 
 use aws_sdk_s3::config::{Region, retry::RetryConfig};
 use axum::body::Body;
-use caas_aws::{KmsKey, UserKeyOptions, UserKeys};
+use caas_aws::KmsKey;
 use caas_emulator::{BucketConfig, Config, Emulator};
-use caas_http::{Edge, HttpConfig, hash_api_key, init_log};
+use caas_http::{Edge, HttpConfig, hash_api_key};
+use caas_settings::init_log;
+use caas_users::{UserKeyOptions, UserKeys};
 use encrypt_data::Service;
 use http::{Method, Request};
 use http_body_util::BodyExt;
@@ -81,8 +83,7 @@ async fn no_canary_in_the_log() {
     let writer = log.clone();
     // Ours in full. The SDK's own debug lines name keys in S3, which is why the level is `info`
     // for everybody else.
-    let filter = "info,caas_aws=trace,caas_http=trace,caas_crypto=trace,encrypt_data=trace";
-    init_log(Some(filter), move || writer.clone());
+    init_log(Some("trace"), move || writer.clone());
 
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::new(folder.path());

@@ -1,6 +1,7 @@
-//! What the environment says.
+//! The function's configuration.
 
-use caas_http::{HttpConfig, InvalidHttpConfig};
+use caas_http::HttpConfig;
+use caas_settings::{InvalidSetting, Settings};
 
 /// The function's configuration.
 #[derive(Clone, Debug)]
@@ -13,32 +14,19 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration from variables, where `var` gives the value of one.
+    /// Reads the settings.
     ///
     /// # Errors
-    /// A value that cannot be read; the message says which and what it should be.
-    pub fn read(var: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidConfig> {
-        let public = match var("PUBLIC_ENCRYPT_FILE").as_deref() {
-            Some("true") => true,
-            None | Some("" | "false") => false,
-            Some(_) => return Err(InvalidConfig::Public),
-        };
+    /// A variable does not parse.
+    pub fn read(settings: &Settings) -> Result<Self, InvalidSetting> {
+        let public = settings.parse("PUBLIC_ENCRYPT_FILE", false);
+        let public =
+            public.map_err(|_| InvalidSetting::new("PUBLIC_ENCRYPT_FILE", "not true or false"))?;
         Ok(Self {
-            http: HttpConfig::read(var)?,
+            http: HttpConfig::read(settings)?,
             public,
         })
     }
-}
-
-/// A variable that cannot be read.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-pub enum InvalidConfig {
-    /// One of the HTTP edge's.
-    #[error(transparent)]
-    Http(#[from] InvalidHttpConfig),
-    /// `PUBLIC_ENCRYPT_FILE`.
-    #[error("PUBLIC_ENCRYPT_FILE is neither 'true' nor 'false'")]
-    Public,
 }
 
 #[cfg(test)]
@@ -47,17 +35,12 @@ mod tests {
 
     #[test]
     fn the_file_routes_are_open_only_on_request() {
-        let read = |value: &'static str| {
-            Config::read(move |name| (name == "PUBLIC_ENCRYPT_FILE").then(|| value.to_owned()))
-        };
+        let read = |value| Config::read(&Settings::from([("PUBLIC_ENCRYPT_FILE", value)]));
         assert!(read("true").unwrap().public);
-        assert!(!read("false").unwrap().public);
-        assert!(!Config::read(|_| None).unwrap().public);
-        assert!(
-            read("yes")
-                .unwrap_err()
-                .to_string()
-                .contains("PUBLIC_ENCRYPT_FILE")
-        );
+        for closed in ["false", ""] {
+            assert!(!read(closed).unwrap().public);
+        }
+        let message = read("yes").unwrap_err().to_string();
+        assert_eq!(message, "PUBLIC_ENCRYPT_FILE: not true or false");
     }
 }

@@ -16,7 +16,7 @@ use http::HeaderMap;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use config::{Config, InvalidConfig};
+pub use config::Config;
 
 /// What the handlers share.
 pub type State = Arc<Config>;

@@ -2,12 +2,14 @@
 
 use std::{env, io, sync::Arc};
 
+use caas_settings::{Settings, init_log};
 use encrypt_file::{Config, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    caas_http::init_log(env::var("LOG").ok().as_deref(), io::stdout);
-    let config = Config::read(|name| env::var(name).ok())
-        .inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    let settings = Settings::new(|name| env::var(name).ok());
+    init_log(settings.get("LOG").as_deref(), io::stdout);
+    let config =
+        Config::read(&settings).inspect_err(|error| tracing::error!(%error, "cannot start"))?;
     lambda_http::run(router(Arc::new(config))).await
 }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use axum::{Router, body::Body, routing::get};
-use caas_http::{Edge, HttpConfig, hash_api_key, init_log};
+use caas_http::{Edge, HttpConfig, hash_api_key};
+use caas_settings::init_log;
 use encrypt_file::Config;
 use http::Request;
 use http_body_util::BodyExt;

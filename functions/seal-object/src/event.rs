@@ -1,6 +1,6 @@
 //! What the function is invoked with.
 
-use caas_aws::ObjectKey;
+use caas_inbox::NamedKey;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,29 +38,6 @@ impl Event {
 pub(crate) struct Named {
     pub(crate) bucket: String,
     pub(crate) key: NamedKey,
-}
-
-/// A key in the inbox.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NamedKey {
-    /// One that can be sealed.
-    File(ObjectKey),
-    /// What a console makes for a folder: an empty object whose key ends with a slash. There is
-    /// nothing in it to seal.
-    Folder,
-    /// One without a client, or with an illegal path.
-    Illegal,
-}
-
-impl NamedKey {
-    /// A key as it is, with the object's size if that is known.
-    pub(crate) fn new(key: &str, size: Option<u64>) -> Self {
-        match ObjectKey::parse(key) {
-            Ok(key) => Self::File(key),
-            Err(_) if key.ends_with('/') && size == Some(0) => Self::Folder,
-            Err(_) => Self::Illegal,
-        }
-    }
 }
 
 impl Named {
@@ -110,6 +87,7 @@ pub struct MalformedEvent;
 
 #[cfg(test)]
 mod tests {
+    use caas_aws::ObjectKey;
     use serde_json::json;
 
     use super::*;

@@ -8,15 +8,16 @@
 use std::{env, error::Error, io, sync::Arc};
 
 use caas_aws::ClientsConfig;
+use caas_settings::{Settings, init_log};
 use upload_file::{Config, Service, router};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).ok_or("usage: serve ADDRESS:PORT")?;
-    let var = |name: &str| env::var(name).ok();
-    caas_http::init_log(var("LOG").as_deref(), io::stderr);
-    let config = Config::read(var)?;
-    let clients = ClientsConfig::read(var).connect().await;
+    let settings = Settings::new(|name| env::var(name).ok());
+    init_log(settings.get("LOG").as_deref(), io::stderr);
+    let config = Config::read(&settings)?;
+    let clients = ClientsConfig::read(&settings).connect().await;
     let listener = tokio::net::TcpListener::bind(address).await?;
     let routes = router(Arc::new(Service::new(config, clients)));
     axum::serve(listener, routes).await?;

@@ -4,13 +4,12 @@ use axum::extract::{
     Path, Query, State,
     rejection::{PathRejection, QueryRejection},
 };
-use caas_aws::{ObjectKey, SOURCE_VERSION, Versions};
 use caas_http::{Problem, ProblemDetails};
+use caas_inbox::delete_file;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use crate::{
-    Service,
     file::key,
     service::{from_unavailable, in_time, invalid, not_found},
 };
@@ -55,53 +54,11 @@ pub(crate) async fn delete(
         _ => return Err(invalid("The query takes 'purge', once, 'true' or 'false'.")),
     };
     in_time(async {
-        let deleted = delete_everywhere(&service, &key, purge).await;
+        let deleted = delete_file(&service.vault, service.inbox.as_ref(), &key, purge).await;
         match deleted.map_err(from_unavailable)? {
             true => Ok(StatusCode::NO_CONTENT),
             false => Err(not_found()),
         }
     })
     .await
-}
-
-/// Deletes the file wherever it is, and says whether there was one.
-///
-/// What was dropped may be being sealed at this moment. The delete marker in the inbox tells the
-/// sealing function that it is deleted; the later one in the vault, that a file written over it came
-/// too late (`functions/seal-object/src/plan.rs`).
-async fn delete_everywhere(
-    service: &Service,
-    key: &ObjectKey,
-    purge: bool,
-) -> Result<bool, caas_aws::Unavailable> {
-    let inbox = service.inbox.as_ref();
-    // In this order: what is not in the inbox any more has been sealed before.
-    let waiting = match inbox {
-        Some(inbox) => inbox.versions(key).await?,
-        None => Versions::default(),
-    };
-    let stored = service.vault.head(key).await?;
-    let waits = !waiting.objects.is_empty();
-    let is_sealed_drop = stored
-        .as_ref()
-        .is_some_and(|info| info.metadata.contains_key(SOURCE_VERSION));
-    // A marker in the inbox means that a run may be under way that has read what was there before.
-    let was_deleted = !waiting.delete_markers.is_empty();
-    let dropped_in = inbox.filter(|_| waits || is_sealed_drop || was_deleted);
-
-    if let Some(inbox) = dropped_in {
-        inbox.delete(key).await?;
-    }
-    let mut found = waits || stored.is_some();
-    match (purge, dropped_in.is_some()) {
-        (true, true) => found |= service.vault.purge_to_marker(key).await? > 0,
-        (true, false) => found |= service.vault.purge(key).await? > 0,
-        (false, true) => service.vault.delete(key).await?,
-        (false, false) if found => service.vault.delete(key).await?,
-        (false, false) => {}
-    }
-    if let Some(inbox) = dropped_in {
-        inbox.remove_objects(key, &waiting).await?;
-    }
-    Ok(found)
 }

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use caas_aws::{ListedFile, ObjectKey};
+use caas_aws::ObjectKey;
+use caas_vault::ListedFile;
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 

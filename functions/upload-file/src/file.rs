@@ -4,8 +4,9 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use caas_aws::{ObjectInfo, ObjectKey};
+use caas_aws::ObjectKey;
 use caas_http::{FileName, Problem, ProblemDetails};
+use caas_vault::ObjectInfo;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{

@@ -5,9 +5,9 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use caas_aws::DownloadGrant;
 use caas_crypto::{gcm::TAG_LEN, stored};
 use caas_http::{Problem, ProblemDetails};
+use caas_vault::DownloadGrant;
 use http::HeaderMap;
 use serde::Serialize;
 

@@ -17,7 +17,7 @@ use axum::{Router, routing::post};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use config::{Config, InvalidConfig};
+pub use config::Config;
 pub use service::Service;
 
 /// What the handlers share.

@@ -4,8 +4,8 @@ use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
-use caas_aws::ListError;
 use caas_http::{Problem, ProblemDetails};
+use caas_vault::ListError;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 

@@ -3,13 +3,15 @@
 use std::{env, io, sync::Arc};
 
 use caas_aws::ClientsConfig;
+use caas_settings::{Settings, init_log};
 use upload_file::{Config, Service, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    let var = |name: &str| env::var(name).ok();
-    caas_http::init_log(var("LOG").as_deref(), io::stdout);
-    let config = Config::read(var).inspect_err(|error| tracing::error!(%error, "cannot start"))?;
-    let clients = ClientsConfig::read(var).connect().await;
+    let settings = Settings::new(|name| env::var(name).ok());
+    init_log(settings.get("LOG").as_deref(), io::stdout);
+    let config =
+        Config::read(&settings).inspect_err(|error| tracing::error!(%error, "cannot start"))?;
+    let clients = ClientsConfig::read(&settings).connect().await;
     lambda_http::run(router(Arc::new(Service::new(config, clients)))).await
 }

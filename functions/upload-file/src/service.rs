@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use caas_aws::{
-    Clients, GetError, KmsKey, ObjectKey, Presigner, PutError, Unavailable, Vault, VersionedBucket,
-};
+use caas_aws::{Clients, ObjectKey, Presigner, Unavailable, VersionedBucket};
 use caas_crypto::ClientName;
 use caas_http::{Problem, ProblemKind};
+use caas_vault::{GetError, PutError, Vault};
 use http::HeaderMap;
 
 use crate::Config;
@@ -26,12 +25,11 @@ pub struct Service {
 impl Service {
     /// The service with this configuration, on these connections.
     pub fn new(config: Config, clients: Clients) -> Self {
-        let key = KmsKey::new(clients.kms, &config.file_key_id);
-        let inbox = config.inbox_bucket.as_ref();
+        let inbox = config.inbox.as_ref();
         Self {
-            inbox: inbox.map(|bucket| VersionedBucket::new(clients.s3.clone(), bucket)),
+            inbox: inbox.map(|inbox| VersionedBucket::new(clients.s3.clone(), &inbox.bucket)),
+            vault: config.vault.vault(&clients),
             presigner: clients.presigner,
-            vault: Vault::new(clients.s3, &config.vault_bucket, key),
             config,
         }
     }

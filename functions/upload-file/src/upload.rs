@@ -7,11 +7,12 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use caas_aws::{ObjectKey, PutError, PutOptions};
+use caas_aws::{ObjectKey, PutOptions};
 use caas_crypto::ClientName;
 use caas_http::{
     FileForm, FileName, FormFile, Problem, ProblemDetails, ProblemKind, read_file_form,
 };
+use caas_vault::PutError;
 use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
 use uuid::Uuid;

@@ -7,15 +7,16 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use caas_aws::{ObjectKey, PresignedRequest, PutOptions, SINGLE_USE, UploadGrant};
+use caas_aws::{ObjectKey, PresignedRequest, PutOptions};
 use caas_http::{FileName, Problem, ProblemDetails, ProblemKind, read_json_object};
+use caas_inbox::SINGLE_USE;
+use caas_vault::{MAX_PUT_BYTES, UploadGrant};
 use http::{StatusCode, header};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
     Service,
-    config::MAX_FILE_BYTES,
     description::{DEFAULT_CONTENT_TYPE, rfc3339},
     grant::Encryption,
     service::{from_put_error, from_unavailable, in_time, invalid},
@@ -144,10 +145,10 @@ struct File {
 
 impl File {
     async fn through_inbox(self, service: &Service) -> Result<Upload, Problem> {
-        let Some(inbox) = &service.inbox else {
+        let (Some(inbox), Some(settings)) = (&service.inbox, &service.config.inbox) else {
             return Err(invalid("There is no inbox here: use mode 'client'."));
         };
-        self.admit(service.config.inbox_max_bytes.min(MAX_FILE_BYTES))?;
+        self.admit(settings.max_bytes.min(MAX_PUT_BYTES))?;
         let options = self.options.metadata(SINGLE_USE, "true");
         let options = options.map_err(|_| Problem::internal())?;
         let (key, size) = (&self.key, self.size);
@@ -157,7 +158,7 @@ impl File {
     }
 
     async fn sealed_by_client(self, service: &Service) -> Result<Upload, Problem> {
-        self.admit(MAX_FILE_BYTES)?;
+        self.admit(MAX_PUT_BYTES)?;
         let (key, size, options) = (&self.key, self.size, &self.options);
         let granted = service
             .vault

@@ -38,9 +38,7 @@ async fn no_canary_in_the_log() {
     let log = Log::default();
     let writer = log.clone();
     // Not the emulator's lines, which are S3's own.
-    caas_http::init_log(Some("trace,caas_emulator=off,s3s=off"), move || {
-        writer.clone()
-    });
+    caas_settings::init_log(Some("trace"), move || writer.clone());
 
     let app = App::with_timeout(Duration::from_secs(3)).await;
     let mut statuses = Vec::new();

@@ -20,6 +20,7 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use caas_settings::Settings;
 
 use crate::{Presigner, presigner::Session};
 
@@ -67,12 +68,12 @@ pub struct ClientsConfig {
 
 impl ClientsConfig {
     /// Reads the endpoints from the standard variables `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_KMS`
-    /// and `AWS_ENDPOINT_URL`, where `var` gives the value of one.
-    pub fn read(var: impl Fn(&str) -> Option<String>) -> Self {
+    /// and `AWS_ENDPOINT_URL`.
+    pub fn read(settings: &Settings) -> Self {
         let endpoint = |name| {
-            var(name)
-                .or_else(|| var("AWS_ENDPOINT_URL"))
-                .filter(|url| !url.is_empty())
+            settings
+                .get(name)
+                .or_else(|| settings.get("AWS_ENDPOINT_URL"))
         };
         Self {
             s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3"),
@@ -205,21 +206,21 @@ mod tests {
 
     #[test]
     fn endpoints_are_the_standard_variables() {
-        let read = |variables: &'static [(&str, &str)]| {
-            let config = ClientsConfig::read(|name| {
-                let found = variables.iter().find(|variable| variable.0 == name);
-                found.map(|variable| variable.1.to_owned())
-            });
+        let read = |settings| {
+            let config = ClientsConfig::read(&settings);
             (config.s3_endpoint, config.kms_endpoint)
         };
         let some = |url: &str| Some(url.to_owned());
-        assert_eq!(read(&[]), (None, None));
-        assert_eq!(read(&[("AWS_ENDPOINT_URL", "")]), (None, None));
+        assert_eq!(read(Settings::from([])), (None, None));
         assert_eq!(
-            read(&[
+            read(Settings::from([("AWS_ENDPOINT_URL", "")])),
+            (None, None)
+        );
+        assert_eq!(
+            read(Settings::from([
                 ("AWS_ENDPOINT_URL", "http://a"),
                 ("AWS_ENDPOINT_URL_S3", "http://b")
-            ]),
+            ])),
             (some("http://b"), some("http://a"))
         );
     }

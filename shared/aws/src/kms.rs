@@ -51,7 +51,7 @@ impl KmsKey {
             |request, (name, value)| request.encryption_context(name, value),
         );
         let answer = request.send().await.map_err(|error| {
-            tracing::warn!(cause = generate_cause(&error), "KMS made no data key");
+            tracing::warn!(cause = generate_cause(&error), "KMS GenerateDataKey failed");
             KmsError::Unavailable
         })?;
         let wrapped = answer
@@ -87,7 +87,7 @@ impl KmsKey {
                     | DecryptError::IncorrectKeyException(_),
                 ) => KmsError::NotAuthentic,
                 _ => {
-                    tracing::warn!(cause = decrypt_cause(&error), "KMS unwrapped no data key");
+                    tracing::warn!(cause = decrypt_cause(&error), "KMS Decrypt failed");
                     KmsError::Unavailable
                 }
             })?;

@@ -1,71 +1,20 @@
-//! KMS and S3 as CaaS uses them: data keys, and the vault, where files are stored sealed.
-//!
-//! The vault stands on its own: give it S3 and KMS, and it stores files of any size encrypted, each
-//! under its own AES-256 key, in the format of the Amazon S3 Encryption Client, version 3. AWS's own
-//! clients for other languages open what it stores, and it opens what they store.
-//!
-//! ```no_run
-//! use caas_aws::{ClientsConfig, KmsKey, ObjectKey, PutOptions, Vault};
-//!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let clients = ClientsConfig::default().connect().await; // as every AWS tool finds them
-//! let key = KmsKey::new(clients.kms, "alias/my-key");
-//! let vault = Vault::new(clients.s3, "my-bucket", key);
-//!
-//! // Keys have a client, the tenant, and a path.
-//! let name = ObjectKey::parse("acme/reports/2026/a.pdf")?;
-//! let options = PutOptions::default().content_type("application/pdf")?.if_absent();
-//! vault.put(&name, b"in memory".to_vec(), &options).await?;
-//!
-//! // Of any length, in constant memory:
-//! let file = tokio::fs::File::open("a.pdf").await?;
-//! vault.put_reader(&name, file, &PutOptions::default()).await?;
-//!
-//! // Nothing is given out before all of it has been verified:
-//! let opened = vault.get(&name, 1 << 20).await?; // at most 1 MiB, in memory
-//! vault.get_to_file(&name, "copy.pdf".as_ref()).await?; // or any length, in a file
-//! # drop(opened);
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! A client may also seal and open by itself, with a presigned request and the key of one object:
-//! [`Vault::grant_upload`] and [`Vault::grant_download`].
-//!
-//! IAM: `kms:GenerateDataKey` and `kms:Decrypt` on the key; `s3:PutObject`, `s3:GetObject`,
-//! `s3:GetObjectVersion` (for [`Vault::grant_download`]),
-//! `s3:ListBucket` (without it an absent file looks like a refusal), `s3:DeleteObject`,
-//! `s3:ListBucketVersions` and `s3:DeleteObjectVersion` (for [`Vault::purge`]), and
-//! `s3:AbortMultipartUpload` (with `s3:ListBucketMultipartUploads` for [`Vault::abort_uploads`]). Give the bucket a lifecycle rule that aborts incomplete multipart
-//! uploads: the vault aborts its own, but not after its process was killed.
-//!
-//! Build with link-time optimisation (`lto = "thin"` or `"fat"`) in the release profile: the parts of AES-GCM are
-//! spread over several crates, and run several times slower where they are not inlined.
+//! How CaaS speaks with AWS: SDK clients with time-outs, data keys that KMS wraps, S3 keys, buckets with
+//! versioning, and presigned requests.
 
 mod clients;
-mod inbox;
 mod kms;
-mod listing;
 mod object_key;
 mod presigner;
-mod user_key_cache;
-mod user_keys;
-mod user_record;
-mod user_record_store;
-mod vault;
-mod versions;
+mod put_options;
+mod s3_response;
+mod versioned_bucket;
 
 pub use clients::{Clients, ClientsConfig};
-pub use inbox::{Dropped, DroppedVersion, DroppedVersions, NextPage};
 pub use kms::{KmsError, KmsKey, PlaintextKey};
-pub use object_key::{InvalidObjectKey, ObjectKey};
+pub use object_key::{InvalidObjectKey, MAX_KEY_LEN, ObjectKey};
 pub use presigner::{PresignedRequest, Presigner};
-pub use user_key_cache::{Clock, Moment};
-pub use user_keys::{HeldKeys, KeyVersionInfo, UserKeyError, UserKeyOptions, UserKeys};
-pub use user_record::UserId;
-pub use vault::{
-    DownloadGrant, GetError, InvalidCursor, InvalidOption, ListError, ListedFile, ObjectInfo,
-    Opened, PART_LEN, Page, PutError, PutOptions, SINGLE_USE, SOURCE_VERSION, Stored, Unavailable,
-    UploadGrant, Vault,
+pub use put_options::{InvalidOption, LengthRefused, PutOptions};
+pub use s3_response::{Unavailable, decode_key, length, status, time};
+pub use versioned_bucket::{
+    ListedVersion, NextPage, Version, VersionedBucket, Versions, VersionsPage,
 };
-pub use versions::{Version, VersionedBucket, Versions};

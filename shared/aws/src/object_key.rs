@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use caas_crypto::ClientName;
 
 /// The longest key that S3 takes, in bytes.
-pub(crate) const MAX_KEY_LEN: usize = 1024;
+pub const MAX_KEY_LEN: usize = 1024;
 
 /// The S3 key of a file in the vault, and of the same file in the inbox: `{client}/{path}`.
 ///

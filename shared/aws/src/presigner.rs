@@ -15,10 +15,7 @@ use aws_sdk_s3::{
     presigning::{PresignedRequest as Signed, PresigningConfig},
 };
 
-use crate::{
-    ObjectKey,
-    vault::{PutOptions, Unavailable},
-};
+use crate::{ObjectKey, PutOptions, Unavailable};
 
 /// The longest that a presigned request is valid.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -70,12 +67,15 @@ impl Presigner {
         len: u64,
         options: &PutOptions,
     ) -> Result<PresignedRequest, Unavailable> {
-        let metadata = options.metadata.iter().cloned().collect();
+        let metadata = options.metadata_pairs().collect();
         self.put_with(bucket, key, len, options, metadata).await
     }
 
-    /// As [`put`](Self::put), with this metadata.
-    pub(crate) async fn put_with(
+    /// As [`put`](Self::put), with this metadata instead.
+    ///
+    /// # Errors
+    /// There are no credentials.
+    pub async fn put_with(
         &self,
         bucket: &str,
         key: &ObjectKey,
@@ -89,17 +89,20 @@ impl Presigner {
                 .bucket(bucket)
                 .key(key.as_str())
                 .content_length(i64::try_from(len).unwrap_or(i64::MAX))
-                .set_content_type(options.content_type.clone())
+                .set_content_type(options.content_type_header())
                 .set_metadata(Some(metadata.clone()))
-                .set_if_match(options.condition.if_match())
-                .set_if_none_match(options.condition.if_none_match())
+                .set_if_match(options.if_match_header())
+                .set_if_none_match(options.if_none_match_header())
                 .presigned(config)
         })
         .await
     }
 
     /// A GET of one version of an object.
-    pub(crate) async fn get(
+    ///
+    /// # Errors
+    /// There are no credentials.
+    pub async fn get(
         &self,
         bucket: &str,
         key: &ObjectKey,

@@ -133,8 +133,8 @@ impl FromStr for ApiKeys {
 /// The configured API keys cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "entry {position} of API_KEYS is not 'client:hash', with a client of a-z, 0-9 and '-' and \
-     the key's SHA-256 in 64 hex digits"
+    "entry {position} is not 'client:hash', with a client of a-z, 0-9 and '-' and the key's SHA-256 \
+     in 64 hex digits"
 )]
 pub struct InvalidApiKeys {
     /// The position of the entry, from 1.

@@ -1,11 +1,13 @@
-//! What the environment says about the HTTP edge.
+//! The settings of the HTTP edge.
 
-use crate::{ApiKeys, Edge, InvalidApiKeys, InvalidOrigin};
+use caas_settings::{InvalidSetting, Settings};
+
+use crate::{ApiKeys, Edge};
 
 /// The body limit where none is configured: what fits Lambda's 6 MB once it is base64.
 const DEFAULT_MAX_BODY_BYTES: u64 = 4_500_000;
 
-/// The configuration that every function with routes has.
+/// The settings that every function with routes has.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// `API_KEYS`: who may call. Empty by default: nobody.
@@ -17,50 +19,28 @@ pub struct HttpConfig {
 }
 
 impl HttpConfig {
-    /// Reads the configuration from variables, where `var` gives the value of one.
+    /// Reads the settings.
     ///
     /// # Errors
-    /// A value that cannot be read; the message says which and what it should be.
-    pub fn read(var: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidHttpConfig> {
-        let text = |name| var(name).unwrap_or_default();
+    /// A variable does not parse.
+    pub fn read(settings: &Settings) -> Result<Self, InvalidSetting> {
         Ok(Self {
-            api_keys: text("API_KEYS").parse()?,
-            max_body_bytes: match text("MAX_BODY_BYTES").as_str() {
-                "" => DEFAULT_MAX_BODY_BYTES,
-                bytes => bytes.parse().map_err(|_| InvalidHttpConfig::MaxBodyBytes)?,
-            },
+            api_keys: settings.parse("API_KEYS", ApiKeys::default())?,
+            max_body_bytes: settings.number("MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES)?,
             edge: Edge {
-                allowed_origins: text("ALLOWED_ORIGINS").parse()?,
+                allowed_origins: settings.parse("ALLOWED_ORIGINS", Default::default())?,
             },
         })
     }
-}
-
-/// A variable that cannot be read.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-pub enum InvalidHttpConfig {
-    /// `API_KEYS`.
-    #[error(transparent)]
-    ApiKeys(#[from] InvalidApiKeys),
-    /// `ALLOWED_ORIGINS`.
-    #[error(transparent)]
-    Origins(#[from] InvalidOrigin),
-    /// `MAX_BODY_BYTES`.
-    #[error("MAX_BODY_BYTES is not a whole number of bytes")]
-    MaxBodyBytes,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(name: &'static str, value: &'static str) -> Result<HttpConfig, InvalidHttpConfig> {
-        HttpConfig::read(|asked| (asked == name).then(|| value.to_owned()))
-    }
-
     #[test]
     fn the_defaults_let_nobody_in() {
-        let config = HttpConfig::read(|_| None).unwrap();
+        let config = HttpConfig::read(&Settings::from([])).unwrap();
         assert_eq!(config.max_body_bytes, 4_500_000);
         assert!(
             config
@@ -72,6 +52,7 @@ mod tests {
 
     #[test]
     fn values_are_read_or_named() {
+        let read = |name, value| HttpConfig::read(&Settings::from([(name, value)]));
         assert_eq!(read("MAX_BODY_BYTES", "5").unwrap().max_body_bytes, 5);
         for (name, value) in [
             ("API_KEYS", "acme"),
@@ -79,7 +60,7 @@ mod tests {
             ("ALLOWED_ORIGINS", "*"),
         ] {
             let message = read(name, value).unwrap_err().to_string();
-            assert!(message.contains(name), "{message}");
+            assert!(message.starts_with(name), "{message}");
         }
     }
 }

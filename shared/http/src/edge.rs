@@ -17,7 +17,7 @@ use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, timeout::Request
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{AllowedOrigins, Problem, ProblemKind, drain::DrainedBody, log::size_class};
+use crate::{AllowedOrigins, Problem, ProblemKind, drain::DrainedBody};
 
 /// A request's body may pause for this long.
 const BODY_IDLE: Duration = Duration::from_secs(20);
@@ -131,4 +131,19 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
             )),
             _ => None,
         })
+}
+
+/// The bytes read of a request's body, by order of magnitude: enough to see load, too little to
+/// recognise a file.
+fn size_class(bytes: u64) -> &'static str {
+    match bytes {
+        0 => "none",
+        1..=1_000 => "1kB",
+        1_001..=10_000 => "10kB",
+        10_001..=100_000 => "100kB",
+        100_001..=1_000_000 => "1MB",
+        1_000_001..=10_000_000 => "10MB",
+        10_000_001..=100_000_000 => "100MB",
+        _ => "more",
+    }
 }

@@ -23,16 +23,14 @@ mod edge;
 mod file_name;
 mod form;
 mod json;
-mod log;
 mod origins;
 mod problem;
 
 pub use api_key::{ApiKeys, InvalidApiKeys, generate_api_key, hash_api_key};
-pub use config::{HttpConfig, InvalidHttpConfig};
+pub use config::HttpConfig;
 pub use edge::Edge;
 pub use file_name::{FileName, InvalidFileName};
 pub use form::{FileForm, FormFile, read_file_form};
 pub use json::{JsonObject, MAX_JSON_BYTES, OneOrMany, read_json_object};
-pub use log::init as init_log;
 pub use origins::{AllowedOrigins, InvalidOrigin};
 pub use problem::{Problem, ProblemDetails, ProblemKind};

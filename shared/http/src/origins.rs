@@ -58,8 +58,8 @@ impl FromStr for AllowedOrigins {
 /// The configured origins cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "entry {position} of ALLOWED_ORIGINS is not an origin as browsers send it, such as \
-     https://app.example.com: lower case, without path, trailing slash or the default port"
+    "entry {position} is not an origin as browsers send it, such as https://app.example.com: lower \
+     case, without path, trailing slash or the default port"
 )]
 pub struct InvalidOrigin {
     /// The position of the entry, from 1.

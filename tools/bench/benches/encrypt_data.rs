@@ -16,9 +16,10 @@ use std::{
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use axum::Router;
-use caas_aws::{KmsKey, UserKeyOptions, UserKeys};
+use caas_aws::KmsKey;
 use caas_emulator::{BucketConfig, Config, Emulator};
 use caas_http::{Edge, HttpConfig, hash_api_key};
+use caas_users::{UserKeyOptions, UserKeys};
 use encrypt_data::Service;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

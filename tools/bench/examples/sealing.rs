@@ -12,19 +12,19 @@
 
 use std::{
     env,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use aws_sdk_s3::primitives::ByteStream;
-use caas_aws::{Clients, KmsKey, ObjectKey, Vault, VersionedBucket};
+use caas_aws::{Clients, KmsKey, ObjectKey, VersionedBucket};
 use caas_bench::{EmulatorProcess, Error, Source, memory, plain_put, reset_peak};
 use caas_emulator::BucketConfig;
+use caas_inbox::{Inbox, S3_TIMEOUT};
+use caas_settings::Settings;
+use caas_vault::Vault;
 use futures::{StreamExt, TryStreamExt, stream};
-use seal_object::{Config, S3_TIMEOUT, Service, State, handle};
+use seal_object::{Config, handle};
 use serde_json::{Value, json};
 
 /// The most memory that the function may take, in KiB.
@@ -53,16 +53,12 @@ async fn main() -> Result<(), Error> {
     let mut connections = emulator.connections();
     connections.s3_timeout = S3_TIMEOUT;
     let clients = connections.connect().await;
-    let config = Config::read(|name| {
-        let value = match name {
-            "INBOX_BUCKET" => INBOX,
-            "VAULT_BUCKET" => VAULT,
-            "FILE_KEY_ID" => KEY,
-            _ => return None,
-        };
-        Some(value.to_owned())
-    })?;
-    let function: State = Arc::new(Service::new(config, clients.clone()));
+    let settings = Settings::from([
+        ("INBOX_BUCKET", INBOX),
+        ("VAULT_BUCKET", VAULT),
+        ("FILE_KEY_ID", KEY),
+    ]);
+    let function = Config::read(&settings)?.inbox(&clients);
 
     soak(&clients, &function, objects, mib).await?;
     beside_a_copy(&clients, &function, mib, runs).await?;
@@ -70,7 +66,7 @@ async fn main() -> Result<(), Error> {
 }
 
 /// Drops everything, then hands all events to the function.
-async fn soak(clients: &Clients, function: &State, objects: usize, mib: u64) -> Result<(), Error> {
+async fn soak(clients: &Clients, function: &Inbox, objects: usize, mib: u64) -> Result<(), Error> {
     let small = |i: usize| vec![i as u8; SMALL];
     let put = async |i: usize| {
         let put = clients
@@ -140,7 +136,7 @@ async fn soak(clients: &Clients, function: &State, objects: usize, mib: u64) -> 
 /// In turns, so that neither always goes first.
 async fn beside_a_copy(
     clients: &Clients,
-    function: &State,
+    function: &Inbox,
     mib: u64,
     runs: usize,
 ) -> Result<(), Error> {

@@ -16,9 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use caas_aws::{KmsKey, ObjectKey, PutOptions, Vault};
+use caas_aws::{KmsKey, ObjectKey, PutOptions};
 use caas_bench::{CONCURRENCY, EmulatorProcess, Error, Source, memory, plain_put, reset_peak};
 use caas_emulator::BucketConfig;
+use caas_vault::Vault;
 
 const LEN: u64 = 256 << 20;
 const BUCKET: &str = "bench";

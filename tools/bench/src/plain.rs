@@ -9,7 +9,7 @@ use aws_sdk_s3::{
     primitives::ByteStream,
     types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
 };
-use caas_aws::PART_LEN;
+use caas_vault::PART_LEN;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, ReadBuf},
     task::JoinSet,

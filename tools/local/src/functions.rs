@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::Router;
+use caas_settings::Settings;
 
 use crate::{Options, cloud::Cloud, data_dir::DataDir, trigger::Trigger};
 
@@ -17,22 +18,22 @@ pub(crate) async fn start(
     data_dir: DataDir,
 ) -> anyhow::Result<(Router, Trigger)> {
     let variables = variables(options, api_key, cloud)?;
-    let var = |name: &str| variables.get(name).cloned();
+    let settings = &Settings::new(move |name| variables.get(name).cloned());
     let clients = encrypt_data::connections(cloud.connections())
         .connect()
         .await;
-    let encrypt_data = encrypt_data::Service::new(encrypt_data::Config::read(var)?, clients);
-    let encrypt_file = encrypt_file::Config::read(var)?;
+    let encrypt_data = encrypt_data::Service::new(encrypt_data::Config::read(settings)?, &clients);
+    let encrypt_file = encrypt_file::Config::read(settings)?;
     let clients = cloud.connections().connect().await;
-    let upload_file = upload_file::Service::new(upload_file::Config::read(var)?, clients);
+    let upload_file = upload_file::Service::new(upload_file::Config::read(settings)?, clients);
     let router = encrypt_file::router(Arc::new(encrypt_file))
         .merge(encrypt_data::router(Arc::new(encrypt_data)))
         .merge(upload_file::router(Arc::new(upload_file)));
 
     let mut connections = cloud.connections();
-    connections.s3_timeout = seal_object::S3_TIMEOUT;
-    let config = seal_object::Config::read(var)?;
-    let trigger = Trigger::new(config, connections.connect().await, data_dir);
+    connections.s3_timeout = caas_inbox::S3_TIMEOUT;
+    let config = seal_object::Config::read(settings)?;
+    let trigger = Trigger::new(config, &connections.connect().await, data_dir);
     Ok((router, trigger))
 }
 

@@ -97,7 +97,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
-    caas_http::init_log(std::env::var("LOG").ok().as_deref(), io::stderr);
+    caas_settings::init_log(std::env::var("LOG").ok().as_deref(), io::stderr);
     let listeners = Listeners::bind(options.port).await?;
     let data_dir = DataDir::open(options.data_dir.clone())?;
     // First, since it locks the folder.

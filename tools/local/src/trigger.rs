@@ -7,8 +7,9 @@ use std::{sync::Arc, time::Duration};
 use backon::{ExponentialBuilder, Retryable};
 use caas_aws::Clients;
 use caas_emulator::ObjectCreated;
+use caas_inbox::{Inbox, SWEEP_PERIOD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use seal_object::{Config, HandleError, Service, State, handle};
+use seal_object::{Config, HandleError, handle};
 use serde_json::{Value, json};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
@@ -28,27 +29,22 @@ const RETRIES: usize = 2;
 /// The pause before the first retry; Lambda's is a minute.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// As the schedule in `template.yaml` says.
-const SWEEP_EVERY: Duration = Duration::from_secs(5 * 60);
-
 /// Seals what is dropped in the inbox.
 pub(crate) struct Trigger {
-    state: State,
-    /// The function with a sweep that leaves nothing to events.
-    at_start: State,
+    inbox: Inbox,
+    /// The same with a sweep that leaves nothing to events.
+    at_start: Inbox,
     data_dir: DataDir,
 }
 
 impl Trigger {
     /// Dead letters go to a folder in `data_dir`.
-    pub(crate) fn new(config: Config, clients: Clients, data_dir: DataDir) -> Self {
-        let at_start = Config {
-            sweep_age: Duration::ZERO,
-            ..config.clone()
-        };
+    pub(crate) fn new(config: Config, clients: &Clients, data_dir: DataDir) -> Self {
+        let mut at_start = config.clone();
+        at_start.inbox.sweep_age = Duration::ZERO;
         Self {
-            state: Arc::new(Service::new(config, clients.clone())),
-            at_start: Arc::new(Service::new(at_start, clients)),
+            inbox: config.inbox(clients),
+            at_start: at_start.inbox(clients),
             data_dir,
         }
     }
@@ -93,7 +89,7 @@ impl Trigger {
 
     /// S3's notification; none for objects outside the inbox.
     fn event(&self, created: &ObjectCreated) -> Option<Value> {
-        (created.bucket == self.state.inbox_bucket()).then(|| {
+        (created.bucket == self.inbox.bucket_name()).then(|| {
             let key = utf8_percent_encode(&created.key, NON_ALPHANUMERIC).to_string();
             let object = json!({
                 "key": key,
@@ -115,7 +111,7 @@ impl Trigger {
             .with_max_times(RETRIES)
             .with_min_delay(FIRST_PAUSE)
             .with_jitter();
-        let end = (async || handle(event.clone(), &self.state).await)
+        let end = (async || handle(event.clone(), &self.inbox).await)
             .retry(retries)
             .when(|_| !stop.is_cancelled())
             .await;
@@ -147,15 +143,15 @@ impl Trigger {
 
     async fn sweep(self: Arc<Self>, stop: CancellationToken) {
         let sweeps = async {
-            let mut ticks = time::interval(SWEEP_EVERY);
+            let mut ticks = time::interval(SWEEP_PERIOD);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut state = &self.at_start;
+            let mut inbox = &self.at_start;
             loop {
                 ticks.tick().await;
-                if handle(json!({"sweep": true}), state).await.is_err() {
+                if handle(json!({"sweep": true}), inbox).await.is_err() {
                     tracing::warn!("not everything in the inbox could be sealed");
                 }
-                state = &self.state;
+                inbox = &self.inbox;
             }
         };
         tokio::select! {

@@ -6,9 +6,10 @@ use std::{
 };
 
 use axum::{Router, body::Body};
-use caas_aws::{Clock, KmsKey, Moment, UserKeyOptions, UserKeys};
+use caas_aws::KmsKey;
 use caas_emulator::{BucketConfig, Calls, Config, Emulator};
 use caas_http::{Edge, HttpConfig, hash_api_key};
+use caas_users::{Clock, Moment, UserKeyOptions, UserKeys};
 use encrypt_data::Service;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;

@@ -1,7 +1,7 @@
 //! What its user has deleted does not come back, and what was dropped afterwards is sealed.
 
 use caas_aws::{ObjectKey, PutOptions};
-use seal_object::Report;
+use caas_inbox::Report;
 use serde_json::json;
 
 use crate::support::{Stack, VAULT};

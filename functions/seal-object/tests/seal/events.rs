@@ -2,7 +2,8 @@
 
 use std::{fs, path::PathBuf};
 
-use seal_object::{HandleError, Report};
+use caas_inbox::Report;
+use seal_object::HandleError;
 use serde_json::Value;
 
 use crate::support::Stack;

@@ -2,12 +2,14 @@
 //!
 //! `SEAL_FAULT_RUNS` says how many runs; `SEAL_FAULT_SEED` where to begin.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use caas_aws::{ObjectKey, Vault, VersionedBucket};
+use caas_aws::{ObjectKey, VersionedBucket};
 use caas_emulator::{BucketConfig, Fault};
+use caas_inbox::Inbox;
+use caas_vault::Vault;
 use futures::future::join_all;
-use seal_object::{State, handle};
+use seal_object::handle;
 use serde_json::json;
 
 use crate::support::{Proxied, Stack, bytes, event, opened, state, uploads, vault, waiting};
@@ -26,7 +28,7 @@ struct Lane {
     vault: Vault,
     proxied: Proxied,
     /// The function without proxies.
-    state: State,
+    state: Arc<Inbox>,
 }
 
 impl Lane {

@@ -2,7 +2,8 @@
 
 use caas_aws::ObjectKey;
 use caas_emulator::BucketConfig;
-use seal_object::{HandleError, Report};
+use caas_inbox::Report;
+use seal_object::HandleError;
 
 use crate::support::{INBOX, MAX_BYTES, Stack, VAULT, bytes, event};
 

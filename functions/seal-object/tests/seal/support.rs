@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_s3::primitives::ByteStream;
-use caas_aws::{Clients, ClientsConfig, KmsKey, ObjectKey, PutOptions, Vault, VersionedBucket};
+use caas_aws::{Clients, ClientsConfig, KmsKey, ObjectKey, PutOptions, VersionedBucket};
 use caas_emulator::{BucketConfig, Calls, Emulator, FaultProxy};
+use caas_inbox::{Inbox, InboxSettings, Report};
+use caas_vault::Vault;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use seal_object::{Config, HandleError, Report, Service, State, handle};
+use seal_object::{HandleError, handle};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,7 +24,7 @@ pub(crate) struct Stack {
     pub(crate) vault: Vault,
     pub(crate) inbox: VersionedBucket,
     /// The function, on the emulator itself; a sweep finds everything old enough.
-    pub(crate) state: State,
+    pub(crate) state: Arc<Inbox>,
     _folder: TempDir,
 }
 
@@ -124,7 +126,7 @@ impl Stack {
 pub(crate) struct Proxied {
     pub(crate) s3: FaultProxy,
     pub(crate) kms: FaultProxy,
-    pub(crate) state: State,
+    pub(crate) state: Arc<Inbox>,
 }
 
 impl Proxied {
@@ -158,19 +160,26 @@ async fn connect(emulator: &Emulator, s3: String, kms: String, patience: Duratio
     config.connect().await
 }
 
-pub(crate) fn config(inbox: &str, vault: &str) -> Config {
-    Config {
-        inbox_bucket: inbox.to_owned(),
-        vault_bucket: vault.to_owned(),
-        file_key_id: KEY.to_owned(),
+pub(crate) fn settings(inbox: &str) -> InboxSettings {
+    InboxSettings {
+        bucket: inbox.to_owned(),
         max_bytes: MAX_BYTES,
         sweep_age: Duration::ZERO,
         longest_run: Duration::ZERO,
     }
 }
 
-pub(crate) fn state(clients: &Clients, inbox: &str, vault: &str) -> State {
-    Arc::new(Service::new(config(inbox, vault), clients.clone()))
+pub(crate) fn state(clients: &Clients, inbox: &str, vault_bucket: &str) -> Arc<Inbox> {
+    with_settings(clients, vault_bucket, settings(inbox))
+}
+
+pub(crate) fn with_settings(
+    clients: &Clients,
+    vault_bucket: &str,
+    settings: InboxSettings,
+) -> Arc<Inbox> {
+    let vault = vault(clients, vault_bucket);
+    Arc::new(Inbox::new(clients.s3.clone(), vault, settings))
 }
 
 pub(crate) fn vault(clients: &Clients, bucket: &str) -> Vault {
@@ -182,7 +191,7 @@ pub(crate) async fn opened(vault: &Vault, key: &str) -> Option<Vec<u8>> {
     let key = ObjectKey::parse(key).unwrap();
     match vault.get(&key, MAX_BYTES).await {
         Ok(opened) => Some(opened.content),
-        Err(caas_aws::GetError::NotFound) => None,
+        Err(caas_vault::GetError::NotFound) => None,
         Err(error) => panic!("{error}"),
     }
 }

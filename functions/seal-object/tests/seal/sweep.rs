@@ -1,12 +1,13 @@
 //! The sweep needs no event.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use seal_object::{Report, Service, handle};
+use caas_inbox::Report;
+use seal_object::handle;
 use serde_json::json;
 
-use crate::support::{INBOX, Stack, VAULT, bytes, config, uploads};
+use crate::support::{INBOX, Stack, VAULT, bytes, settings, uploads, with_settings};
 
 #[tokio::test]
 async fn everything_old_enough_is_sealed() {
@@ -18,9 +19,9 @@ async fn everything_old_enough_is_sealed() {
     stack.drop("acme/folder/", Vec::new()).await;
     stack.drop("no-client", "stays".into()).await;
 
-    let mut young = config(INBOX, VAULT);
+    let mut young = settings(INBOX);
     young.sweep_age = Duration::from_secs(600);
-    let young = Arc::new(Service::new(young, stack.clients.clone()));
+    let young = with_settings(&stack.clients, VAULT, young);
     let report = handle(json!({"sweep": true}), &young).await.unwrap();
     assert_eq!(report, Report::default());
     assert_eq!(stack.waiting().await, 33);
@@ -62,9 +63,9 @@ async fn abandoned_uploads_are_aborted() {
         let create = stack.clients.s3.create_multipart_upload().bucket(VAULT);
         create.key(key).send().await.unwrap();
     }
-    let mut patient = config(INBOX, VAULT);
+    let mut patient = settings(INBOX);
     patient.longest_run = Duration::from_secs(3600);
-    let patient = Arc::new(Service::new(patient, stack.clients.clone()));
+    let patient = with_settings(&stack.clients, VAULT, patient);
     let report = handle(json!({"sweep": true}), &patient).await.unwrap();
     assert_eq!(report.aborted_uploads, 0);
     let report = stack.handle(json!({"sweep": true})).await.unwrap();

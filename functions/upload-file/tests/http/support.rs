@@ -8,6 +8,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use caas_aws::{Clients, ClientsConfig};
 use caas_emulator::{BucketConfig, Config as EmulatorConfig, Emulator, FaultProxy};
 use caas_http::hash_api_key;
+use caas_settings::Settings;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tempfile::TempDir;
@@ -37,7 +38,7 @@ impl App {
 
     pub(crate) async fn without_inbox() -> Self {
         let mut config = config_of_tests();
-        config.inbox_bucket = None;
+        config.inbox = None;
         Self::with(config, Duration::from_secs(60)).await
     }
 
@@ -147,18 +148,14 @@ pub(crate) fn config_of_tests() -> Config {
     let keys = [("acme", ACME), ("globex", GLOBEX)];
     let keys = keys.map(|(client, key)| format!("{client}:{}", hash_api_key(key)));
     let (keys, limit) = (keys.join(","), MAX_BODY_BYTES.to_string());
-    Config::read(|name| {
-        let value = match name {
-            "API_KEYS" => keys.as_str(),
-            "MAX_BODY_BYTES" => limit.as_str(),
-            "VAULT_BUCKET" => VAULT,
-            "INBOX_BUCKET" => INBOX,
-            "FILE_KEY_ID" => "alias/files",
-            _ => return None,
-        };
-        Some(value.to_owned())
-    })
-    .unwrap()
+    let settings = Settings::from([
+        ("API_KEYS", keys.as_str()),
+        ("MAX_BODY_BYTES", limit.as_str()),
+        ("VAULT_BUCKET", VAULT),
+        ("INBOX_BUCKET", INBOX),
+        ("FILE_KEY_ID", "alias/files"),
+    ]);
+    Config::read(&settings).unwrap()
 }
 
 pub(crate) struct Answer {

@@ -222,7 +222,7 @@ async fn a_file_over_the_response_limit_points_to_the_grant() {
     let app = App::start().await;
     let len = crate::support::MAX_BODY_BYTES + 1;
     let key = caas_aws::KmsKey::new(app.clients.kms.clone(), "alias/files");
-    let vault = caas_aws::Vault::new(app.clients.s3.clone(), VAULT, key);
+    let vault = caas_vault::Vault::new(app.clients.s3.clone(), VAULT, key);
     let name = caas_aws::ObjectKey::parse("acme/large").unwrap();
     let options = caas_aws::PutOptions::default();
     vault

@@ -7,9 +7,10 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use caas_aws::{KmsKey, ObjectKey, PutOptions, Vault};
+use caas_aws::{KmsKey, ObjectKey, PutOptions};
 use caas_client::{DownloadError, Mode, ServiceError, UploadError};
 use caas_emulator::{Fault, ProxiedRequest};
+use caas_vault::Vault;
 use http::StatusCode;
 
 use crate::support::{INBOX, Stack, VAULT, bytes, ignore, is_empty, key_of};

@@ -13,6 +13,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use caas_aws::{Clients, ClientsConfig};
 use caas_client::{Client, Mode, Progress, Retries, Upload, UploadError, Uploaded};
 use caas_emulator::{BucketConfig, Config as EmulatorConfig, Emulator, FaultProxy};
+use caas_settings::Settings;
 use hyper_util::service::TowerToHyperService;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -84,21 +85,14 @@ impl Stack {
 
     /// Seals everything that lies in the inbox.
     pub(crate) async fn seal_inbox(&self) {
-        let config = seal_object::Config::read(|name| {
-            let value = match name {
-                "VAULT_BUCKET" => VAULT,
-                "INBOX_BUCKET" => INBOX,
-                "FILE_KEY_ID" => "alias/files",
-                "SWEEP_AGE_SECONDS" => "0",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        });
-        let service = seal_object::Service::new(config.unwrap(), self.clients.clone());
-        let sweep = serde_json::json!({"sweep": true});
-        seal_object::handle(sweep, &Arc::new(service))
-            .await
-            .unwrap();
+        let settings = Settings::from([
+            ("VAULT_BUCKET", VAULT),
+            ("INBOX_BUCKET", INBOX),
+            ("FILE_KEY_ID", "alias/files"),
+            ("SWEEP_AGE_SECONDS", "0"),
+        ]);
+        let inbox = seal_object::Config::read(&settings).unwrap();
+        assert_eq!(inbox.inbox(&self.clients).sweep().await.failed, 0);
     }
 
     /// Uploads the file under its own name.
@@ -143,17 +137,13 @@ pub(crate) fn client(url: &str) -> Client {
 
 fn config_of_service() -> Config {
     let keys = format!("acme:{}", caas_http::hash_api_key(API_KEY));
-    Config::read(|name| {
-        let value = match name {
-            "API_KEYS" => keys.as_str(),
-            "VAULT_BUCKET" => VAULT,
-            "INBOX_BUCKET" => INBOX,
-            "FILE_KEY_ID" => "alias/files",
-            _ => return None,
-        };
-        Some(value.to_owned())
-    })
-    .unwrap()
+    let settings = Settings::from([
+        ("API_KEYS", keys.as_str()),
+        ("VAULT_BUCKET", VAULT),
+        ("INBOX_BUCKET", INBOX),
+        ("FILE_KEY_ID", "alias/files"),
+    ]);
+    Config::read(&settings).unwrap()
 }
 
 /// Bytes that do not repeat soon.

@@ -3,6 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use caas_aws::{Clients, ClientsConfig, VersionedBucket};
+use caas_settings::Settings;
 use futures::{StreamExt, stream};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -15,13 +16,15 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 async fn clients(running: &Running) -> Clients {
     let variable = |name: &str| running.env[name].clone();
+    let variables = running.env.clone();
+    let settings = Settings::new(move |name| variables.get(name).cloned());
     let config = ClientsConfig {
         region: Some(variable("AWS_REGION")),
         credentials: Some((
             variable("AWS_ACCESS_KEY_ID"),
             variable("AWS_SECRET_ACCESS_KEY"),
         )),
-        ..ClientsConfig::read(|name| running.env.get(name).cloned())
+        ..ClientsConfig::read(&settings)
     };
     config.connect().await
 }

@@ -1,0 +1,860 @@
+//! An exhaustive model of runs: two workers, a duplicate event, an overwritten file, its user's
+//! `DELETE /api/files/{id}`, a crash, a write that went wrong, and sweeps, in every order; then again
+//! with two deletions, the second of which may purge, instead of the overwrite and the duplicate event.
+//!
+//! The workers' steps have the names of `steps.rs` and follow the same [`plan`]; a `DELETE` follows the
+//! same [`plan_delete`]. Anything else may happen between any two steps. At every point and at every end
+//! the properties at the bottom of [`World`] hold, and from every point an end can be reached.
+
+use std::time::SystemTime;
+
+use caas_aws::{Version, Versions};
+use indexmap::IndexSet;
+
+use crate::{
+    metadata::NO_DELETE,
+    plan::{Condition, Plan, StoredFile, VaultState, plan},
+    plan_delete::{Current, DeleteStep, plan_delete},
+};
+
+/// A deviation that the model must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bug {
+    None,
+    /// `delete` follows `seal`, whatever became of it.
+    DeleteBeforeCheck,
+    /// `seal` writes, whatever the vault holds.
+    NoCondition,
+    /// `delete` begins with the newest version.
+    NewestFirst,
+    /// `get` reads the listed version, even if it is not the newest any more.
+    PinnedGet,
+    /// Nothing is ever taken back.
+    NoTakeBack,
+    /// `DELETE` puts its marker in the vault first.
+    VaultFirst,
+    /// `DELETE` leaves no marker in the inbox.
+    NoReminder,
+    /// The sweep removes markers at once.
+    ForgetAtOnce,
+    /// A `DELETE` of what was deleted before puts no markers.
+    PurgeForgets,
+    /// `DELETE` looks at the vault before it lists the inbox.
+    LookFirst,
+    /// `DELETE` leaves no marker in the vault.
+    NoVaultMarker,
+}
+
+/// What names a version, a delete marker or an ETag. Only whether two are the same counts.
+type Id = u8;
+
+/// What the inbox holds: a version of the file, 1 or 2, or a delete marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Dropped {
+    id: Id,
+    version: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Sealed {
+    id: Id,
+    version: u8,
+    source: Id,
+    after_delete: Option<Id>,
+    /// Whether it is what was sent.
+    is_good: bool,
+}
+
+/// The vault, as far as anybody looks: what is current, and the newest delete marker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Vault {
+    stored: Option<Sealed>,
+    newest_marker: Option<Id>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Step {
+    #[default]
+    Idle,
+    List,
+    Look {
+        listed: Vec<Dropped>,
+    },
+    Get {
+        newest: Dropped,
+        listed: Vec<Dropped>,
+        looked: Vault,
+    },
+    Seal {
+        content: Dropped,
+        listed: Vec<Dropped>,
+        looked: Vault,
+    },
+    TakeBack {
+        stored: Id,
+        listed: Vec<Dropped>,
+    },
+    Delete {
+        listed: Vec<Dropped>,
+        order: Vec<Id>,
+    },
+    Forget,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Worker {
+    step: Step,
+    is_sweep: bool,
+    /// Whether it has written.
+    has_sent: bool,
+    /// Markers that were old enough when it listed: no other run was under way that had listed before
+    /// they were put.
+    old_markers: Vec<Id>,
+}
+
+/// A `DELETE` of the file's user that is under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+enum Deletion {
+    #[default]
+    None,
+    /// It has listed the inbox, or with [`Bug::LookFirst`] it has looked at the vault.
+    Begun { listed: Vec<Dropped>, looked: Vault },
+    /// What is left of its plan.
+    Steps {
+        listed: Vec<Dropped>,
+        left: Vec<DeleteStep>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct World {
+    /// The oldest first.
+    inbox: Vec<Dropped>,
+    vault: Vault,
+    workers: [Worker; 2],
+    deletion: Deletion,
+    /// Whether the last `DELETE` died.
+    deletion_died: bool,
+    events: u8,
+    /// The newest version that has been dropped.
+    newest: u8,
+    /// Versions up to this one were dropped before the last `DELETE` was answered.
+    may_be_deleted: u8,
+    /// Versions up to this one were dropped before the last `DELETE` began.
+    newest_at_deletion: u8,
+    /// Versions up to this one were dropped before one began that was answered.
+    must_be_deleted: u8,
+    left: Left,
+}
+
+/// What may still happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Left {
+    duplicates: u8,
+    overwrites: u8,
+    deletions: u8,
+    /// Whether the last `DELETE` is one with `purge=true`.
+    purges: bool,
+    crashes: u8,
+    wrong_writes: u8,
+}
+
+/// One of each.
+const ONE_OF_EACH: Left = Left {
+    duplicates: 1,
+    overwrites: 1,
+    deletions: 1,
+    purges: false,
+    crashes: 1,
+    wrong_writes: 1,
+};
+
+const TWO_DELETIONS: Left = Left {
+    duplicates: 0,
+    overwrites: 0,
+    deletions: 2,
+    ..ONE_OF_EACH
+};
+
+const A_DELETION_AND_A_PURGE: Left = Left {
+    purges: true,
+    ..TWO_DELETIONS
+};
+
+impl World {
+    /// One file has been dropped, and its event is on its way.
+    fn new(left: Left) -> Self {
+        let first = Dropped {
+            id: 1,
+            version: Some(1),
+        };
+        Self {
+            inbox: vec![first],
+            vault: Vault::default(),
+            workers: Default::default(),
+            deletion: Deletion::None,
+            deletion_died: false,
+            events: 1,
+            newest: 1,
+            may_be_deleted: 0,
+            newest_at_deletion: 0,
+            must_be_deleted: 0,
+            left,
+        }
+    }
+
+    /// Everything that can happen next.
+    fn successors(&self, bug: Bug) -> Vec<(&'static str, World)> {
+        let mut next = Vec::new();
+        let mut add = |name, change: &dyn Fn(&mut World)| {
+            let mut world = self.clone();
+            change(&mut world);
+            world.normalize();
+            next.push((name, world));
+        };
+        if self.left.duplicates > 0 {
+            add("duplicate", &|w| {
+                w.left.duplicates -= 1;
+                w.events += 1;
+            });
+        }
+        if self.left.overwrites > 0 {
+            add("overwrite", &|w| w.overwrite());
+        }
+        if self.deletion != Deletion::None || self.left.deletions > 0 {
+            add("user's delete", &|w| w.user_deletes(bug));
+        }
+        if self.deletion != Deletion::None && self.left.crashes > 0 {
+            add("user's delete dies", &|w| {
+                w.left.crashes -= 1;
+                w.deletion_died = true;
+                w.deletion = Deletion::None;
+            });
+        }
+        for i in 0..self.workers.len() {
+            let worker = &self.workers[i];
+            if worker.step == Step::Idle {
+                if self.events > 0 {
+                    add("event", &|w| {
+                        w.events -= 1;
+                        w.begin(i, false);
+                    });
+                }
+                if !self.inbox.is_empty() {
+                    add("sweep", &|w| w.begin(i, true));
+                }
+                continue;
+            }
+            if self.left.crashes > 0 {
+                add("crash", &|w| {
+                    w.left.crashes -= 1;
+                    w.fail(i);
+                });
+            }
+            if matches!(worker.step, Step::Seal { .. }) && self.left.wrong_writes > 0 {
+                add("seal goes wrong", &|w| {
+                    w.left.wrong_writes -= 1;
+                    w.step(i, bug, false);
+                });
+            }
+            add(worker.step.name(), &|w| w.step(i, bug, true));
+        }
+        next
+    }
+
+    fn overwrite(&mut self) {
+        self.left.overwrites -= 1;
+        self.newest = 2;
+        self.events += 1;
+        self.put_in_inbox(Some(2));
+        if self.deletion != Deletion::None {
+            self.may_be_deleted = 2;
+        }
+    }
+
+    fn put_in_inbox(&mut self, version: Option<u8>) {
+        let id = self.next_id();
+        self.inbox.push(Dropped { id, version });
+    }
+
+    fn begin(&mut self, i: usize, is_sweep: bool) {
+        self.workers[i] = Worker {
+            step: Step::List,
+            is_sweep,
+            ..Worker::default()
+        };
+    }
+
+    /// The run ends badly; its event, if it had one, is delivered again.
+    fn fail(&mut self, i: usize) {
+        self.events += u8::from(!self.workers[i].is_sweep);
+        self.workers[i] = Worker::default();
+    }
+
+    fn step(&mut self, i: usize, bug: Bug, is_good: bool) {
+        let step = self.workers[i].step.clone();
+        let next = match step {
+            Step::Idle => Step::Idle,
+            Step::List => {
+                self.workers[i].old_markers = self.old_markers(i, bug);
+                Step::Look {
+                    listed: self.list(),
+                }
+            }
+            Step::Look { listed } => match self.follow(i, bug, listed, self.look()) {
+                Some(next) => next,
+                None => return self.fail(i),
+            },
+            Step::Get {
+                newest,
+                listed,
+                looked,
+            } => match self.get(newest, bug) {
+                Some(content) => Step::Seal {
+                    content,
+                    listed,
+                    looked,
+                },
+                None => Step::List,
+            },
+            Step::Seal {
+                content,
+                listed,
+                looked,
+            } => {
+                self.workers[i].has_sent |= self.seal(content, looked, bug, is_good);
+                match bug {
+                    Bug::DeleteBeforeCheck => delete(listed, bug),
+                    _ => Step::List,
+                }
+            }
+            Step::TakeBack { stored, listed } => match self.take_back(stored) {
+                true => delete(listed, bug),
+                false => Step::List,
+            },
+            Step::Delete { listed, mut order } => {
+                if !order.is_empty() {
+                    let id = order.remove(0);
+                    self.inbox.retain(|dropped| dropped.id != id);
+                }
+                match (order.is_empty(), self.workers[i].is_sweep) {
+                    (false, _) => Step::Delete { listed, order },
+                    (true, true) => Step::Forget,
+                    (true, false) => Step::Idle,
+                }
+            }
+            Step::Forget => {
+                self.forget(i);
+                Step::Idle
+            }
+        };
+        match next {
+            Step::Idle => self.workers[i] = Worker::default(),
+            next => self.workers[i].step = next,
+        }
+    }
+
+    fn list(&self) -> Vec<Dropped> {
+        self.inbox.clone()
+    }
+
+    fn look(&self) -> Vault {
+        self.vault
+    }
+
+    /// Asks the code what to do; None if the run fails.
+    fn follow(&self, i: usize, bug: Bug, listed: Vec<Dropped>, looked: Vault) -> Option<Step> {
+        let (inbox, vault) = (versions(&listed), vault_state(looked));
+        let get = |version: &Version, listed: Vec<Dropped>| {
+            let newest = listed.iter().find(|d| name(d.id) == version.version_id);
+            Step::Get {
+                newest: *newest.expect("a listed version"),
+                listed,
+                looked,
+            }
+        };
+        Some(match plan(&inbox, &vault) {
+            Plan::Nothing if self.workers[i].is_sweep => Step::Forget,
+            Plan::Nothing => Step::Idle,
+            Plan::Delete => delete(listed, bug),
+            Plan::TakeBack(_) if bug == Bug::NoTakeBack => delete(listed, bug),
+            Plan::TakeBack(_) => Step::TakeBack {
+                stored: looked.stored.expect("a stored file").id,
+                listed,
+            },
+            Plan::Check(version, _) => match check(looked) {
+                true => delete(listed, bug),
+                false if self.workers[i].has_sent => return None,
+                false => get(version, listed),
+            },
+            Plan::Seal(version, condition) => {
+                let is_file = looked.stored.is_some();
+                assert_eq!(is_file, matches!(condition, Condition::Matches(_)));
+                get(version, listed)
+            }
+        })
+    }
+
+    fn get(&self, newest: Dropped, bug: Bug) -> Option<Dropped> {
+        match bug {
+            Bug::PinnedGet => self.inbox.contains(&newest).then_some(newest),
+            _ => (self.inbox.last() == Some(&newest)).then_some(newest),
+        }
+    }
+
+    /// Writes if the vault is as it was looked at, as far as S3's conditions tell: a delete marker is
+    /// no file.
+    fn seal(&mut self, content: Dropped, looked: Vault, bug: Bug, is_good: bool) -> bool {
+        let id = |stored: Option<Sealed>| stored.map(|sealed| sealed.id);
+        if bug != Bug::NoCondition && id(self.vault.stored) != id(looked.stored) {
+            return false;
+        }
+        self.vault.stored = Some(Sealed {
+            id: self.next_id(),
+            version: content.version.expect("a version"),
+            source: content.id,
+            after_delete: looked.newest_marker,
+            is_good,
+        });
+        true
+    }
+
+    fn take_back(&mut self, stored: Id) -> bool {
+        let is_current = self.vault.stored.is_some_and(|sealed| sealed.id == stored);
+        if is_current {
+            self.delete_in_vault();
+        }
+        is_current
+    }
+
+    fn delete_in_vault(&mut self) {
+        self.vault = Vault {
+            stored: None,
+            newest_marker: Some(self.next_id()),
+        };
+    }
+
+    fn old_markers(&self, i: usize, bug: Bug) -> Vec<Id> {
+        if !self.workers[i].is_sweep {
+            return Vec::new();
+        }
+        let others = self.workers.iter().enumerate().filter(|(j, _)| *j != i);
+        let others: Vec<_> = others.filter_map(|(_, worker)| worker.listed()).collect();
+        let markers = self.inbox.iter().filter(|d| d.version.is_none());
+        let is_old = |d: &Dropped| others.iter().all(|listed| listed.contains(d));
+        let old = markers.filter(|d| bug == Bug::ForgetAtOnce || is_old(d));
+        old.map(|d| d.id).collect()
+    }
+
+    /// Removes old markers over nothing.
+    fn forget(&mut self, i: usize) {
+        if self.inbox.iter().all(|dropped| dropped.version.is_none()) {
+            let old = &self.workers[i].old_markers;
+            self.inbox.retain(|marker| !old.contains(&marker.id));
+        }
+    }
+
+    /// The next step of `DELETE /api/files/{id}`.
+    fn user_deletes(&mut self, bug: Bug) {
+        self.deletion = match self.deletion.clone() {
+            Deletion::None => {
+                self.left.deletions -= 1;
+                self.may_be_deleted = self.newest;
+                self.newest_at_deletion = self.newest;
+                match bug {
+                    Bug::LookFirst => Deletion::Begun {
+                        listed: Vec::new(),
+                        looked: self.look(),
+                    },
+                    _ => Deletion::Begun {
+                        listed: self.list(),
+                        looked: Vault::default(),
+                    },
+                }
+            }
+            Deletion::Begun { listed, looked } => {
+                let (listed, looked) = match bug {
+                    Bug::LookFirst => (self.list(), looked),
+                    _ => (listed, self.look()),
+                };
+                let left = self.plan_delete(&listed, looked, bug);
+                let objects = listed.into_iter().filter(|d| d.version.is_some());
+                self.go_on(objects.collect(), left)
+            }
+            Deletion::Steps { listed, mut left } => {
+                match left[0] {
+                    DeleteStep::MarkInbox => self.put_in_inbox(None),
+                    DeleteStep::MarkVault | DeleteStep::PurgeVaultToMarker => {
+                        self.delete_in_vault();
+                    }
+                    DeleteStep::PurgeVault => self.vault = Vault::default(),
+                    DeleteStep::RemoveListed => return self.remove_listed(listed),
+                }
+                left.remove(0);
+                self.go_on(listed, left)
+            }
+        };
+    }
+
+    /// Asks the code what a `DELETE` does.
+    fn plan_delete(&self, listed: &[Dropped], looked: Vault, bug: Bug) -> Vec<DeleteStep> {
+        let mut inbox = versions(listed);
+        if bug == Bug::PurgeForgets {
+            inbox.delete_markers.clear();
+        }
+        let current = match looked.stored {
+            Some(_) => Current::Sealed,
+            None => Current::Nothing,
+        };
+        let purge = self.left.purges && self.left.deletions == 0;
+        let mut steps = plan_delete(Some(&inbox), current, purge).steps;
+        match bug {
+            Bug::NoReminder => steps.retain(|step| *step != DeleteStep::MarkInbox),
+            Bug::VaultFirst if steps.len() > 1 => steps.swap(0, 1),
+            Bug::NoVaultMarker if steps.len() > 1 => steps[1] = DeleteStep::PurgeVault,
+            _ => {}
+        }
+        steps
+    }
+
+    fn go_on(&mut self, listed: Vec<Dropped>, left: Vec<DeleteStep>) -> Deletion {
+        match left.is_empty() {
+            true => self.answer(),
+            false => Deletion::Steps { listed, left },
+        }
+    }
+
+    /// Removes the oldest version that was listed; the rest comes later.
+    fn remove_listed(&mut self, mut listed: Vec<Dropped>) {
+        if !listed.is_empty() {
+            let oldest = listed.remove(0);
+            self.inbox.retain(|dropped| dropped.id != oldest.id);
+        }
+        self.deletion = match listed.is_empty() {
+            true => self.answer(),
+            false => Deletion::Steps {
+                listed,
+                left: vec![DeleteStep::RemoveListed],
+            },
+        };
+    }
+
+    fn answer(&mut self) -> Deletion {
+        self.must_be_deleted = self.newest_at_deletion;
+        self.deletion_died = false;
+        Deletion::None
+    }
+
+    /// Nothing is under way, and nothing is left for a sweep.
+    fn is_end(&self) -> bool {
+        self.events == 0
+            && self.inbox.is_empty()
+            && self.workers.iter().all(|w| w.step == Step::Idle)
+            && self.deletion == Deletion::None
+    }
+
+    /// What must hold at every point: the newest version, unless its user has deleted it, is in the
+    /// inbox, or readable as it was sent.
+    fn loses(&self) -> bool {
+        let dropped = self.inbox.iter().any(|d| d.version == Some(self.newest));
+        let sealed = self.vault.stored;
+        let sealed = sealed.is_some_and(|s| s.is_good && s.version == self.newest);
+        self.newest > self.may_be_deleted && !dropped && !sealed
+    }
+
+    /// What must hold at an end: the newest version is readable, nothing else is in the vault, and what
+    /// was deleted has not come back. Of a version that was dropped while a `DELETE` was under way,
+    /// something that does not open may be left; after a `DELETE` that died, anything of what it was to
+    /// delete: it has to be repeated.
+    fn ends_badly(&self) -> bool {
+        let may_be_deleted = self.newest <= self.may_be_deleted;
+        match self.vault.stored {
+            _ if self.deletion_died && may_be_deleted => false,
+            Some(sealed) => {
+                sealed.version != self.newest
+                    || sealed.version <= self.must_be_deleted
+                    || !(sealed.is_good || may_be_deleted)
+            }
+            None => !may_be_deleted,
+        }
+    }
+
+    fn next_id(&mut self) -> Id {
+        let mut highest = 0;
+        self.for_each_id(&mut |id| highest = highest.max(*id));
+        highest + 1
+    }
+
+    /// Numbers all ids anew, and orders the workers: states that differ in nothing else are one.
+    fn normalize(&mut self) {
+        self.workers.sort();
+        let mut order = Vec::new();
+        self.for_each_id(&mut |id| {
+            if !order.contains(id) {
+                order.push(*id);
+            }
+        });
+        self.for_each_id(&mut |id| {
+            let number = order.iter().position(|known| known == id);
+            *id = 1 + u8::try_from(number.expect("a known id")).expect("few ids");
+        });
+    }
+
+    fn for_each_id(&mut self, f: &mut dyn FnMut(&mut Id)) {
+        self.inbox.iter_mut().for_each(|dropped| f(&mut dropped.id));
+        self.vault.for_each_id(f);
+        match &mut self.deletion {
+            Deletion::None => {}
+            Deletion::Begun { listed, looked } => {
+                listed.iter_mut().for_each(|d| f(&mut d.id));
+                looked.for_each_id(f);
+            }
+            Deletion::Steps { listed, .. } => listed.iter_mut().for_each(|d| f(&mut d.id)),
+        }
+        for worker in &mut self.workers {
+            worker.step.for_each_id(f);
+            worker.old_markers.iter_mut().for_each(&mut *f);
+        }
+    }
+}
+
+impl Vault {
+    fn for_each_id(&mut self, f: &mut dyn FnMut(&mut Id)) {
+        if let Some(sealed) = &mut self.stored {
+            f(&mut sealed.id);
+            f(&mut sealed.source);
+            sealed.after_delete.iter_mut().for_each(&mut *f);
+        }
+        self.newest_marker.iter_mut().for_each(f);
+    }
+}
+
+impl Worker {
+    /// What it has listed, if it has.
+    fn listed(&self) -> Option<&[Dropped]> {
+        match &self.step {
+            Step::Idle | Step::List | Step::Forget => None,
+            Step::Look { listed }
+            | Step::Get { listed, .. }
+            | Step::Seal { listed, .. }
+            | Step::TakeBack { listed, .. }
+            | Step::Delete { listed, .. } => Some(listed),
+        }
+    }
+}
+
+impl Step {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::List => "list",
+            Self::Look { .. } => "look, check",
+            Self::Get { .. } => "get",
+            Self::Seal { .. } => "seal",
+            Self::TakeBack { .. } => "take_back",
+            Self::Delete { .. } => "delete",
+            Self::Forget => "forget",
+        }
+    }
+
+    fn for_each_id(&mut self, f: &mut dyn FnMut(&mut Id)) {
+        let listed = match self {
+            Self::Idle | Self::List | Self::Forget => return,
+            Self::Look { listed } => listed,
+            Self::Get {
+                newest: dropped,
+                listed,
+                looked,
+            }
+            | Self::Seal {
+                content: dropped,
+                listed,
+                looked,
+            } => {
+                f(&mut dropped.id);
+                looked.for_each_id(f);
+                listed
+            }
+            Self::TakeBack { stored, listed } => {
+                f(stored);
+                listed
+            }
+            Self::Delete { listed, order } => {
+                order.iter_mut().for_each(&mut *f);
+                listed
+            }
+        };
+        listed.iter_mut().for_each(|dropped| f(&mut dropped.id));
+    }
+}
+
+fn check(looked: Vault) -> bool {
+    looked.stored.is_some_and(|sealed| sealed.is_good)
+}
+
+fn delete(listed: Vec<Dropped>, bug: Bug) -> Step {
+    let objects = listed.iter().filter(|d| d.version.is_some());
+    let mut order: Vec<_> = objects.map(|d| d.id).collect();
+    if bug == Bug::NewestFirst {
+        order.reverse();
+    }
+    Step::Delete { listed, order }
+}
+
+fn name(id: Id) -> String {
+    format!("id{id}")
+}
+
+/// A listing as the code gets it.
+fn versions(listed: &[Dropped]) -> Versions {
+    let mut versions = Versions::default();
+    for (i, dropped) in listed.iter().rev().enumerate() {
+        let version = Version {
+            version_id: name(dropped.id),
+            is_latest: i == 0,
+            last_modified: SystemTime::UNIX_EPOCH,
+            size: 1,
+            e_tag: String::new(),
+        };
+        match dropped.version {
+            Some(_) => versions.objects.push(version),
+            None => versions.delete_markers.push(version),
+        }
+    }
+    versions
+}
+
+/// What `look` saw as the code gets it.
+fn vault_state(looked: Vault) -> VaultState {
+    VaultState {
+        stored: looked.stored.map(|sealed| StoredFile {
+            e_tag: name(sealed.id),
+            size: 1,
+            header: None,
+            source_version: Some(name(sealed.source)),
+            after_delete: Some(sealed.after_delete.map_or(NO_DELETE.to_owned(), name)),
+        }),
+        newest_marker: looked.newest_marker.map(name),
+    }
+}
+
+/// What was found out.
+#[derive(Default)]
+struct Explored {
+    states: usize,
+    steps: usize,
+    /// How the first bad state came about.
+    found: Option<(&'static str, Vec<&'static str>)>,
+}
+
+/// Goes through every order, breadth first.
+fn explore(left: Left, bug: Bug) -> Explored {
+    let mut explored = Explored::default();
+    let mut worlds = IndexSet::from([World::new(left)]);
+    let mut came_from = vec![(0, "")];
+    // Pairs of states, the first after the second.
+    let mut steps = Vec::new();
+    let mut ends = Vec::new();
+    let mut number = 0;
+    while let Some(world) = worlds.get_index(number) {
+        let is_end = world.is_end();
+        if is_end {
+            ends.push(short(number));
+        }
+        let found = match is_end {
+            _ if world.loses() => Some("lost"),
+            true if world.ends_badly() => Some("a bad end"),
+            _ => None,
+        };
+        if let Some(what) = found {
+            explored.found = Some((what, path(&came_from, number)));
+            break;
+        }
+        for (name, next) in world.successors(bug) {
+            let (to, is_new) = worlds.insert_full(next);
+            if is_new {
+                came_from.push((number, name));
+            }
+            steps.push((short(to), short(number)));
+        }
+        number += 1;
+    }
+    if explored.found.is_none() {
+        let stuck = first_without_end(worlds.len(), &mut steps, ends);
+        explored.found = stuck.map(|number| ("no end in sight", path(&came_from, number)));
+    }
+    explored.states = worlds.len();
+    explored.steps = steps.len();
+    explored
+}
+
+/// A state from which no end can be reached.
+fn first_without_end(states: usize, steps: &mut [(u32, u32)], ends: Vec<u32>) -> Option<usize> {
+    steps.sort_unstable();
+    let mut reaches = vec![false; states];
+    let mut todo = ends;
+    while let Some(state) = todo.pop() {
+        if !std::mem::replace(&mut reaches[state as usize], true) {
+            let start = steps.partition_point(|(to, _)| *to < state);
+            let into = steps[start..].iter().take_while(|(to, _)| *to == state);
+            todo.extend(into.map(|(_, from)| from));
+        }
+    }
+    reaches.iter().position(|reaches| !reaches)
+}
+
+fn short(state: usize) -> u32 {
+    u32::try_from(state).expect("fewer than four billion states")
+}
+
+fn path(came_from: &[(usize, &'static str)], mut number: usize) -> Vec<&'static str> {
+    let mut path = Vec::new();
+    while number != 0 {
+        path.push(came_from[number].1);
+        number = came_from[number].0;
+    }
+    path.reverse();
+    path
+}
+
+fn ends_well(left: Left) {
+    let Explored {
+        states,
+        steps,
+        found,
+    } = explore(left, Bug::None);
+    println!("{states} states, {steps} steps: {left:?}");
+    assert_eq!(found, None);
+}
+
+#[test]
+fn every_order_of_steps_ends_well() {
+    ends_well(ONE_OF_EACH);
+}
+
+#[test]
+fn every_order_with_two_deletions_ends_well() {
+    ends_well(TWO_DELETIONS);
+    ends_well(A_DELETION_AND_A_PURGE);
+}
+
+#[test]
+fn every_seeded_bug_is_found() {
+    for (left, bug) in [
+        (ONE_OF_EACH, Bug::DeleteBeforeCheck),
+        (ONE_OF_EACH, Bug::NoCondition),
+        (ONE_OF_EACH, Bug::NewestFirst),
+        (ONE_OF_EACH, Bug::PinnedGet),
+        (ONE_OF_EACH, Bug::NoTakeBack),
+        (ONE_OF_EACH, Bug::VaultFirst),
+        (ONE_OF_EACH, Bug::NoReminder),
+        (ONE_OF_EACH, Bug::ForgetAtOnce),
+        (A_DELETION_AND_A_PURGE, Bug::PurgeForgets),
+        (ONE_OF_EACH, Bug::LookFirst),
+        (ONE_OF_EACH, Bug::NoVaultMarker),
+    ] {
+        let Explored { states, found, .. } = explore(left, bug);
+        println!("{bug:?}, after {states} states: {found:?}");
+        assert!(found.is_some(), "{bug:?}");
+    }
+}

@@ -1,0 +1,7 @@
+//! How a CaaS process starts: it reads its settings from environment variables and starts the log.
+
+mod log;
+mod settings;
+
+pub use log::init as init_log;
+pub use settings::{InvalidSetting, Settings};

@@ -1,0 +1,21 @@
+//! Users' keys: one random key per user and version, wrapped by KMS in the user's record.
+//!
+//! [`UserKeys`] makes, finds, rotates and shreds them; [`HeldKeys`] is what one request sees.
+
+mod aged_cache;
+mod error;
+mod found_record;
+mod held_keys;
+mod record;
+mod record_store;
+mod settings;
+mod unwrapped_keys;
+mod user_id;
+mod user_keys;
+
+pub use aged_cache::{Clock, Moment};
+pub use error::UserKeyError;
+pub use held_keys::HeldKeys;
+pub use settings::UserSettings;
+pub use user_id::UserId;
+pub use user_keys::{KeyVersionInfo, UserKeyOptions, UserKeys};

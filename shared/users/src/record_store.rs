@@ -1,0 +1,197 @@
+//! Users' records in S3, changed only on condition.
+
+use aws_sdk_s3::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::get_object::{GetObjectError, GetObjectOutput},
+    primitives::ByteStream,
+};
+use caas_aws::{Unavailable, VersionedBucket, status};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    UserId, UserKeyError,
+    record::{MAX_RECORD_LEN, UserRecord},
+};
+
+/// Version deletes at the same time.
+const CONCURRENT_DELETES: usize = 8;
+
+/// The version id of an object in a bucket without versions.
+const UNVERSIONED: &str = "null";
+
+/// The bucket of users' records.
+#[derive(Clone)]
+pub(crate) struct RecordStore(VersionedBucket);
+
+/// A record as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) record: UserRecord,
+    pub(crate) etag: String,
+    pub(crate) version_id: Option<String>,
+}
+
+/// What is there in the place of a record.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Nothing, and nothing was.
+    Nothing,
+    /// The record.
+    Record(Stored),
+    /// Something else, or a delete marker of somebody else's.
+    Damaged {
+        /// Its version, in a versioned bucket.
+        version_id: Option<String>,
+    },
+}
+
+impl RecordStore {
+    pub(crate) fn new(bucket: VersionedBucket) -> Self {
+        Self(bucket)
+    }
+
+    /// The user's record, if there is one.
+    pub(crate) async fn read(&self, user: &UserId) -> Result<Option<Stored>, UserKeyError> {
+        match self.look(user).await? {
+            Found::Nothing => Ok(None),
+            Found::Record(stored) => Ok(Some(stored)),
+            Found::Damaged { .. } => Err(UserKeyError::Damaged),
+        }
+    }
+
+    /// What is there in the place of the user's record.
+    pub(crate) async fn look(&self, user: &UserId) -> Result<Found, UserKeyError> {
+        let get = self.0.client().get_object().bucket(self.0.name());
+        let object = match get.key(user.record_key().as_str()).send().await {
+            Ok(object) => object,
+            Err(error) if is_absent(&error) => return Ok(absent(&error)),
+            Err(error) => return Err(Unavailable::new("GetObject", &error).into()),
+        };
+        let (etag, version_id) = (object.e_tag.clone(), object.version_id.clone());
+        let Some(json) = content(object).await? else {
+            return Ok(damaged("too long", version_id));
+        };
+        let Ok(record) = UserRecord::parse(&json, user) else {
+            return Ok(damaged("not readable", version_id));
+        };
+        Ok(Found::Record(Stored {
+            record,
+            etag: etag.ok_or(UserKeyError::Unavailable)?,
+            version_id,
+        }))
+    }
+
+    /// Removes this version, or delete marker, of the record, so that the one before it is current
+    /// again. Says whether there was one before it; if not, nothing is removed.
+    pub(crate) async fn uncover(&self, user: &UserId, damaged: &str) -> Result<bool, UserKeyError> {
+        let key = user.record_key();
+        let versions = self.0.versions(&key).await?;
+        let mut versions = versions.objects.iter();
+        let other = versions.any(|version| version.version_id != damaged);
+        if other {
+            self.0.remove(&key, damaged).await?;
+        }
+        Ok(other)
+    }
+
+    /// Writes the record in the place of `over`, or where there is none. Nothing comes back when
+    /// something else is there by now.
+    pub(crate) async fn write(
+        &self,
+        user: &UserId,
+        record: UserRecord,
+        over: Option<&Stored>,
+    ) -> Result<Option<Stored>, UserKeyError> {
+        let json = record.to_json(user);
+        if json.len() > MAX_RECORD_LEN {
+            return Err(UserKeyError::TooManyVersions);
+        }
+        let put = self
+            .0
+            .client()
+            .put_object()
+            .bucket(self.0.name())
+            .key(user.record_key().as_str())
+            .content_type("application/json")
+            .body(ByteStream::from(json));
+        let put = match over {
+            Some(over) => put.if_match(&over.etag),
+            None => put.if_none_match("*"),
+        };
+        match put.send().await {
+            Ok(written) => Ok(Some(Stored {
+                record,
+                etag: written.e_tag.ok_or(UserKeyError::Unavailable)?,
+                version_id: written.version_id,
+            })),
+            // Another writer was faster (412), is writing right now (409), or removed it (404).
+            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) && names_key(&error) => {
+                Ok(None)
+            }
+            Err(error) => Err(Unavailable::new("PutObject", &error).into()),
+        }
+    }
+
+    /// Deletes every S3 version of the record that is older than `kept`.
+    pub(crate) async fn delete_older(
+        &self,
+        user: &UserId,
+        kept: &Stored,
+    ) -> Result<(), UserKeyError> {
+        let key = &user.record_key();
+        let kept = kept.version_id.as_deref().unwrap_or(UNVERSIONED);
+        let versions = self.0.versions(key).await?;
+        // Newest first: what comes before the kept one was written after it.
+        let mut from_kept = versions.objects.into_iter();
+        from_kept.find(|version| version.version_id == kept);
+        stream::iter(from_kept)
+            .map(Ok)
+            .try_for_each_concurrent(CONCURRENT_DELETES, async |version| {
+                Ok(self.0.remove(key, &version.version_id).await?)
+            })
+            .await
+    }
+}
+
+/// The object's bytes, if there are not too many.
+async fn content(object: GetObjectOutput) -> Result<Option<Vec<u8>>, UserKeyError> {
+    let len = object.content_length.unwrap_or_default();
+    if usize::try_from(len).map_or(true, |len| len > MAX_RECORD_LEN) {
+        return Ok(None);
+    }
+    let content = object.body.collect().await.map_err(|_| {
+        tracing::warn!("the response with a user's record was cut off");
+        UserKeyError::Unavailable
+    })?;
+    Ok(Some(content.to_vec()))
+}
+
+fn is_absent(error: &SdkError<GetObjectError, HttpResponse>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(GetObjectError::is_no_such_key)
+}
+
+/// Nothing, unless a delete marker says that somebody else removed a record: its keys may be there
+/// still, and numbering must not start again over them.
+fn absent(error: &SdkError<GetObjectError, HttpResponse>) -> Found {
+    let headers = error.raw_response().map(|response| response.headers());
+    let header = |name| headers.and_then(|headers| headers.get(name));
+    match header("x-amz-delete-marker") {
+        Some("true") => damaged("deleted", header("x-amz-version-id").map(str::to_owned)),
+        _ => Found::Nothing,
+    }
+}
+
+/// Whether the error is about the key rather than, say, the bucket.
+fn names_key<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(|error| error.code() != Some("NoSuchBucket"))
+}
+
+fn damaged(cause: &'static str, version_id: Option<String>) -> Found {
+    tracing::error!(cause, "a user's record cannot be used");
+    Found::Damaged { version_id }
+}

@@ -1,0 +1,179 @@
+//! Opening a file of the vault: nothing of it is given out before its tag has been verified.
+
+use std::path::Path;
+
+use aws_sdk_s3::primitives::ByteStream;
+use caas_aws::{KmsError, ObjectKey, Unavailable, length, status, time};
+use caas_crypto::{
+    DataKey,
+    stored::{OVERHEAD, OpeningKey},
+};
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
+
+use crate::{GetError, ObjectInfo, Vault};
+
+/// Plaintext collects in chunks of about this many bytes before it is written to a file.
+const WRITE_LEN: usize = 1 << 20;
+
+/// A file, verified.
+#[derive(Debug)]
+pub struct Opened {
+    /// What S3 says about it.
+    pub info: ObjectInfo,
+    /// Its content.
+    pub content: Vec<u8>,
+}
+
+impl Vault {
+    /// Opens a file of at most `limit` bytes in memory. One GetObject, so that header and body are
+    /// of one version; one Decrypt.
+    ///
+    /// # Errors
+    /// See [`GetError`]. A file over the limit is refused before KMS is asked.
+    pub async fn get(&self, key: &ObjectKey, limit: u64) -> Result<Opened, GetError> {
+        let (info, body) = self.fetch(key).await?;
+        if info.size() > limit {
+            return Err(GetError::TooLarge { size: info.size() });
+        }
+        let opening_key = self.unlock(key, &info).await?;
+        let sealed = read(body, info.stored_len).await?;
+        let content = opening_key
+            .open(sealed)
+            .map_err(|_| GetError::NotAuthentic)?;
+        Ok(Opened { info, content })
+    }
+
+    /// Opens a file of any length into `destination`, in constant memory: the plaintext is written to
+    /// a temporary file in the same folder, which only this user can read, and takes the name, over
+    /// whatever has it, once all of it has been verified. On any error it is removed.
+    ///
+    /// # Errors
+    /// See [`GetError`].
+    pub async fn get_to_file(
+        &self,
+        key: &ObjectKey,
+        destination: &Path,
+    ) -> Result<ObjectInfo, GetError> {
+        let (info, mut body) = self.fetch(key).await?;
+        let opening_key = self.unlock(key, &info).await?;
+
+        let folder = match destination.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let temporary = NamedTempFile::new_in(folder).map_err(GetError::Destination)?;
+        let file = temporary.as_file().try_clone();
+        let mut file = tokio::fs::File::from_std(file.map_err(GetError::Destination)?);
+
+        let mut opener = opening_key.opener();
+        let mut plaintext = Vec::with_capacity(WRITE_LEN + (WRITE_LEN >> 2));
+        let mut received = 0;
+        while let Some(chunk) = body.try_next().await.map_err(broken_off)? {
+            received += chunk.len() as u64;
+            opener
+                .update(&chunk, &mut plaintext)
+                .map_err(|_| GetError::NotAuthentic)?;
+            if plaintext.len() >= WRITE_LEN {
+                let written = file.write_all(&plaintext).await;
+                written.map_err(GetError::Destination)?;
+                plaintext.clear();
+            }
+        }
+        complete(received, info.stored_len)?;
+        opener.finish().map_err(|_| GetError::NotAuthentic)?;
+        let written = file.write_all(&plaintext).await;
+        written.map_err(GetError::Destination)?;
+        file.sync_all().await.map_err(GetError::Destination)?;
+        temporary
+            .persist(destination)
+            .map_err(|error| GetError::Destination(error.error))?;
+        Ok(info)
+    }
+
+    async fn fetch(&self, key: &ObjectKey) -> Result<(ObjectInfo, ByteStream), GetError> {
+        let answer = self
+            .s3()
+            .get_object()
+            .bucket(self.bucket_name())
+            .key(key.as_str())
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                let info = ObjectInfo {
+                    e_tag: answer.e_tag.unwrap_or_default(),
+                    version_id: answer.version_id,
+                    stored_len: length(answer.content_length),
+                    content_type: answer.content_type,
+                    last_modified: time(answer.last_modified),
+                    metadata: answer.metadata.unwrap_or_default(),
+                };
+                Ok((info, answer.body))
+            }
+            Err(error) => Err(match status(&error) {
+                Some(404) => GetError::NotFound,
+                // Metadata that the SDK cannot read: S3 has served, it is not one of ours.
+                Some(200) => GetError::NotAuthentic,
+                _ => Unavailable::new("GetObject", &error).into(),
+            }),
+        }
+    }
+
+    /// Everything that can be checked without KMS, then the one call to it.
+    pub(crate) async fn unlock(
+        &self,
+        key: &ObjectKey,
+        info: &ObjectInfo,
+    ) -> Result<OpeningKey, GetError> {
+        let header = info.header(key).map_err(|reason| {
+            tracing::warn!(%reason, "an object is not in the vault's format");
+            GetError::NotAuthentic
+        })?;
+        if info.stored_len < OVERHEAD as u64 {
+            return Err(GetError::NotAuthentic);
+        }
+        let data_key = self
+            .key
+            .unwrap(
+                header.wrapped_key().as_bytes(),
+                header.encryption_context().pairs(),
+            )
+            .await
+            .map_err(|error| match error {
+                KmsError::NotAuthentic => GetError::NotAuthentic,
+                KmsError::Unavailable => GetError::Unavailable,
+            })?;
+        header
+            .unlock(&DataKey::from(*data_key))
+            .map_err(|_| GetError::NotAuthentic)
+    }
+}
+
+/// Reads a body of exactly `len` bytes.
+async fn read(mut body: ByteStream, len: u64) -> Result<Vec<u8>, GetError> {
+    let capacity = usize::try_from(len).map_err(|_| GetError::TooLarge { size: len })?;
+    let mut sealed = Vec::with_capacity(capacity);
+    while let Some(chunk) = body.try_next().await.map_err(broken_off)? {
+        if chunk.len() > capacity - sealed.len() {
+            return Err(GetError::Unavailable);
+        }
+        sealed.extend_from_slice(&chunk);
+    }
+    complete(sealed.len() as u64, len)?;
+    Ok(sealed)
+}
+
+/// A body that ends early is a broken connection, not a changed file.
+fn complete(received: u64, len: u64) -> Result<(), GetError> {
+    if received == len {
+        Ok(())
+    } else {
+        Err(GetError::Unavailable)
+    }
+}
+
+fn broken_off(_: aws_sdk_s3::primitives::ByteStreamError) -> GetError {
+    tracing::warn!("S3's response was cut off");
+    GetError::Unavailable
+}

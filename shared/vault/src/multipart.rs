@@ -1,0 +1,276 @@
+//! One multipart upload, which ends completed or aborted.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::{
+    Client,
+    config::http::HttpResponse,
+    error::SdkError,
+    operation::complete_multipart_upload::{
+        CompleteMultipartUploadError, CompleteMultipartUploadOutput,
+    },
+    primitives::ByteStream,
+    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, EncodingType},
+};
+use bytes::Bytes;
+use caas_aws::{ObjectKey, PutOptions, Unavailable, decode_key, status, time};
+use caas_crypto::stored::Header;
+use tokio::{runtime::Handle, task::JoinSet};
+
+use crate::{PutError, Vault, object_info::metadata, part::PartBuffers};
+
+/// Parts on their way at the same time.
+const CONCURRENCY: usize = 3;
+
+/// Pauses between the attempts to abort.
+const ABORT_PAUSES: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// An upload that S3 knows of. Dropped before its end, it is aborted in the background.
+///
+/// What cannot be aborted, because the process dies or S3 stays away, a lifecycle rule of the bucket
+/// (`AbortIncompleteMultipartUpload`) has to remove; it costs storage and is never visible.
+pub(crate) struct MultipartUpload {
+    id: Option<UploadId>,
+    under_way: JoinSet<Result<(CompletedPart, Bytes), PutError>>,
+    completed: Vec<CompletedPart>,
+    runtime: Handle,
+}
+
+/// What names an upload.
+#[derive(Clone)]
+struct UploadId {
+    client: Client,
+    bucket: String,
+    key: String,
+    upload_id: String,
+}
+
+impl MultipartUpload {
+    /// Begins an upload with this header.
+    pub(crate) async fn create(
+        vault: &Vault,
+        key: &ObjectKey,
+        header: &Header,
+        options: &PutOptions,
+    ) -> Result<Self, PutError> {
+        let client = vault.s3().clone();
+        let (bucket, key) = (vault.bucket_name().to_owned(), key.as_str().to_owned());
+        let request = client
+            .create_multipart_upload()
+            .bucket(&bucket)
+            .key(&key)
+            .set_content_type(options.content_type_header())
+            .set_metadata(Some(metadata(header, options)))
+            .checksum_algorithm(ChecksumAlgorithm::Crc32);
+        // In a task of its own, so that whoever stops waiting does not lose the id.
+        let created = tokio::spawn(async move {
+            let answer = request.send().await;
+            let answer =
+                answer.map_err(|error| Unavailable::new("CreateMultipartUpload", &error))?;
+            let upload_id = answer.upload_id.ok_or(Unavailable)?;
+            Ok(Self {
+                id: Some(UploadId {
+                    client,
+                    bucket,
+                    key,
+                    upload_id,
+                }),
+                under_way: JoinSet::new(),
+                completed: Vec::new(),
+                runtime: Handle::current(),
+            })
+        });
+        created.await.unwrap_or(Err(PutError::Unavailable))
+    }
+
+    /// Sends the next part as soon as fewer than [`CONCURRENCY`] are under way.
+    pub(crate) async fn send(
+        &mut self,
+        part: Vec<u8>,
+        buffers: &mut PartBuffers,
+    ) -> Result<(), PutError> {
+        while self.under_way.len() >= CONCURRENCY {
+            buffers.give_back(self.one_sent().await?);
+        }
+        let Some(id) = self.id.clone() else {
+            return Err(PutError::Unavailable);
+        };
+        let number = i32::try_from(self.completed.len() + self.under_way.len() + 1)
+            .map_err(|_| PutError::Unavailable)?;
+        self.under_way
+            .spawn(upload_part(id, number, Bytes::from(part)));
+        Ok(())
+    }
+
+    /// Waits until every part is stored.
+    pub(crate) async fn all_sent(&mut self) -> Result<(), PutError> {
+        while !self.under_way.is_empty() {
+            self.one_sent().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the object visible. On an error the upload is still there.
+    pub(crate) async fn complete(
+        &mut self,
+        options: &PutOptions,
+    ) -> Result<CompleteMultipartUploadOutput, SdkError<CompleteMultipartUploadError, HttpResponse>>
+    {
+        let id = self
+            .id
+            .as_ref()
+            .ok_or_else(|| SdkError::construction_failure("the upload has ended".to_owned()))?;
+        self.completed.sort_by_key(CompletedPart::part_number);
+        let parts = CompletedMultipartUpload::builder()
+            .set_parts(Some(self.completed.clone()))
+            .build();
+        id.client
+            .complete_multipart_upload()
+            .bucket(&id.bucket)
+            .key(&id.key)
+            .upload_id(&id.upload_id)
+            .multipart_upload(parts)
+            .set_if_match(options.if_match_header())
+            .set_if_none_match(options.if_none_match_header())
+            .send()
+            .await
+    }
+
+    /// Ends what has been completed.
+    pub(crate) fn forget(&mut self) {
+        self.id = None;
+    }
+
+    /// Ends the upload, and waits until S3 has forgotten it. If S3 does not answer, further attempts
+    /// are made in the background.
+    pub(crate) async fn abort(&mut self) {
+        self.under_way.shutdown().await;
+        if let Some(id) = &self.id
+            && id.abort().await.is_ok()
+        {
+            self.id = None;
+        }
+    }
+
+    async fn one_sent(&mut self) -> Result<Bytes, PutError> {
+        match self.under_way.join_next().await {
+            Some(Ok(Ok((part, buffer)))) => {
+                self.completed.push(part);
+                Ok(buffer)
+            }
+            Some(Ok(Err(error))) => Err(error),
+            Some(Err(_)) | None => Err(PutError::Unavailable),
+        }
+    }
+}
+
+impl Drop for MultipartUpload {
+    fn drop(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        let mut under_way = std::mem::take(&mut self.under_way);
+        self.runtime.spawn(async move {
+            under_way.shutdown().await;
+            for pause in ABORT_PAUSES {
+                if id.abort().await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+            }
+            tracing::error!("a multipart upload could not be aborted");
+        });
+    }
+}
+
+impl UploadId {
+    async fn abort(&self) -> Result<(), Unavailable> {
+        let answer = self
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .upload_id(&self.upload_id)
+            .send()
+            .await;
+        match answer {
+            Err(error) if status(&error) != Some(404) => {
+                Err(Unavailable::new("AbortMultipartUpload", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Vault {
+    /// Aborts multipart uploads that began before `before`, and says how many. Those are uploads whose
+    /// process was killed, or whose id S3's answer never brought here; an upload that is still going on
+    /// would be lost, so leave more time than any takes. A lifecycle rule does the same, by days.
+    ///
+    /// # Errors
+    /// S3 does not answer; some uploads may be aborted.
+    pub async fn abort_uploads(&self, before: SystemTime) -> Result<usize, Unavailable> {
+        let mut aborted = 0;
+        let mut marker = (None, None);
+        loop {
+            let answer = self
+                .s3()
+                .list_multipart_uploads()
+                .bucket(self.bucket_name())
+                .encoding_type(EncodingType::Url)
+                .set_key_marker(marker.0)
+                .set_upload_id_marker(marker.1)
+                .send()
+                .await
+                .map_err(|error| Unavailable::new("ListMultipartUploads", &error))?;
+            let decode = |key: &str| decode_key(key, answer.encoding_type.as_ref());
+            for upload in answer.uploads() {
+                if let (Some(key), Some(upload_id)) = (upload.key(), upload.upload_id())
+                    && upload.initiated.is_some_and(|at| time(Some(at)) < before)
+                {
+                    let id = UploadId {
+                        client: self.s3().clone(),
+                        bucket: self.bucket_name().to_owned(),
+                        key: decode(key),
+                        upload_id: upload_id.to_owned(),
+                    };
+                    id.abort().await?;
+                    aborted += 1;
+                }
+            }
+            let next_key = answer.next_key_marker().map(decode);
+            if answer.is_truncated() != Some(true) || next_key.is_none() {
+                return Ok(aborted);
+            }
+            marker = (next_key, answer.next_upload_id_marker);
+        }
+    }
+}
+
+async fn upload_part(
+    id: UploadId,
+    number: i32,
+    part: Bytes,
+) -> Result<(CompletedPart, Bytes), PutError> {
+    let answer = id
+        .client
+        .upload_part()
+        .bucket(id.bucket)
+        .key(id.key)
+        .upload_id(id.upload_id)
+        .part_number(number)
+        .checksum_algorithm(ChecksumAlgorithm::Crc32)
+        .body(ByteStream::from(part.clone()))
+        .send()
+        .await
+        .map_err(|error| Unavailable::new("UploadPart", &error))?;
+    let completed = CompletedPart::builder()
+        .part_number(number)
+        .set_e_tag(answer.e_tag)
+        .set_checksum_crc32(answer.checksum_crc32)
+        .build();
+    Ok((completed, part))
+}

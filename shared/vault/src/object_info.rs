@@ -1,0 +1,81 @@
+//! What S3 says about a sealed file.
+
+use std::{collections::HashMap, fmt, time::SystemTime};
+
+use aws_sdk_s3::{
+    config::http::HttpResponse,
+    primitives::{DateTime, DateTimeFormat},
+};
+use caas_aws::{ObjectKey, PutOptions, length, time};
+use caas_crypto::stored::{self, EncryptionContext, Header, HeaderError};
+
+/// What S3 says about a sealed file. Nothing of it is authenticated except what
+/// [`header`](Self::header) leads to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// The ETag of the sealed object, with its quotes.
+    pub e_tag: String,
+    /// The version, in a versioned bucket.
+    pub version_id: Option<String>,
+    /// Length of the sealed object in bytes.
+    pub stored_len: u64,
+    /// The content type it was stored with.
+    pub content_type: Option<String>,
+    /// When it was stored.
+    pub last_modified: SystemTime,
+    /// The user metadata, the header's fields included.
+    pub metadata: HashMap<String, String>,
+}
+
+impl ObjectInfo {
+    /// Length of the file in bytes: the sealed object's without the tag, never below 0.
+    pub fn size(&self) -> u64 {
+        self.stored_len.saturating_sub(stored::OVERHEAD as u64)
+    }
+
+    /// Reads the header, if the object is in the format and belongs under `key`.
+    ///
+    /// # Errors
+    /// See [`HeaderError`].
+    pub fn header(&self, key: &ObjectKey) -> Result<Header, HeaderError> {
+        let fields = self.metadata.iter();
+        Header::parse(
+            fields.map(|(name, value)| (name.as_str(), value.as_str())),
+            &EncryptionContext::for_object(key.as_str()),
+        )
+    }
+}
+
+/// Without the metadata, which may be anything.
+impl fmt::Debug for ObjectInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectInfo")
+            .field("e_tag", &self.e_tag)
+            .field("version_id", &self.version_id)
+            .field("stored_len", &self.stored_len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An object whose metadata the SDK cannot read: it is not one of ours, which an empty header says.
+pub(crate) fn unreadable(answer: &HttpResponse) -> ObjectInfo {
+    let header = |name| answer.headers().get(name);
+    let last_modified = header("last-modified");
+    let last_modified =
+        last_modified.and_then(|text| DateTime::from_str(text, DateTimeFormat::HttpDate).ok());
+    ObjectInfo {
+        e_tag: header("etag").unwrap_or_default().to_owned(),
+        version_id: header("x-amz-version-id").map(str::to_owned),
+        stored_len: length(header("content-length").and_then(|len| len.parse().ok())),
+        content_type: header("content-type").map(str::to_owned),
+        last_modified: time(last_modified),
+        metadata: HashMap::new(),
+    }
+}
+
+/// The user metadata of an object with this header.
+pub(crate) fn metadata(header: &Header, options: &PutOptions) -> HashMap<String, String> {
+    let header = header.to_metadata().into_iter();
+    let header = header.map(|(name, value)| (name.to_owned(), value));
+    header.chain(options.metadata_pairs()).collect()
+}

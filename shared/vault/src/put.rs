@@ -1,0 +1,247 @@
+//! Sealing a file into the vault: in one request up to 8 MiB, in parts above.
+
+use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
+use caas_aws::{ObjectKey, PutOptions, Unavailable};
+use caas_crypto::{
+    DataKey,
+    gcm::{MessageTooLong, StreamSealer},
+    stored::{self, EncryptionContext, Header, SealingKey, WrappedKey},
+};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::{
+    PART_LEN, PutError, Vault,
+    error::{is_precondition, no_data_key},
+    multipart::MultipartUpload,
+    object_info::metadata,
+    part::PartBuffers,
+};
+
+/// What was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The ETag of the sealed object, with its quotes.
+    pub e_tag: String,
+    /// The version, in a versioned bucket.
+    pub version_id: Option<String>,
+    /// Length of the content in bytes.
+    pub size: u64,
+    /// The header as sent. It is unique: [`ObjectInfo::header`](crate::ObjectInfo::header) equals it
+    /// for what this put has stored, and for nothing else.
+    pub header: Header,
+}
+
+impl Vault {
+    /// Seals content that is in memory. One GenerateDataKey; one PutObject, or a multipart upload
+    /// above [`PART_LEN`].
+    ///
+    /// # Errors
+    /// See [`PutError`].
+    pub async fn put(
+        &self,
+        key: &ObjectKey,
+        content: Vec<u8>,
+        options: &PutOptions,
+    ) -> Result<Stored, PutError> {
+        options.admit_whole(content.len() as u64)?;
+        if content.len() > PART_LEN {
+            return self.put_reader(key, content.as_slice(), options).await;
+        }
+        self.put_whole(key, content, options).await
+    }
+
+    /// Seals content as it is read, of any length, in about 40 MiB of memory. Nothing is visible
+    /// before all of it is stored, and nothing is left behind when the source breaks, S3 fails or
+    /// this future is dropped: a multipart upload that was begun is aborted.
+    ///
+    /// A stream of bytes becomes a reader with `tokio_util::io::StreamReader`; S3's own
+    /// `ByteStream` with `into_async_read`. Say [`PutOptions::exact_len`] if the length is known.
+    ///
+    /// # Errors
+    /// See [`PutError`].
+    pub async fn put_reader(
+        &self,
+        key: &ObjectKey,
+        reader: impl AsyncRead + Unpin,
+        options: &PutOptions,
+    ) -> Result<Stored, PutError> {
+        options.admit(options.announced_len().unwrap_or_default())?;
+        let mut source = Source {
+            reader,
+            options,
+            len: 0,
+        };
+        let mut first = Vec::new();
+        // One byte more than a part tells whether parts are needed.
+        if source.fill(&mut first, PART_LEN + 1).await? {
+            return self.put_whole(key, first, options).await;
+        }
+        let (header, sealing_key) = self.begin(key).await?;
+        let mut upload = MultipartUpload::create(self, key, &header, options).await?;
+        match send_parts(&mut upload, sealing_key.into_sealer(), &mut source, first).await {
+            Ok(()) => {}
+            Err(error) => {
+                upload.abort().await;
+                return Err(error);
+            }
+        }
+        let size = source.len;
+        let completed = upload.complete(options).await;
+        let outcome = match completed {
+            Ok(answer) => Ok((answer.e_tag.unwrap_or_default(), answer.version_id)),
+            Err(error) => {
+                let lost = is_precondition(&error);
+                Err(self.refusal("CompleteMultipartUpload", &error, lost))
+            }
+        };
+        let outcome = self.or_already_there(key, &header, outcome).await;
+        match outcome {
+            Ok(_) => upload.forget(),
+            Err(_) => upload.abort().await,
+        }
+        outcome.map(|(e_tag, version_id)| Stored {
+            e_tag,
+            version_id,
+            size,
+            header,
+        })
+    }
+
+    async fn put_whole(
+        &self,
+        key: &ObjectKey,
+        mut content: Vec<u8>,
+        options: &PutOptions,
+    ) -> Result<Stored, PutError> {
+        let size = content.len() as u64;
+        content.reserve_exact(stored::OVERHEAD);
+        let (header, sealing_key) = self.begin(key).await?;
+        let body = sealing_key.seal(content).map_err(too_long)?;
+        let answer = self
+            .s3()
+            .put_object()
+            .bucket(self.bucket_name())
+            .key(key.as_str())
+            .set_content_type(options.content_type_header())
+            .set_metadata(Some(metadata(&header, options)))
+            .set_if_match(options.if_match_header())
+            .set_if_none_match(options.if_none_match_header())
+            .body(ByteStream::from(body))
+            .send()
+            .await;
+        let outcome = match answer {
+            Ok(answer) => Ok((answer.e_tag.unwrap_or_default(), answer.version_id)),
+            Err(error) => {
+                let lost = is_precondition(&error);
+                Err(self.refusal("PutObject", &error, lost))
+            }
+        };
+        let (e_tag, version_id) = self.or_already_there(key, &header, outcome).await?;
+        Ok(Stored {
+            e_tag,
+            version_id,
+            size,
+            header,
+        })
+    }
+
+    /// A new data key for this object, and what is derived from it.
+    pub(crate) async fn begin(&self, key: &ObjectKey) -> Result<(Header, SealingKey), PutError> {
+        let context = EncryptionContext::for_object(key.as_str());
+        let (data_key, wrapped_key) = self
+            .key
+            .generate(context.pairs())
+            .await
+            .map_err(no_data_key)?;
+        let wrapped_key = WrappedKey::try_from(wrapped_key).map_err(|_| PutError::Unavailable)?;
+        stored::begin(DataKey::from(*data_key), wrapped_key, context)
+            .map_err(|_| PutError::Unavailable)
+    }
+
+    fn refusal<E>(
+        &self,
+        operation: &'static str,
+        error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
+        lost: bool,
+    ) -> PutError {
+        if lost {
+            PutError::PreconditionFailed
+        } else {
+            Unavailable::new(operation, error).into()
+        }
+    }
+
+    /// Looks whether a write that was refused has been stored all the same. That happens when S3's
+    /// first answer is lost: the SDK repeats the request, and its own object fails the condition.
+    async fn or_already_there(
+        &self,
+        key: &ObjectKey,
+        header: &Header,
+        outcome: Result<(String, Option<String>), PutError>,
+    ) -> Result<(String, Option<String>), PutError> {
+        let Err(refused) = outcome else {
+            return outcome;
+        };
+        match self.head(key).await {
+            Ok(Some(info)) if info.header(key).as_ref() == Ok(header) => {
+                Ok((info.e_tag, info.version_id))
+            }
+            _ => Err(refused),
+        }
+    }
+}
+
+/// Seals and sends part after part; `first` holds one part and one byte. What is under way when a
+/// part fails is left to the caller to abort.
+async fn send_parts<R: AsyncRead + Unpin>(
+    upload: &mut MultipartUpload,
+    mut sealer: StreamSealer,
+    source: &mut Source<'_, R>,
+    first: Vec<u8>,
+) -> Result<(), PutError> {
+    let mut buffers = PartBuffers::default();
+    let mut part = first;
+    let mut rest = part.split_off(PART_LEN);
+    loop {
+        sealer.update(&mut part).map_err(too_long)?;
+        upload.send(part, &mut buffers).await?;
+
+        part = buffers.take();
+        part.append(&mut rest);
+        if source.fill(&mut part, PART_LEN).await? {
+            break;
+        }
+    }
+    sealer.update(&mut part).map_err(too_long)?;
+    part.extend_from_slice(&sealer.finish());
+    upload.send(part, &mut buffers).await?;
+    upload.all_sent().await
+}
+
+fn too_long(MessageTooLong: MessageTooLong) -> PutError {
+    PutError::TooLarge {
+        limit: caas_crypto::gcm::MAX_PLAINTEXT_LEN,
+    }
+}
+
+/// What is read, and how much of it there was.
+struct Source<'o, R> {
+    reader: R,
+    options: &'o PutOptions,
+    len: u64,
+}
+
+impl<R: AsyncRead + Unpin> Source<'_, R> {
+    /// Reads until `buffer` holds `len` bytes; true when the content has ended before.
+    async fn fill(&mut self, buffer: &mut Vec<u8>, len: usize) -> Result<bool, PutError> {
+        let wanted = len.saturating_sub(buffer.len()) as u64;
+        let mut reader = (&mut self.reader).take(wanted);
+        let read = reader.read_to_end(buffer).await.map_err(PutError::Source)? as u64;
+        self.len += read;
+        self.options.admit(self.len)?;
+        if read < wanted {
+            self.options.admit_whole(self.len)?;
+        }
+        Ok(read < wanted)
+    }
+}

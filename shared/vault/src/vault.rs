@@ -1,0 +1,160 @@
+//! One bucket of sealed files.
+
+use std::{fmt, sync::Arc};
+
+use caas_aws::{KmsKey, ObjectKey, Unavailable, VersionedBucket, length, status, time};
+
+use crate::{ObjectInfo, object_info::unreadable};
+
+/// A bucket of sealed files, and the KMS key that wraps their data keys.
+///
+/// What is put is sealed on the way, whatever its size, in constant memory; what is got has been
+/// verified in full. Everything that can be refused is refused before KMS is asked. The format is
+/// that of the Amazon S3 Encryption Client, version 3 ([`caas_crypto::stored`]), with the encryption
+/// context `caas:object` = hex SHA-256 of the S3 key: a copy under another key does not open.
+///
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Vault {
+    bucket: VersionedBucket,
+    pub(crate) key: Arc<KmsKey>,
+}
+
+impl Vault {
+    /// The vault in this bucket, with data keys wrapped by `key`.
+    pub fn new(s3: aws_sdk_s3::Client, bucket: impl Into<String>, key: KmsKey) -> Self {
+        Self {
+            bucket: VersionedBucket::new(s3, bucket),
+            key: Arc::new(key),
+        }
+    }
+
+    /// What is known about a file without opening it; `None` when there is none. One HeadObject, no
+    /// call to KMS.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, Unavailable> {
+        self.head_of(key, None).await
+    }
+
+    /// What is known about one version of a file, which need not be the current one; `None` when
+    /// there is none. One HeadObject, no call to KMS.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn head_version(
+        &self,
+        key: &ObjectKey,
+        version_id: &str,
+    ) -> Result<Option<ObjectInfo>, Unavailable> {
+        self.head_of(key, Some(version_id.to_owned())).await
+    }
+
+    async fn head_of(
+        &self,
+        key: &ObjectKey,
+        version_id: Option<String>,
+    ) -> Result<Option<ObjectInfo>, Unavailable> {
+        let answer = self
+            .s3()
+            .head_object()
+            .bucket(self.bucket_name())
+            .key(key.as_str())
+            .set_version_id(version_id)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(Some(ObjectInfo {
+                e_tag: answer.e_tag.unwrap_or_default(),
+                version_id: answer.version_id,
+                stored_len: length(answer.content_length),
+                content_type: answer.content_type,
+                last_modified: time(answer.last_modified),
+                metadata: answer.metadata.unwrap_or_default(),
+            })),
+            Err(error) => match error.raw_response() {
+                Some(answer) if answer.status().as_u16() == 404 => Ok(None),
+                Some(answer) if answer.status().is_success() => Ok(Some(unreadable(answer))),
+                _ => Err(Unavailable::new("HeadObject", &error)),
+            },
+        }
+    }
+
+    /// Deletes a file. In a versioned bucket it stays recoverable, until the bucket's lifecycle or
+    /// [`purge`](Self::purge) removes its versions. Deleting what is not there is no error.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
+        self.bucket.delete(key).await.map(drop)
+    }
+
+    /// Deletes a file, as [`delete`](Self::delete) does, if it still is the one with this ETag; says
+    /// whether it was.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn delete_if_match(&self, key: &ObjectKey, e_tag: &str) -> Result<bool, Unavailable> {
+        let request = self.s3().delete_object().bucket(self.bucket_name());
+        match request.key(key.as_str()).if_match(e_tag).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(false),
+            Err(error) => Err(Unavailable::new("DeleteObject", &error)),
+        }
+    }
+
+    /// Removes every version of exactly this file, for good, and says how many there were, delete
+    /// markers included. The file disappears first; no older version of it shows in between. What is
+    /// put meanwhile stays.
+    ///
+    /// # Errors
+    /// S3 does not answer. Some versions may be gone; the file is not readable any more unless the
+    /// first call failed.
+    pub async fn purge(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
+        let versions = self.bucket.versions(key).await?;
+        let mut own_marker = None;
+        if versions.objects.iter().any(|version| version.is_latest) {
+            own_marker = self.bucket.delete(key).await?;
+        }
+        self.bucket.remove_all(key, &versions).await?;
+        if let Some(marker) = own_marker {
+            self.bucket.remove(key, &marker).await?;
+        }
+        Ok(versions.objects.len() + versions.delete_markers.len())
+    }
+
+    /// Does the same, but leaves a delete marker in the place of the file, from the first moment on: what
+    /// is being sealed at this time finds that it was deleted.
+    ///
+    /// # Errors
+    /// S3 does not answer. Some versions may be gone.
+    pub async fn purge_to_marker(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
+        let versions = self.bucket.versions(key).await?;
+        self.bucket.delete(key).await?;
+        self.bucket.remove_all(key, &versions).await?;
+        Ok(versions.objects.len() + versions.delete_markers.len())
+    }
+
+    /// The bucket and its versions.
+    pub fn bucket(&self) -> &VersionedBucket {
+        &self.bucket
+    }
+
+    pub(crate) fn s3(&self) -> &aws_sdk_s3::Client {
+        self.bucket.client()
+    }
+
+    pub(crate) fn bucket_name(&self) -> &str {
+        self.bucket.name()
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault")
+            .field("bucket", &self.bucket_name())
+            .field("key", &self.key)
+            .finish()
+    }
+}

@@ -1,0 +1,360 @@
+//! S3 and KMS fail in every way: nothing half-done is visible or left behind, and the next request
+//! works.
+
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use caas_aws::PutOptions;
+use caas_emulator::{Fault, ProxiedRequest};
+use caas_vault::{GetError, PART_LEN, PutError};
+use http::StatusCode;
+use tokio::{io::AsyncReadExt, sync::oneshot};
+
+use crate::support::{Stack, bytes, key};
+
+const NAME: &str = "acme/file";
+
+/// Faults that last, each with the requests that it hits.
+type Rule = fn(&ProxiedRequest<'_>) -> Fault;
+
+fn is_part(request: &ProxiedRequest<'_>) -> bool {
+    request.path_and_query.contains("partNumber=")
+}
+
+fn is_create(request: &ProxiedRequest<'_>) -> bool {
+    request.method == "POST" && request.path_and_query.contains("uploads")
+}
+
+fn is_complete(request: &ProxiedRequest<'_>) -> bool {
+    request.method == "POST" && request.path_and_query.contains("uploadId=")
+}
+
+fn is_abort(request: &ProxiedRequest<'_>) -> bool {
+    request.method == "DELETE"
+}
+
+fn is_write(request: &ProxiedRequest<'_>) -> bool {
+    matches!(request.method, "PUT" | "POST")
+}
+
+fn hit(hit: bool, fault: Fault) -> Fault {
+    if hit { fault } else { Fault::Forward }
+}
+
+const TOO_LONG: Duration = Duration::from_secs(3_600);
+
+const S3_FAULTS: &[(&str, Rule)] = &[
+    ("503", |request| hit(is_write(request), Fault::slow_down())),
+    ("500", |request| {
+        hit(is_write(request), Fault::internal_error())
+    }),
+    ("slow", |request| {
+        hit(is_write(request), Fault::DelayRequest(TOO_LONG))
+    }),
+    ("cut at once", |request| {
+        hit(request.method == "PUT", Fault::CutRequest(0))
+    }),
+    ("cut in a part", |request| {
+        hit(is_part(request), Fault::CutRequest(3 << 20))
+    }),
+    ("no part but the first", |request| {
+        let first = request.path_and_query.contains("partNumber=1&");
+        hit(is_part(request) && !first, Fault::internal_error())
+    }),
+    ("cut after the last part", |request| {
+        hit(is_complete(request), Fault::CutRequest(0))
+    }),
+    ("refused at the end", |request| {
+        hit(is_complete(request), Fault::slow_down())
+    }),
+    ("one abort fails too", |request| {
+        hit(
+            is_complete(request) || (is_abort(request) && request.number % 2 == 0),
+            Fault::internal_error(),
+        )
+    }),
+    ("access denied", |request| {
+        let denied = Fault::Answer {
+            status: StatusCode::FORBIDDEN,
+            content_type: "application/xml",
+            body: "<Error><Code>AccessDenied</Code></Error>",
+        };
+        hit(is_write(request), denied)
+    }),
+];
+
+#[tokio::test]
+async fn s3_fails_while_a_file_is_put() {
+    let stack = Stack::with_proxies().await;
+    for (what, rule) in S3_FAULTS {
+        for len in [100, 3 * PART_LEN] {
+            stack.s3_proxy.set_rule(*rule);
+            let (name, options) = (key(NAME), PutOptions::default());
+            let put = stack.vault.put(&name, bytes(len), &options).await;
+            let about_parts =
+                what.contains("part") || what.contains("end") || what.contains("abort");
+            if len == 100 && about_parts {
+                put.unwrap();
+                stack.vault.purge(&key(NAME)).await.unwrap();
+                continue;
+            }
+            assert!(matches!(put, Err(PutError::Unavailable)), "{what}: {put:?}");
+            assert_eq!(stack.visible().await, [""; 0], "{what}");
+            assert_eq!(stack.uploads().await, 0, "{what}");
+        }
+        stack.s3_proxy.clear_rule();
+        let len = PART_LEN + 1;
+        stack
+            .vault
+            .put(&key(NAME), bytes(len), &PutOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(
+            stack.vault.get(&key(NAME), 1 << 30).await.unwrap().content,
+            bytes(len)
+        );
+        stack.vault.purge(&key(NAME)).await.unwrap();
+    }
+}
+
+/// An upload whose id never arrives cannot be aborted by the put. It is not visible, and a sweep finds
+/// it.
+#[tokio::test]
+async fn uploads_whose_begin_was_not_answered_are_swept() {
+    let stack = Stack::with_proxies().await;
+    stack
+        .s3_proxy
+        .set_rule(|request| hit(is_create(request), Fault::DropResponse));
+    let (name, options) = (key(NAME), PutOptions::default());
+    let put = stack.vault.put(&name, bytes(PART_LEN + 1), &options).await;
+    assert!(matches!(put, Err(PutError::Unavailable)), "{put:?}");
+    assert_eq!(stack.visible().await, [""; 0]);
+    let left = stack.uploads().await;
+    assert!(left > 0);
+
+    let swept = stack.vault.abort_uploads(SystemTime::UNIX_EPOCH).await;
+    assert_eq!(swept, Ok(0));
+    let later = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(stack.vault.abort_uploads(later).await, Ok(left));
+    assert_eq!(stack.uploads().await, 0);
+}
+
+#[tokio::test]
+async fn one_fault_at_any_request_is_survived() {
+    let stack = Stack::with_proxies().await;
+    let faults = [
+        Fault::slow_down(),
+        Fault::internal_error(),
+        Fault::CutRequest(0),
+        Fault::DropResponse, // S3 has acted
+    ];
+    for fault in faults {
+        for at in 0..5 {
+            for len in [100, PART_LEN + 100] {
+                let fault = fault.clone();
+                let options = PutOptions::default().if_absent();
+                stack
+                    .s3_proxy
+                    .set_rule(move |request| hit(request.number == at, fault.clone()));
+                let put = stack.vault.put(&key(NAME), bytes(len), &options).await;
+                assert!(put.is_ok(), "at {at}: {put:?}");
+                stack.s3_proxy.clear_rule();
+                let opened = stack.vault.get(&key(NAME), 1 << 30).await.unwrap();
+                assert!(opened.content == bytes(len));
+                assert_eq!(opened.info.e_tag, put.unwrap().e_tag);
+                stack.vault.purge(&key(NAME)).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn s3_fails_while_a_file_is_got() {
+    let stack = Stack::with_proxies().await;
+    let folder = tempfile::tempdir().unwrap();
+    let destination = folder.path().join("file");
+    let content = bytes(PART_LEN + 100);
+    stack
+        .vault
+        .put(&key(NAME), content.clone(), &PutOptions::default())
+        .await
+        .unwrap();
+    for fault in [
+        Fault::slow_down(),
+        Fault::internal_error(),
+        Fault::DelayResponse(TOO_LONG),
+        Fault::CutResponse(0),
+        Fault::CutResponse(100_000),
+        Fault::CutResponse(PART_LEN as u64 + 100),
+        Fault::DropResponse,
+    ] {
+        let what = format!("{fault:?}");
+        stack.s3_proxy.set_rule(move |_| fault.clone());
+        let opened = stack.vault.get(&key(NAME), 1 << 30).await;
+        assert!(
+            matches!(opened, Err(GetError::Unavailable)),
+            "{what}: {opened:?}"
+        );
+        let opened = stack.vault.get_to_file(&key(NAME), &destination).await;
+        assert!(
+            matches!(opened, Err(GetError::Unavailable)),
+            "{what}: {opened:?}"
+        );
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            0,
+            "{what}"
+        );
+
+        if !what.contains("CutResponse") {
+            assert!(stack.vault.head(&key(NAME)).await.is_err(), "{what}");
+            assert!(
+                stack
+                    .vault
+                    .list(&"acme".parse().unwrap(), 9, None)
+                    .await
+                    .is_err(),
+                "{what}"
+            );
+            assert!(stack.vault.purge(&key(NAME)).await.is_err(), "{what}");
+        }
+        stack.s3_proxy.clear_rule();
+        assert!(stack.vault.get(&key(NAME), 1 << 30).await.unwrap().content == content);
+    }
+}
+
+#[tokio::test]
+async fn kms_fails() {
+    let stack = Stack::with_proxies().await;
+    let content = bytes(PART_LEN + 100);
+    stack
+        .vault
+        .put(&key(NAME), content.clone(), &PutOptions::default())
+        .await
+        .unwrap();
+    let disabled = Fault::Answer {
+        status: StatusCode::BAD_REQUEST,
+        content_type: "application/x-amz-json-1.1",
+        body: r#"{"__type":"DisabledException","message":"the key is disabled"}"#,
+    };
+    for fault in [
+        disabled,
+        Fault::kms_throttled(),
+        Fault::kms_internal(),
+        Fault::DelayRequest(TOO_LONG),
+        Fault::CutRequest(0),
+        Fault::CutResponse(10),
+        Fault::DropResponse,
+    ] {
+        let what = format!("{fault:?}");
+        stack.kms_proxy.set_rule(move |_| fault.clone());
+        for len in [100, PART_LEN + 100] {
+            let writes = stack.emulator.calls();
+            let name = key("acme/other");
+            let put = stack
+                .vault
+                .put(&name, bytes(len), &PutOptions::default())
+                .await;
+            assert!(matches!(put, Err(PutError::Unavailable)), "{what}: {put:?}");
+            assert_eq!(stack.emulator.calls().since(&writes).s3(), 0, "{what}");
+        }
+        let opened = stack.vault.get(&key(NAME), 1 << 30).await;
+        assert!(
+            matches!(opened, Err(GetError::Unavailable)),
+            "{what}: {opened:?}"
+        );
+        stack.kms_proxy.clear_rule();
+        assert!(stack.vault.get(&key(NAME), 1 << 30).await.unwrap().content == content);
+    }
+    assert_eq!(stack.visible().await, [NAME]);
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_or_lies_leaves_nothing() {
+    let stack = Stack::start().await;
+    let name = key(NAME);
+    for len in [100, 2 * PART_LEN] {
+        let broken = bytes(len);
+        let broken = breaking(&broken);
+        let put = stack
+            .vault
+            .put_reader(&name, broken, &PutOptions::default())
+            .await;
+        assert!(matches!(put, Err(PutError::Source(_))), "{put:?}");
+
+        for announced in [len as u64 - 1, len as u64 + 1] {
+            let options = PutOptions::default().exact_len(announced);
+            let put = stack
+                .vault
+                .put_reader(&name, &bytes(len)[..], &options)
+                .await;
+            assert!(matches!(put, Err(PutError::WrongLength)), "{put:?}");
+        }
+        let options = PutOptions::default().max_len(len as u64 - 1);
+        let put = stack
+            .vault
+            .put_reader(&name, &bytes(len)[..], &options)
+            .await;
+        assert!(matches!(put, Err(PutError::TooLarge { .. })), "{put:?}");
+    }
+    assert_eq!(stack.visible().await, [""; 0]);
+    assert_eq!(stack.uploads().await, 0);
+}
+
+/// The content, then an error.
+fn breaking(content: &[u8]) -> impl tokio::io::AsyncRead + Unpin {
+    content.chain(Broken)
+}
+
+struct Broken;
+
+impl tokio::io::AsyncRead for Broken {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::task::Poll::Ready(Err(io::Error::other("broken")))
+    }
+}
+
+#[tokio::test]
+async fn a_put_that_is_dropped_is_aborted() {
+    let stack = Stack::start().await;
+    let (reached, at_the_end) = oneshot::channel();
+    let content = bytes(4 * PART_LEN);
+    let vault = stack.vault.clone();
+    let put = tokio::spawn(async move {
+        let source = content.chain(Silent(Some(reached)));
+        vault
+            .put_reader(&key(NAME), source, &PutOptions::default())
+            .await
+    });
+    at_the_end.await.unwrap(); // all of the content has been read, parts are under way
+    assert_eq!(stack.uploads().await, 1);
+    put.abort();
+    assert!(put.await.unwrap_err().is_cancelled());
+    let forgotten = async { while stack.uploads().await > 0 {} };
+    tokio::time::timeout(Duration::from_secs(30), forgotten)
+        .await
+        .unwrap();
+    assert_eq!(stack.visible().await, [""; 0]);
+}
+
+/// Says when it is read, and never answers.
+struct Silent(Option<oneshot::Sender<()>>);
+
+impl tokio::io::AsyncRead for Silent {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        if let Some(reached) = self.0.take() {
+            let _ = reached.send(());
+        }
+        std::task::Poll::Pending
+    }
+}
