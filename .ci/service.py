@@ -1,9 +1,9 @@
-"""Runs what needs a running service: `cargo run` as the README prints it, every block of the README that
-is marked `<!-- ci -->`, the events through cargo lambda, the interoperation with AWS's own client, and large
-files in constant memory.
+"""Runs what needs a running service: `cargo run` as the README prints it, every block of the README and the
+guide that is marked `<!-- ci -->`, the events through cargo lambda, the interoperation with AWS's own client,
+and large files in constant memory.
 
-Blocks run in one shell, in their order, in an empty folder that shares the data folder. Python blocks
-that follow one another are one program.
+Each page runs in its own shell, in an empty folder that shares the data folder. Consecutive Python blocks
+are one program.
 """
 
 import itertools
@@ -18,21 +18,21 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 MARKED = re.compile(r"<!-- ci -->\n```(sh|python|js)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 RUN = {"python": "python {}", "js": "node --input-type=module < {}"}
 
 
-def blocks():
-    readme = (ROOT / "README.md").read_text()
-    assert "```sh\ncargo run\n```" in readme, "the README no longer says `cargo run`"
-    found = MARKED.findall(readme)
-    assert len(found) == readme.count("<!-- ci -->"), "a marked block that is not sh, python or js"
+def blocks(page):
+    text = page.read_text()
+    found = MARKED.findall(text)
+    assert len(found) == text.count("<!-- ci -->"), f"{page}: a marked block that is not sh, python or js"
     return found
 
 
-def script(folder):
+def script(blocks, folder):
     lines = ["set -euo pipefail"]
-    for number, (language, group) in enumerate(itertools.groupby(blocks(), lambda block: block[0])):
+    for number, (language, group) in enumerate(itertools.groupby(blocks, lambda block: block[0])):
         code = "".join(text for _, text in group)
         if language == "sh":
             lines.append(code)
@@ -41,6 +41,17 @@ def script(folder):
             path.write_text(code)
             lines.append(RUN[language].format(path))
     return "\n".join(lines)
+
+
+def run_blocks(page):
+    found = blocks(page)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for shared in [".caas", "examples"]:
+            (folder / shared).symlink_to(ROOT / shared)
+        command = ["bash", "-c", script(found, folder)]
+        subprocess.run(command, cwd=folder, env=os.environ, check=True, timeout=600)
+    print(f"{page.relative_to(ROOT)}: {len(found)} blocks ran", flush=True)
 
 
 def healthy():
@@ -63,18 +74,15 @@ def wait_until_healthy(server):
 
 
 def main():
+    readme = PAGES[0].read_text()
+    assert "```sh\ncargo run\n```" in readme, "the README no longer says `cargo run`"
     if healthy():
         sys.exit("something else serves on port 5000 already")
     server = subprocess.Popen(["cargo", "run"], cwd=ROOT, start_new_session=True)
     try:
         wait_until_healthy(server)
-        with tempfile.TemporaryDirectory() as name:
-            folder = pathlib.Path(name)
-            for shared in [".caas", "examples"]:
-                (folder / shared).symlink_to(ROOT / shared)
-            command = ["bash", "-c", script(folder)]
-            subprocess.run(command, cwd=folder, env=os.environ, check=True, timeout=600)
-        print(f"README: {len(blocks())} blocks ran")
+        for page in PAGES:
+            run_blocks(page)
         transfers = "PYTHON=python cargo run --quiet -p caas-bench --example transfers -- 256"
         for command in [".ci/events", "python tests/interop/interop.py", transfers]:
             command = ["bash", "-c", f"source .caas/env && {command}"]
