@@ -1,7 +1,7 @@
-"""Checks built functions: the machine they are for, that Lambda's provided.al2023 has what they load, and
-that a package is small.
+"""Checks built functions: their architecture, that Lambda's provided.al2023 has the libraries they load, and
+that each package is small.
 
-    python .ci/packages.py (arm64|x86_64) FOLDER    where FOLDER/<function>/bootstrap are the functions
+    python .ci/packages.py (arm64|x86_64) FOLDER    with FOLDER/<function>/bootstrap for each function
 """
 
 import io
@@ -14,7 +14,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
 MACHINES = {"arm64": "EM_AARCH64", "x86_64": "EM_X86_64"}
-# All of glibc, which is 2.34 in Amazon Linux 2023.
+# glibc only; Amazon Linux 2023 has version 2.34.
 LIBRARIES = {
     "ld-linux-aarch64.so.1", "ld-linux-x86-64.so.2", "libc.so.6", "libdl.so.2", "libm.so.6",
     "libpthread.so.0",

@@ -1,4 +1,4 @@
-"""A file of any size goes up encrypted, and comes down again: large_file.py FILE COPY"""
+"""Uploads a file of any size encrypted, and downloads it again: large_file.py FILE COPY"""
 import base64, json, os, sys
 from urllib.request import Request, urlopen
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -26,5 +26,5 @@ grant = caas(f"/api/files/{upload['id']}/grant")
 gcm = start(grant["encryption"], "decryptor")
 with urlopen(grant["url"]) as body, open(copy + ".part", "wb") as part:
     while chunk := body.read(min(1 << 20, grant["size"] - part.tell())): part.write(gcm.update(chunk))
-    gcm.finalize_with_tag(body.read())  # raises unless all of it is what was uploaded
+    gcm.finalize_with_tag(body.read())  # raises unless every byte is what was uploaded
 os.replace(copy + ".part", copy)

@@ -1,4 +1,4 @@
-"""Deploys a built template to ministack and uses it.
+"""Deploys a built template to ministack and uses every route.
 
     python tests/deployed/deployed.py .aws-sam/build/template.yaml (arm64|x86_64)
 """
@@ -12,7 +12,7 @@ from ministack import Ministack, deploy
 
 PARAMETERS = {
     "ApiKeys": f"{drive.CLIENT}:{hashlib.sha256(drive.API_KEY.encode()).hexdigest()}",
-    # The sweep takes what waits at once.
+    # The sweep seals waiting files at once.
     "SweepAgeSeconds": 0,
 }
 
@@ -27,7 +27,7 @@ def main():
                 drive.upload_file, drive.presigned, drive.seal_object, drive.logs,
             ]:
                 step(stack)
-                print(f"{step.__name__}: as it should be", flush=True)
+                print(f"{step.__name__}: ok", flush=True)
             permissions.each_is_needed(stack)
         except BaseException:
             print(server.log_text()[-5000:], file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a caller sees of a deployed stack, route by route, and what becomes of a file in the inbox."""
+"""What a caller sees of a deployed stack, route by route, and what happens to a file in the inbox."""
 
 import json
 import os
@@ -13,20 +13,20 @@ from ministack import attempts, aws
 CLIENT = "acme"
 API_KEY = "caas_" + "k" * 43
 HEADERS = {"x-api-key": API_KEY}
-# Must be in no log.
+# Must not appear in any log.
 CANARY = "canary"
 
 
 def call(stack, method, path, status, headers=HEADERS, **rest):
-    answer = requests.request(method, stack.url + path, headers=headers, timeout=120, **rest)
-    assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
-    assert answer.headers["cache-control"] == "no-store", f"{method} {path} may be cached"
+    response = requests.request(method, stack.url + path, headers=headers, timeout=120, **rest)
+    assert response.status_code == status, f"{method} {path}: {response.status_code} {response.text[:300]}"
+    assert response.headers["cache-control"] == "no-store", f"{method} {path} may be cached"
     if status >= 400:
-        assert answer.headers["content-type"] == "application/problem+json", f"{method} {path}"
-        problem = answer.json()
+        assert response.headers["content-type"] == "application/problem+json", f"{method} {path}"
+        problem = response.json()
         assert problem["status"] == status and problem["type"].startswith("/problems/"), problem
-        assert problem["instance"] == answer.headers["x-request-id"], problem
-    return answer
+        assert problem["instance"] == response.headers["x-request-id"], problem
+    return response
 
 
 def front_door(stack):
@@ -46,7 +46,7 @@ def problems(stack):
     call(stack, "POST", "/api/upload/", 400, data=b"--x", headers={
         **HEADERS, "content-type": "multipart/form-data; boundary=x",
     })
-    # Without a key, with a wrong one, with a half one: the same.
+    # Without a key, with a wrong one, with a truncated one: the same response.
     for headers in [{}, {"x-api-key": "wrong"}, {"x-api-key": API_KEY[:-1]}]:
         for method, path in [
             ("POST", "/encrypt_file"), ("POST", "/decrypt_file"), ("POST", "/api/upload/"),
@@ -63,15 +63,15 @@ def problems(stack):
 
 def encrypt_file(stack):
     content = bytes(range(256)) * 4096
-    answer = call(stack, "POST", "/encrypt_file", 200, files={"file": (CANARY + ".bin", content)})
-    key = answer.headers["Encryption-Key"]
-    nonce, ciphertext = answer.content[:12], answer.content[12:]
+    response = call(stack, "POST", "/encrypt_file", 200, files={"file": (CANARY + ".bin", content)})
+    key = response.headers["Encryption-Key"]
+    nonce, ciphertext = response.content[:12], response.content[12:]
     assert AESGCM(urlsafe_b64decode(key + "=")).decrypt(nonce, ciphertext, None) == content
-    assert f'"{CANARY}.bin.enc"' in answer.headers["Content-Disposition"]
-    files = {"file": (CANARY + ".bin.enc", answer.content)}
+    assert f'"{CANARY}.bin.enc"' in response.headers["Content-Disposition"]
+    files = {"file": (CANARY + ".bin.enc", response.content)}
     opened = call(stack, "POST", "/decrypt_file", 200, files=files, data={"key": key})
     assert opened.content == content
-    changed = {"file": answer.content[:-1] + bytes([answer.content[-1] ^ 1])}
+    changed = {"file": response.content[:-1] + bytes([response.content[-1] ^ 1])}
     call(stack, "POST", "/decrypt_file", 422, files=changed, data={"key": key})
 
 
@@ -104,15 +104,15 @@ def encrypt_data(stack):
     call(stack, "POST", "/decrypt", 422, headers={}, json={**body, "encryptedData": value})
     assert ask("/verify", sensitiveData=CANARY, encryptedData=digest)["valid"] is False
     listed = versions_in(stack, "UserKeys", f"{CLIENT}/{user}.json")
-    assert len(listed) == 1, "older records of an erased user are left"
+    assert len(listed) == 1, "older records of an erased user remain"
 
 
 def upload_file(stack):
     content = os.urandom(1_000_000)
     name = CANARY + " +ä.bin"
-    answer = call(stack, "POST", "/api/upload/", 201, files={"file": (name, content)})
-    assert answer.json()["message"] == "File uploaded and encrypted successfully."
-    file = answer.json()["file"]
+    response = call(stack, "POST", "/api/upload/", 201, files={"file": (name, content)})
+    assert response.json()["message"] == "File uploaded and encrypted successfully."
+    file = response.json()["file"]
     assert (file["name"], file["size"]) == (name, len(content))
     key = f"{CLIENT}/" + urlsafe_b64decode(file["id"] + "==").decode()
     stored = aws("s3").get_object(Bucket=stack.names["Vault"], Key=key)["Body"].read()
@@ -133,12 +133,12 @@ def upload_file(stack):
 
     call(stack, "DELETE", path, 204)
     call(stack, "GET", path, 404)
-    assert len(versions_in(stack, "Vault", key)) == 2, "a deleted file can be recovered"
+    assert len(versions_in(stack, "Vault", key)) == 2, "a deleted file cannot be recovered"
     call(stack, "DELETE", path + "?purge=true", 204)
-    assert not versions_in(stack, "Vault", key), "a purged file is left"
+    assert not versions_in(stack, "Vault", key), "a purged file remains"
     call(stack, "DELETE", path, 404)
 
-    # Deleted before it is sealed: that takes longer than the call does.
+    # Deleted before it is sealed: sealing takes longer than the request.
     key = f"{CLIENT}/{uuid.uuid4()}"
     aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=bytes(20_000_000))
     call(stack, "DELETE", "/api/files/" + file_id(key), 204)
@@ -146,11 +146,11 @@ def upload_file(stack):
 
 
 def wait_until_gone(stack, path):
-    """A file that was being sealed when it was deleted is there for another moment."""
+    """Waits. A file that was being sealed when it was deleted stays visible for a moment."""
     for _ in attempts(60):
         if requests.head(stack.url + path, headers=HEADERS, timeout=120).status_code == 404:
             return
-    raise AssertionError("what was deleted comes back")
+    raise AssertionError("a deleted file came back")
 
 
 def presigned(stack):
@@ -174,10 +174,10 @@ def presigned(stack):
 
 
 def send(upload, body, status):
-    answer = requests.request(
+    response = requests.request(
         upload["method"], upload["url"], headers=upload["headers"], data=body, timeout=120
     )
-    assert answer.status_code == status, f"{answer.status_code} {answer.text}"
+    assert response.status_code == status, f"{response.status_code} {response.text}"
 
 
 def aes_gcm(encryption, direction, content):
@@ -200,13 +200,13 @@ def seal_object(stack):
         stored = aws("s3").get_object(Bucket=stack.names["Vault"], Key=key)["Body"].read()
         assert len(stored) == size + 16 and content[:64] not in stored
 
-    # Again under the same key: the newer one is what is stored.
+    # Again under the same key: the newer one counts.
     key = f"{CLIENT}/{uuid.uuid4()}"
     for content in [b"one", b"two"]:
         drop(stack, key, content)
         assert call(stack, "GET", "/api/files/" + file_id(key), 200).content == content
 
-    # A file without a client stays, and raises the alarm.
+    # A file without a client stays in the inbox and raises the alarm.
     key = CANARY + str(uuid.uuid4())
     aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=b"whose?")
     assert any(quote(key) in letter for letter in wait_for_dead_letters(stack))
@@ -214,13 +214,13 @@ def seal_object(stack):
     (version,) = versions_in(stack, "Inbox", key)
     aws("s3").delete_object(Bucket=stack.names["Inbox"], Key=key, VersionId=version)
 
-    # What no event tells of, the sweep finds.
+    # The sweep finds what no event announced.
     report = sweep(stack)
     assert report["failed"] == 0, report
 
 
 def drop(stack, key, content, **rest):
-    """Puts a file into the inbox and waits until it is sealed."""
+    """Drops a file in the inbox and waits until it is sealed."""
     aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=content, **rest)
     wait_until_sealed(stack, key)
 
@@ -231,13 +231,13 @@ def wait_until_sealed(stack, key):
             return
         if letters := dead_letters(stack):
             raise AssertionError(f"not sealed: {letters[0][:300]}")
-    raise AssertionError("nothing seals what is dropped")
+    raise AssertionError("a dropped file is not sealed")
 
 
 def sweep(stack):
-    answer = aws("lambda").invoke(FunctionName=stack.names["SealObject"], Payload=b'{"sweep": true}')
-    payload = answer["Payload"].read()
-    assert "FunctionError" not in answer, payload
+    response = aws("lambda").invoke(FunctionName=stack.names["SealObject"], Payload=b'{"sweep": true}')
+    payload = response["Payload"].read()
+    assert "FunctionError" not in response, payload
     return json.loads(payload)
 
 
@@ -253,7 +253,7 @@ def versions_in(stack, bucket, key):
 
 
 def dead_letters(stack):
-    """The events that have failed three times; each is told once."""
+    """The events that failed three times; each is returned once."""
     queue = {"QueueUrl": stack.names["DeadLetters"]}
     letters = aws("sqs").receive_message(**queue, MaxNumberOfMessages=10).get("Messages", [])
     for letter in letters:
@@ -265,11 +265,11 @@ def wait_for_dead_letters(stack):
     for _ in attempts(60):
         if letters := dead_letters(stack):
             return letters
-    raise AssertionError("what failed three times is in no queue")
+    raise AssertionError("an event that failed three times is not in the queue")
 
 
 def logs(stack):
-    """Every function writes its lines, and nothing of what was sent is in them."""
+    """Checks that every function logs, and that no log contains anything that was sent."""
     for function in ["EncryptFile", "UploadFile", "EncryptData", "SealObject"]:
         lines = stack.logged(function)
         text = "\n".join(lines)

@@ -1,15 +1,15 @@
-"""template.yaml deployed to ministack, which runs the packages as Lambda would and asks the roles' policies
-for every call (AUTH=true).
+"""template.yaml deployed to ministack, which runs the packages as Lambda would and evaluates the roles' policies
+for every request (AUTH=true).
 
-What ministack 1.5.33 lacks is put right here, after the deployment, and nowhere else:
+This module alone works around what ministack 1.5.33 lacks, after the deployment:
 
-- Methods named `x-amazon-apigateway-any-method` are not imported: they are made by API Gateway's own API.
-- `*~1*` is not read as the media type `*/*`.
-- Gateway responses of an imported API are not kept; they are not looked at (tests/template does).
-- Conditions on KMS's encryption context are never met: they are taken out of the roles and the keys
+- It does not import methods named `x-amazon-apigateway-any-method`; API Gateway's own API creates them.
+- It does not read `*~1*` as the media type `*/*`.
+- It discards the gateway responses of an imported API; only tests/template checks them.
+- It never satisfies conditions on KMS's encryption context; they are removed from the roles and the keys
   (tests/template checks them).
-- Everything here is plain HTTP: the buckets' policies, which ask for TLS 1.2, are taken away.
-- Retries of asynchronous invocations take seconds instead of minutes (that is its own option).
+- It serves plain HTTP only; the buckets' policies, which require TLS 1.2, are removed.
+- Retries of asynchronous invocations take seconds instead of minutes (with its own option).
 """
 
 import json
@@ -27,12 +27,12 @@ PORT = 9150
 URL = f"http://127.0.0.1:{PORT}"
 STACK = "caas"
 REGION = "us-east-1"
-# Its name for the root of the account. Nothing here is secret.
+# Its credentials for the account's root. They are not secret.
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 
 
 class Ministack:
-    """Runs until the end of a `with` block."""
+    """A server that runs until the end of a `with` block."""
 
     def __init__(self, **variables):
         self.variables = variables
@@ -70,7 +70,7 @@ class Ministack:
 
 
 def attempts(seconds):
-    """Turns of a loop that waits for something for at most so long."""
+    """Yields for at most so many seconds, for a loop that waits for something."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         yield
@@ -78,7 +78,7 @@ def attempts(seconds):
 
 
 def aws(service):
-    """A client of AWS's for the root of the account."""
+    """An AWS client with the credentials of the account's root."""
     return boto3.client(
         service, endpoint_url=URL, region_name=REGION,
         aws_access_key_id=ROOT["AWS_ACCESS_KEY_ID"],
@@ -87,7 +87,7 @@ def aws(service):
 
 
 def deploy(template, **parameters):
-    """`sam deploy`, as the README says it but for the questions, and what ministack lacks."""
+    """Runs `sam deploy` without its questions, then adds what ministack lacks."""
     command = [
         "sam", "deploy", "--template-file", template, "--stack-name", STACK, "--resolve-s3",
         "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--region", REGION,
@@ -104,7 +104,7 @@ def deploy(template, **parameters):
 
 
 class Stack:
-    """What was deployed."""
+    """The deployed stack."""
 
     def __init__(self):
         cloudformation = aws("cloudformation")
@@ -134,17 +134,17 @@ class Stack:
             )
         assert not functions, f"routes without a resource: {functions}"
         every_type = {"op": "replace", "path": "/binaryMediaTypes", "value": ["*/*"]}
-        # boto3 would not send a list. The root's signatures are not checked.
+        # boto3 cannot send a list here. ministack does not check the root's signatures.
         scope = f"test/20260101/{REGION}/apigateway/aws4_request"
         signed = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
-        answer = requests.patch(
+        response = requests.patch(
             f"{URL}/restapis/{self.api_id}", json={"patchOperations": [every_type]},
             headers={"Authorization": signed}, timeout=60,
         )
-        answer.raise_for_status()
+        response.raise_for_status()
 
     def permissions(self):
-        """The permissions of API Gateway: which route invokes which function."""
+        """API Gateway's permissions: which route invokes which function."""
         functions = aws("lambda")
         for name in ["EncryptFile", "UploadFile", "EncryptData"]:
             policy = functions.get_policy(FunctionName=self.names[name])["Policy"]
@@ -165,7 +165,7 @@ class Stack:
             self.put_policy(function, policy)
 
     def policy(self, function):
-        """What a function may do."""
+        """The policy of a function's role."""
         role = self.names[function + "Role"]
         return aws("iam").get_role_policy(RoleName=role, PolicyName=function)["PolicyDocument"]
 

@@ -1,4 +1,4 @@
-"""Takes one permission after the other from a deployed function, and expects its work to fail."""
+"""Removes each permission of a deployed function in turn, and expects the function to fail."""
 
 import copy
 
@@ -11,21 +11,20 @@ STEPS = {
     "SealObject": [drive.seal_object],
 }
 
-# Those whose absence does not show here, each with the reason. Where one shows after all, or another does
-# not, the run fails.
+# Permissions whose removal goes unnoticed here, each with the reason. The run fails if the list is wrong.
 UNSEEN = {
-    # S3 answers 403 instead of 404 for what is absent; ministack answers 404.
+    # Without it, S3 returns 403 instead of 404 for an absent object; ministack returns 404.
     ("EncryptData", "ListAndTellAbsentFromForbidden", "s3:ListBucket"),
     ("SealObject", "FindWhatWaitsAndTellAbsentFromForbidden", "s3:ListBucket"),
     ("SealObject", "ListAndTellAbsentFromForbidden", "s3:ListBucket"),
-    # No upload fails in the middle.
+    # No upload fails half-way.
     ("UploadFile", "StoreReadAndDeleteFiles", "s3:AbortMultipartUpload"),
     ("SealObject", "StoreCheckAndTakeBackFiles", "s3:AbortMultipartUpload"),
-    # Nobody deletes a file at the moment at which it is sealed.
+    # Nobody deletes a file at the very moment it is sealed.
     ("SealObject", "StoreCheckAndTakeBackFiles", "s3:DeleteObject"),
-    # S3 asks for it where a write or deletion has If-Match; ministack does not.
+    # S3 requires it for writes and deletions with If-Match; ministack does not.
     ("SealObject", "StoreCheckAndTakeBackFiles", "s3:GetObject"),
-    # Lambda's own doing in the role of the function, which ministack does in its own.
+    # Lambda does this in the function's role; ministack uses its own.
     ("SealObject", "ReportDeadLetters", "sqs:SendMessage"),
 }
 LAMBDAS_OWN = ("OwnLogs", "OwnTraces")
@@ -47,8 +46,8 @@ def each_is_needed(stack):
                 stack.put_policy(function, granted)
             if function == "SealObject":
                 clean_up(stack)
-    assert unseen == UNSEEN, f"not noticed: {unseen - UNSEEN}; noticed after all: {UNSEEN - unseen}"
-    print(f"permissions, each taken from a deployed function: {seen} noticed, {len(unseen)} cannot be")
+    assert unseen == UNSEEN, f"unnoticed: {unseen - UNSEEN}; noticed after all: {UNSEEN - unseen}"
+    print(f"permissions, each removed from a deployed function: {seen} noticed, {len(unseen)} cannot be")
 
 
 def without_one(policy):
@@ -66,13 +65,13 @@ def without_one(policy):
 
 
 def clean_up(stack):
-    """Seals what a failed step has left in the inbox, and empties the queue."""
+    """Seals what a failed step left in the inbox, and empties the queue."""
     for _ in attempts(60):
         drive.dead_letters(stack)
         try:
             report = drive.sweep(stack)
         except AssertionError:
-            continue  # Another run works on the same.
+            continue  # Another run is working on the same file.
         if report["sealed"] == report["failed"] == 0 and not drive.dead_letters(stack):
             return
-    raise AssertionError("the inbox does not become empty")
+    raise AssertionError("the inbox is never empty")

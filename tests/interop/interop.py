@@ -1,11 +1,11 @@
-"""The service and AWS's own S3 Encryption Client read each other's files.
+"""Checks that the service and AWS's own S3 Encryption Client read each other's files.
 
     pip install -r tests/interop/requirements.txt
     . <data-dir>/env && CAAS_URL=http://localhost:5000 CAAS_API_KEY=... python tests/interop/interop.py
 
 Needs a running service, and AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_KMS, AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_REGION, VAULT_BUCKET and FILE_KEY_ID of the S3 and KMS that it uses.
-Prints what passed; ends with status 1 at the first failure.
+Prints what passed, and exits with status 1 at the first failure.
 """
 
 import base64
@@ -39,7 +39,7 @@ KMS = boto3.client("kms", region_name=REGION)
 
 
 def official_client(**config):
-    """AWS's client around an S3 client of its own, which it changes."""
+    """AWS's client, around its own S3 client, which it modifies."""
     s3 = boto3.client("s3", region_name=REGION, config=PATH_STYLE)
     keyring = KmsKeyring(KMS, KMS_KEY)
     return S3EncryptionClient(s3, S3EncryptionClientConfig(keyring=keyring, **config))
@@ -51,25 +51,25 @@ def context_of(key):
 
 
 def call(method, path, body=None, headers=None):
-    """A request to the service: status, headers, body."""
+    """Sends a request to the service and returns status, headers and body."""
     headers = {"x-api-key": API_KEY, **(headers or {})}
     request = urllib.request.Request(URL + path, data=body, headers=headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.headers, answer.read()
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.status, response.headers, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
 
 
 def upload(name, content):
-    """Stores a file through the service, and answers its id."""
+    """Stores a file through the service and returns its ID."""
     boundary = uuid.uuid4().hex
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
     body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
     content_type = f"multipart/form-data; boundary={boundary}"
-    status, _, answer = call("POST", "/api/upload/", body, {"content-type": content_type})
-    assert status == 201, (status, answer)
-    return json.loads(answer)["file"]["id"]
+    status, _, response = call("POST", "/api/upload/", body, {"content-type": content_type})
+    assert status == 201, (status, response)
+    return json.loads(response)["file"]["id"]
 
 
 def path_of(file_id):
@@ -81,7 +81,7 @@ def id_of(path):
 
 
 def client_name():
-    """The client that the API key belongs to: the prefix of what it uploads."""
+    """The client that the API key belongs to, which is the prefix of its uploads."""
     file_id = upload("whoami", b"")
     pages = S3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
@@ -95,7 +95,7 @@ def refused(operation, **arguments):
         operation(**arguments)["Body"].read()
     except S3EncryptionClientError:
         return
-    raise AssertionError("the official client opened what it must not")
+    raise AssertionError("the official client decrypted what it must not")
 
 
 def what_we_store_the_official_client_opens(official, size):
@@ -123,7 +123,7 @@ def what_the_official_client_stores_we_serve(official, size, multipart):
     assert (status, body == content) == (200, True), (status, body[:300])
     assert headers["caas-size"] == str(size), headers["caas-size"]
 
-    # Without the documented context it is not this vault's object.
+    # Without the documented context it is not an object of this vault.
     official.put_object(Bucket=BUCKET, Key=key, Body=content, EncryptionContext={"other": "x"})
     status, _, body = call("GET", f"/api/files/{id_of(path)}")
     assert status == 422 and json.loads(body)["type"] == "/problems/integrity-failure", status
@@ -133,9 +133,9 @@ def what_the_official_client_stores_we_serve(official, size, multipart):
 def what_a_client_seals_and_opens_by_itself(official, size):
     content = os.urandom(size)
     asked = json.dumps({"name": "Ü.bin", "size": size, "mode": "client"}).encode()
-    status, _, answer = call("POST", "/api/uploads", asked, {"content-type": "application/json"})
-    assert status == 201, (status, answer)
-    begun = json.loads(answer)
+    status, _, response = call("POST", "/api/uploads", asked, {"content-type": "application/json"})
+    assert status == 201, (status, response)
+    begun = json.loads(response)
     key, iv, aad = binary(begun["encryption"])
     sealed = AESGCM(key).encrypt(iv, content, aad)
     request = urllib.request.Request(begun["url"], sealed, begun["headers"], method=begun["method"])
@@ -148,11 +148,11 @@ def what_a_client_seals_and_opens_by_itself(official, size):
     status, _, body = call("GET", f"/api/files/{begun['id']}")
     assert (status, body == content) == (200, True), status
 
-    # What the official client stores, a grant opens.
+    # A grant opens what the official client stores.
     official.put_object(Bucket=BUCKET, Key=s3_key, Body=content[::-1], EncryptionContext=context)
-    status, _, answer = call("POST", f"/api/files/{begun['id']}/grant")
-    assert status == 200, (status, answer)
-    grant = json.loads(answer)
+    status, _, response = call("POST", f"/api/files/{begun['id']}/grant")
+    assert status == 200, (status, response)
+    grant = json.loads(response)
     key, iv, aad = binary(grant["encryption"])
     with urllib.request.urlopen(grant["url"], timeout=60) as body:
         assert AESGCM(key).decrypt(iv, body.read(), aad) == content[::-1]
@@ -194,7 +194,7 @@ def main():
         what_a_client_seals_and_opens_by_itself(official, size)
         print(f"ok: sealed by a client, opened by the official client and by a grant, {size} bytes")
     an_object_without_key_commitment_is_refused()
-    print("ok: an object of version 2 of the format is refused")
+    print("ok: an object in version 2 of the format is refused")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Sixty files are dropped in the inbox, the service is killed among them and started again: all of them
-are sealed, readable through the API and by AWS's own S3 Encryption Client, and the inbox is empty.
+"""Drops sixty files in the inbox, kills the service in the middle and restarts it. All files must be sealed,
+and readable through the API and with AWS's own S3 Encryption Client, and the inbox must be empty.
 
     pip install -r tests/interop/requirements.txt
     cargo build && python tests/interop/killed.py target/debug/caas-local
 
-Starts the program itself, on free ports and in a folder of its own.
+Starts the program itself, on free ports and in its own folder.
 """
 
 import base64
@@ -30,12 +30,12 @@ DEADLINE = 120
 
 
 def start(program, folder):
-    """Starts the program, and answers it and its variables once it serves."""
+    """Starts the program, and returns it and its variables once it serves."""
     options = ["--port", "0", "--s3-port", "0", "--kms-port", "0", "--data-dir", folder]
     quiet = {**os.environ, "LOG": "warn"}
     server = subprocess.Popen([program, *options], env=quiet, stdout=subprocess.PIPE, text=True)
     while "/openapi.json" not in server.stdout.readline():
-        assert server.poll() is None, "the service ended by itself"
+        assert server.poll() is None, "the service exited by itself"
     lines = (pathlib.Path(folder) / "env").read_text().splitlines()
     pairs = (line.removeprefix("export ").split("=", 1) for line in lines)
     return server, {name: value.strip("'") for name, value in pairs}
@@ -58,7 +58,7 @@ def content_of(number):
 
 
 def read(env, path):
-    """The file as the API has it; None while it has none."""
+    """The file's content through the API, or None while there is none."""
     file_id = base64.urlsafe_b64encode(path.encode()).rstrip(b"=").decode()
     url = f"{env['CAAS_URL']}/api/files/{file_id}"
     request = urllib.request.Request(url, headers={"x-api-key": env["CAAS_API_KEY"]})
@@ -72,11 +72,11 @@ def read(env, path):
 def eventually(ask):
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
-        answer = ask()
-        if answer is not None:
-            return answer
+        result = ask()
+        if result is not None:
+            return result
         time.sleep(0.05)
-    sys.exit("it never happens")
+    sys.exit(f"not done within {DEADLINE} s")
 
 
 def main():
@@ -114,7 +114,7 @@ def main():
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(60)
-    print(f"{DROPS} drops and a SIGKILL, after which {len(waiting)} waited: all sealed, the inbox empty")
+    print(f"{DROPS} drops and a SIGKILL that left {len(waiting)} waiting: all sealed, the inbox empty")
 
 
 main()

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs interop.py with S3 and KMS of moto, another emulator than ours:
+# Runs interop.py against moto's S3 and KMS instead of our emulator:
 #
 #     tests/interop/on_moto.sh
 #
-# needs moto[server,s3,kms] and requirements.txt in the python that PYTHON and MOTO_SERVER name.
+# PYTHON and MOTO_SERVER name the programs; they need moto[server,s3,kms] and requirements.txt.
 set -eu
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-python3}

@@ -1,5 +1,5 @@
-"""Checks that template.yaml keeps the rules, and that the rules are tight: without any one permission,
-condition or setting that they name, with any one permission more or wider, they are broken.
+"""Checks that template.yaml follows the rules, and that the rules are tight: removing any permission, condition or
+setting breaks a rule, and so does adding or widening any permission.
 
     python tests/template/check.py
 """
@@ -12,14 +12,14 @@ from rules import PERMISSIONS, check, many, other_parameters, parts_of, rules_in
 
 
 def changed(template, change):
-    """A copy of the template that `change` has changed."""
+    """A copy of the template with `change` applied."""
     template = copy.deepcopy(template)
     change(template["Resources"])
     return template
 
 
 def policies(resources):
-    """Every policy with the way to it."""
+    """Every policy, as a resource's name and a function that finds it."""
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         for index, _ in enumerate(properties.get("Policies", [])):
@@ -30,7 +30,7 @@ def policies(resources):
 
 
 def without_one(template):
-    """Every template with one permission, one condition or one resource of a permission less."""
+    """Every change that removes one permission, one condition, or one resource of a permission."""
     resources = template["Resources"]
     for name, policy in policies(resources):
         for index, statement in enumerate(policy(resources)["Statement"]):
@@ -63,7 +63,7 @@ def without_one(template):
 
 
 def with_one_more(template):
-    """Every template in which one function may do one more thing, or the same more widely."""
+    """Every change that grants a function one more permission, or widens one."""
     resources = template["Resources"]
     functions = [f + "Role" for f in PERMISSIONS]
 
@@ -156,7 +156,7 @@ def main():
     template = rendered(written())
     faults = check(template) + rules_in_words(template) + other_parameters(template)
     for fault in faults:
-        print(f"not true: {fault}")
+        print(f"rule broken: {fault}")
     if faults:
         sys.exit(1)
     for kind, changes in [
@@ -167,7 +167,7 @@ def main():
         changes = list(changes)
         for what, change in changes:
             if not check(changed(template, change)):
-                sys.exit(f"nobody notices the change of {what}")
+                sys.exit(f"no rule notices this change: {what}")
         print(f"{kind}: {len(changes)}, all noticed")
 
 

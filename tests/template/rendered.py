@@ -1,5 +1,5 @@
-"""template.yaml as CloudFormation would see it: SAM's transform applied, and every intrinsic function
-replaced by what it would answer in an account that does not exist."""
+"""template.yaml as CloudFormation would see it: with SAM's transform applied, and every intrinsic function
+replaced by its value in an imaginary account."""
 
 import logging
 import os
@@ -38,14 +38,14 @@ ARNS = {
 
 
 class NoManagedPolicies:
-    """SAM's lookup of the names of AWS's managed policies, of which the functions use none."""
+    """SAM's lookup of AWS's managed policies. The functions use none."""
 
     def load(self):
         return {}
 
 
 def written():
-    """The template as it stands in the file."""
+    """The template as it is in the file."""
     return yaml_parse(TEMPLATE.read_text())
 
 
@@ -59,7 +59,7 @@ def rendered(template=None):
 
 
 def resolved(template, **parameters):
-    """The resources by name, with nothing left to resolve. Parameters have their defaults."""
+    """The resources by name, fully resolved. Parameters have their defaults unless given."""
     return _Resolver(template, parameters).resources()
 
 

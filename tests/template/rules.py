@@ -1,5 +1,5 @@
-"""What must be true of template.yaml: who may do what, to which resource, on which condition; what every
-bucket, key, function and log is like."""
+"""The rules for template.yaml: who may do what, to which resource, on which condition, and how every bucket, key,
+function and log is configured."""
 
 import itertools
 import json
@@ -18,8 +18,8 @@ DEAD_LETTERS = f"arn:aws:sqs:us-east-1:{ACCOUNT}:deadletters"
 SUITE = {"StringEquals": {"kms:EncryptionContext:aws:x-amz-cek-alg": "115"}}
 PURPOSE = {"StringEquals": {"kms:EncryptionContext:caas:purpose": "user-key"}}
 
-# Each function's permissions: on what, on which condition, to do what. Beside each action, the call that
-# needs it. A file is "absent" and not "forbidden" only for who may list.
+# Each function's permissions: resource, condition, actions. The comment on an action names the request that needs
+# it. S3 reports an absent object as absent, not as forbidden, only to those who may list.
 PERMISSIONS = {
     "EncryptFile": [],
     "UploadFile": [
@@ -28,7 +28,7 @@ PERMISSIONS = {
             "s3:AbortMultipartUpload",  # AbortMultipartUpload of an upload that failed
             "s3:GetObject",  # GetObject, HeadObject
             "s3:GetObjectVersion",  # URLs for a client's GET, of one version
-            "s3:DeleteObject",  # DeleteObject: a file that can be recovered for a while
+            "s3:DeleteObject",  # DeleteObject: a file that stays recoverable
             "s3:DeleteObjectVersion",  # DeleteObject with a version: `purge`
         ]),
         (VAULT, None, [
@@ -70,18 +70,18 @@ PERMISSIONS = {
         ]),
         (INBOX, None, [
             "s3:ListBucket",  # absent, not forbidden
-            "s3:ListBucketVersions",  # ListObjectVersions: what waits
+            "s3:ListBucketVersions",  # ListObjectVersions: what is waiting
         ]),
         (VAULT + "/*", None, [
             "s3:PutObject",  # PutObject and the parts of a multipart upload
             "s3:AbortMultipartUpload",  # AbortMultipartUpload of an upload that failed or was abandoned
-            "s3:GetObject",  # what S3 wants for If-Match
+            "s3:GetObject",  # S3 requires it for If-Match
             "s3:GetObjectVersion",  # HeadObject with a version: what was stored
-            "s3:DeleteObject",  # DeleteObject: a file whose user deleted it meanwhile
+            "s3:DeleteObject",  # DeleteObject: a file that its user deleted meanwhile
         ]),
         (VAULT, None, [
             "s3:ListBucket",  # absent, not forbidden
-            "s3:ListBucketVersions",  # ListObjectVersions: what the vault has, and what was deleted
+            "s3:ListBucketVersions",  # ListObjectVersions: what the vault holds, and what was deleted
             "s3:ListBucketMultipartUploads",  # ListMultipartUploads: abandoned uploads
         ]),
         (FILE_KEY, SUITE, [
@@ -92,7 +92,7 @@ PERMISSIONS = {
         ]),
     ],
 }
-# Every function: its own log, and X-Ray, which knows no resources.
+# Every function: its own log, and X-Ray, which has no resource-level permissions.
 for function, permissions in PERMISSIONS.items():
     log = f"{LOGS}{function.lower()}logs:*"
     permissions.append((log, None, ["logs:CreateLogStream", "logs:PutLogEvents"]))
@@ -112,7 +112,7 @@ HTTP_ENVIRONMENT = [
     "ALLOWED_ORIGINS", "API_KEYS", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "MAX_BODY_BYTES",
 ]
 
-# The days for which a bucket keeps what was deleted or replaced.
+# For how many days a bucket keeps deleted and replaced objects.
 BUCKETS = {"Inbox": 1, "Vault": 30, "UserKeys": 1}
 KEYS = {
     "FileKey": ("kms:EncryptionContext:aws:x-amz-cek-alg", "115"),
@@ -126,7 +126,7 @@ PROBLEMS = {
 
 
 def check(template):
-    """Every fault of the rendered template, as a sentence."""
+    """Every rule that the rendered template breaks, as a sentence."""
     faults = []
 
     def expect(truth, fault):
@@ -156,7 +156,7 @@ def many(value):
 
 
 def flat(policy):
-    """A policy as a set of its smallest parts."""
+    """A policy as a set of (action, resource, rest)."""
     parts = set()
     for statement in policy["Statement"]:
         rest = {k: v for k, v in statement.items() if k not in ("Sid", "Action", "Resource")}
@@ -188,27 +188,27 @@ def roles(resources, expect):
         ]
         policies = role.get("Policies", [])
         granted = set().union(*(flat(p["PolicyDocument"]) for p in policies))
-        expect(granted == parts_of(*needed), f"{function} has its permissions and no other")
+        expect(granted == parts_of(*needed), f"{function} has its permissions and no others")
         assumed = flat(role["AssumeRolePolicyDocument"])
-        expect(assumed == parts_of(trust("lambda.amazonaws.com")), f"Lambda alone acts as {function}")
+        expect(assumed == parts_of(trust("lambda.amazonaws.com")), f"only Lambda assumes the role of {function}")
         expect(not role.get("ManagedPolicyArns"), f"{function} has no managed policies")
     other = ["AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy", "AWS::IAM::User"]
     for kind in other:
         expect(not of_type(resources, kind), f"no permission hides in an {kind}")
 
-    # What AWS documents for the account's setting; no function has it.
+    # What AWS documents for the account's setting. No function has this role.
     push = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
     expect(gateway.get("ManagedPolicyArns") == [push], "API Gateway may write logs")
     expect(not gateway.get("Policies"), "API Gateway may do nothing else")
     assumed = flat(gateway.get("AssumeRolePolicyDocument", {"Statement": []}))
-    expect(assumed == parts_of(trust("apigateway.amazonaws.com")), "API Gateway alone writes its logs")
+    expect(assumed == parts_of(trust("apigateway.amazonaws.com")), "only API Gateway assumes the role for its logs")
 
 
 def callers(resources, expect):
-    """Who may invoke a function: routes of the API, the inbox, the schedule."""
+    """Who may invoke a function: the API's routes, the inbox, the schedule."""
     found = set()
     for permission in of_type(resources, "AWS::Lambda::Permission").values():
-        expect(permission["Action"] == "lambda:InvokeFunction", "a permission invokes")
+        expect(permission["Action"] == "lambda:InvokeFunction", "a Lambda permission only invokes")
         found.add((
             permission["FunctionName"], permission["Principal"],
             permission.get("SourceArn"), permission.get("SourceAccount"),
@@ -236,9 +236,9 @@ def callers(resources, expect):
     expect(notified == created, "a drop in the inbox invokes seal-object")
     (rule,) = of_type(resources, "AWS::Events::Rule").values()
     (target,) = rule["Targets"]
-    expect(rule["ScheduleExpression"] == "rate(5 minutes)", "the sweep comes every five minutes")
-    expect(json.loads(target["Input"]) == {"sweep": True}, "the sweep says so")
-    expect(target["Arn"] == seal, "the sweep is seal-object's")
+    expect(rule["ScheduleExpression"] == "rate(5 minutes)", "the sweep runs every five minutes")
+    expect(json.loads(target["Input"]) == {"sweep": True}, "the schedule sends the sweep event")
+    expect(target["Arn"] == seal, "the schedule invokes seal-object")
 
 
 def functions(resources, expect):
@@ -249,16 +249,16 @@ def functions(resources, expect):
         variables = function["Environment"]["Variables"]
         http = HTTP_ENVIRONMENT if name != "SealObject" else []
         expected = ENVIRONMENT.get(name, []) + http
-        expect(function["Role"] == role, f"{name} acts in its role")
+        expect(function["Role"] == role, f"{name} has its role")
         expect(function["Runtime"] == "provided.al2023", f"{name} runs on Amazon Linux 2023")
         expect(function["Architectures"] == ["arm64"], f"{name} runs on arm64")
-        expect(sorted(variables) == sorted(expected), f"{name} has its variables")
-        expect(function["LoggingConfig"].get("LogFormat") == "JSON", f"{name}'s log is structured")
+        expect(sorted(variables) == sorted(expected), f"{name} has its variables and no others")
+        expect(function["LoggingConfig"].get("LogFormat") == "JSON", f"{name} logs JSON")
         log = function["LoggingConfig"].get("LogGroup")
-        expect(log == name.lower() + "logs", f"{name} has a log of its own")
+        expect(log == name.lower() + "logs", f"{name} has its own log")
         expect(function.get("TracingConfig") == {"Mode": "Active"}, f"{name} is traced")
-        expect(function["Timeout"] == (29 if http else 900), f"{name} has its time")
-        expect("ReservedConcurrentExecutions" not in function, f"{name} needs no reserve")
+        expect(function["Timeout"] == (29 if http else 900), f"{name} has its timeout")
+        expect("ReservedConcurrentExecutions" not in function, f"{name} reserves no concurrency by default")
         inbox, vault = variables.get("INBOX_BUCKET"), variables.get("VAULT_BUCKET")
         expect(inbox is None or inbox != vault, f"{name}'s inbox is not the vault")
         expect(inbox in (None, INBOX.rsplit(":", 1)[-1]), f"{name}'s inbox is the inbox")
@@ -276,7 +276,7 @@ def buckets(resources, expect):
         owner = bucket.get("OwnershipControls", {}).get("Rules")
         expect(owner == [{"ObjectOwnership": "BucketOwnerEnforced"}], f"{name} has no ACLs")
         versioning = bucket.get("VersioningConfiguration")
-        expect(versioning == {"Status": "Enabled"}, f"{name} has versions")
+        expect(versioning == {"Status": "Enabled"}, f"{name} is versioned")
         encryption = bucket.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration")
         sse_s3 = [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
         expect(encryption == sse_s3, f"{name} is encrypted at rest")
@@ -285,17 +285,17 @@ def buckets(resources, expect):
                  for rule in rules if rule.get("Status") == "Enabled"]
         days = {"NoncurrentDays": BUCKETS.get(name)}
         noncurrent = {"NoncurrentVersionExpiration": days}
-        # The sweep needs those of the inbox for a while, and removes them then.
+        # The sweep needs the inbox's delete markers for a while, and then removes them.
         if name != "Inbox":
             noncurrent["ExpiredObjectDeleteMarker"] = True
         abort = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
-        expect(rules == [noncurrent, abort], f"{name} keeps what is current, and else for days")
+        expect(rules == [noncurrent, abort], f"{name} keeps current objects, and others for its number of days")
         for copy_maker in ["ReplicationConfiguration", "ObjectLockConfiguration", "ObjectLockEnabled"]:
             expect(copy_maker not in bucket, f"{name} has no {copy_maker}")
         expect("CorsConfiguration" not in bucket, f"{name} has no CORS without allowed origins")
         retained(name, resources, expect)
 
-        # Every bucket asks for TLS 1.2 of everybody.
+        # Every bucket requires TLS 1.2 of everybody.
         policy = of_type(resources, "AWS::S3::BucketPolicy").get(name + "Policy", {})
         arn = "arn:aws:s3:::" + bucket.get("BucketName", name.lower())
         refused = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, arn + "/*"]}
@@ -305,7 +305,7 @@ def buckets(resources, expect):
             refused | {"Condition": {"Bool": {"aws:SecureTransport": "false"}}},
             refused | {"Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}}},
         )
-        expect(flat(statements) == expected, f"{name} is reached by TLS 1.2 alone")
+        expect(flat(statements) == expected, f"{name} requires TLS 1.2")
     policies = of_type(resources, "AWS::S3::BucketPolicy")
     expect(set(policies) == {b + "Policy" for b in BUCKETS}, "each bucket has one policy")
 
@@ -332,7 +332,7 @@ def keys(resources, expect):
                 "Condition": {"StringNotEquals": {variable: value}},
             },
         )
-        expect(flat(key["KeyPolicy"]) == expected, f"{name} wraps nothing but {value}, for nobody")
+        expect(flat(key["KeyPolicy"]) == expected, f"{name} wraps only {value}, whoever asks")
         retained(name, resources, expect)
 
 
@@ -345,14 +345,14 @@ def logs(resources, expect):
     found = of_type(resources, "AWS::Logs::LogGroup")
     expect(set(found) == {f + "Logs" for f in [*PERMISSIONS, "Api"]}, "there are five logs")
     for name, log in found.items():
-        expect(log.get("RetentionInDays") == 30, f"{name} forgets")
+        expect(log.get("RetentionInDays") == 30, f"{name} expires after 30 days")
 
 
 def failures(resources, expect):
     (queue,) = of_type(resources, "AWS::SQS::Queue").values()
     expect(queue.get("SqsManagedSseEnabled") is True, "dead letters are encrypted")
     expect(queue.get("MessageRetentionPeriod") == 14 * 86400, "dead letters are kept for 14 days")
-    expect("RedrivePolicy" not in queue, "dead letters go nowhere else")
+    expect("RedrivePolicy" not in queue, "dead letters are not forwarded")
     (invoke,) = of_type(resources, "AWS::Lambda::EventInvokeConfig").values()
     expect(invoke["FunctionName"] == "sealobject", "seal-object is invoked asynchronously")
     expect(invoke.get("MaximumRetryAttempts") == 2, "an event is tried three times")
@@ -374,9 +374,9 @@ def api(resources, expect):
     for path, methods in body["paths"].items():
         expect(list(methods) == ["x-amazon-apigateway-any-method"], f"{path} takes every method")
         integration = methods["x-amazon-apigateway-any-method"]["x-amazon-apigateway-integration"]
-        expect(integration["type"] == "aws_proxy", f"{path} is a function's")
+        expect(integration["type"] == "aws_proxy", f"{path} invokes a function")
         found[path] = integration["uri"].split(":function:")[1].split("/")[0]
-    expect(found == routes, "each route reaches its function, every other path the catch-all")
+    expect(found == routes, "each route reaches its function, and every other path the catch-all")
     responses = body["x-amazon-apigateway-gateway-responses"]
     expect(set(responses) == set(PROBLEMS), "the gateway's own errors are known")
     for kind, response in responses.items():
@@ -389,18 +389,18 @@ def api(resources, expect):
         members = ["detail", "instance", "status", "title", "type"]
         expect(sorted(problem) == members and problem["status"] == status, f"{kind} is complete")
     settings, = stage["MethodSettings"]
-    expect(settings.get("LoggingLevel") == "OFF", "the gateway logs no execution: it would log paths")
+    expect(settings.get("LoggingLevel") == "OFF", "the gateway logs no executions, because they contain paths")
     expect(settings.get("DataTraceEnabled") is False, "the gateway logs no bodies")
     expect(settings.get("ThrottlingRateLimit") == 100, "the rate is limited")
     expect(settings.get("ThrottlingBurstLimit") == 200, "bursts are limited")
-    expect(not stage.get("TracingEnabled"), "the gateway does not trace: it would trace paths")
+    expect(not stage.get("TracingEnabled"), "the gateway does not trace, because traces contain paths")
     access = stage.get("AccessLogSetting", {})
     expect(access.get("DestinationArn") == f"{LOGS}apilogs:*", "there is an access log")
     logged = [v for v in json.loads(access.get("Format", "{}")).values()]
     expect(logged == [
         "$context.requestId", "$context.httpMethod", "$context.resourcePath", "$context.status",
         "$context.error.responseType", "$context.responseLatency", "$context.integrationLatency",
-    ], "the access log has routes, not paths, and nothing of who calls")
+    ], "the access log has routes, not paths, and nothing about the caller")
 
 
 def alarms(resources, expect):
@@ -409,10 +409,10 @@ def alarms(resources, expect):
     topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"
     ours = set()
     for name, alarm in found.items():
-        expect(alarm.get("AlarmActions") in (["alarms"], [topic]), f"{name} tells somebody")
-        expect(alarm.get("OKActions") == alarm.get("AlarmActions"), f"{name} says when it is over")
+        expect(alarm.get("AlarmActions") in (["alarms"], [topic]), f"{name} sends a notification")
+        expect(alarm.get("OKActions") == alarm.get("AlarmActions"), f"{name} sends a notification when it is over")
         silence = "breaching" if name == "InboxAgeAlarm" else "notBreaching"
-        expect(alarm.get("TreatMissingData") == silence, f"{name} knows what silence means")
+        expect(alarm.get("TreatMissingData") == silence, f"{name} treats missing data as it should")
         if alarm["Namespace"] == "CaaS/caas":
             ours.add(alarm["MetricName"])
     sources = {
@@ -429,12 +429,12 @@ def alarms(resources, expect):
         expect(made["MetricNamespace"] == "CaaS/caas", "metrics are the stack's own")
         pattern = metric["FilterPattern"]
         filters.add((metric["LogGroupName"], pattern, made["MetricName"], made["MetricValue"]))
-    expect(filters == sources, "metrics come from the lines that mean them")
+    expect(filters == sources, "each metric is counted from the right log lines")
     expect(ours == {source[2] for source in sources}, "every metric has an alarm")
 
 
 def rules_in_words(template):
-    """The rules that matter most, said again without the table."""
+    """The most important rules, stated again without the table."""
     faults = []
     resources = resolved(template)
     granted = {
@@ -445,7 +445,7 @@ def rules_in_words(template):
     }
     readers = {f for f, parts in granted.items() if any(p[0] == "kms:Decrypt" for p in parts)}
     if readers != {"UploadFile", "EncryptData"}:
-        faults.append(f"those who may kms:Decrypt are {sorted(readers)}")
+        faults.append(f"kms:Decrypt is granted to {sorted(readers)}")
     for function, parts in granted.items():
         for action, resource, rest in parts:
             if "*" in action:
@@ -471,22 +471,22 @@ def other_parameters(template):
     for bucket, methods in [("Inbox", ["PUT"]), ("Vault", ["GET", "HEAD", "PUT"])]:
         (rule,) = resources[bucket]["Properties"]["CorsConfiguration"]["CorsRules"]
         if rule["AllowedOrigins"] != names["AllowedOrigins"].split(","):
-            faults.append(f"{bucket} serves the allowed origins")
+            faults.append(f"{bucket} allows the allowed origins")
         if rule["AllowedMethods"] != methods:
-            faults.append(f"{bucket} serves pages")
+            faults.append(f"{bucket} allows pages the right methods")
     if "CorsConfiguration" in resources["UserKeys"]["Properties"]:
-        faults.append("no page reaches users' keys")
+        faults.append("no page may reach users' keys")
     functions = of_type(resources, "AWS::Lambda::Function")
     for name, function in functions.items():
         if function["ReservedConcurrentExecutions"] != (7 if name == "SealObject" else 5):
-            faults.append(f"{name} has its reserve")
+            faults.append(f"{name} has its reserved concurrency")
         if function["Architectures"] != ["x86_64"]:
             faults.append(f"{name} runs on x86_64")
     for key in KEYS:
         if resources[key]["Properties"]["MultiRegion"] is not True:
             faults.append(f"{key} can be replicated")
     if "ApiGatewayLogRole" in resources or "ApiGatewayLogAccount" in resources:
-        faults.append("the account's setting stays as it is")
+        faults.append("the account's setting must stay unchanged")
     if resources["AlarmsByEmail"]["Properties"]["Endpoint"] != "ops@example.com":
-        faults.append("alarms go by e-mail")
+        faults.append("alarms are sent by e-mail")
     return faults

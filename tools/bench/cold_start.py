@@ -1,11 +1,11 @@
-"""Cold start of every function beside a Python function that has boto3 clients for S3 and KMS: from exec
-to the first request for work, against a stand-in for Lambda's runtime API on loopback.
+"""Compares the cold start of every function with a Python function that has boto3 clients for S3 and KMS: from
+exec to the first request for work, against a stand-in for Lambda's runtime API on loopback.
 
     sam build --parameter-overrides Architecture=x86_64
     python tools/bench/cold_start.py [RUNS]
 
-The Python function's bootstrap is a bare loop, so that it costs less than Lambda's own. All of them run
-in turns. The program fails where a goal of docs/MEASUREMENTS.md is missed.
+The Python function's bootstrap is a bare loop, which costs less than Lambda's own. The runs are interleaved.
+The program fails if a goal in docs/MEASUREMENTS.md is missed.
 """
 
 import http.server
@@ -43,7 +43,8 @@ while True:
     api.getresponse()
 """
 
-# What Lambda and the template set. Nothing is called before there is work, so nothing of it exists.
+# What Lambda and the template set. The functions send no request before there is work, so the resources need
+# not exist.
 VARIABLES = {
     "API_KEYS": "acme:" + "0" * 64,
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -67,7 +68,7 @@ VARIABLES = {
 
 
 class RuntimeApi(http.server.ThreadingHTTPServer):
-    """Says when it is asked for work, and has none until `let_go`."""
+    """Records each request for work, and keeps it waiting until `done` is set."""
 
     daemon_threads = True
 
@@ -87,7 +88,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def start(command):
-    """CPU in ms, wall time in ms, resident memory in MiB: from exec to the first request for work."""
+    """Measures from exec to the first request for work: CPU in ms, wall time in ms, resident memory in MiB."""
     api = RuntimeApi()
     variables = VARIABLES | {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}"}
     begun = time.monotonic()
@@ -96,7 +97,7 @@ def start(command):
         asked, path = api.asked.get(timeout=60)
         assert path == NEXT, path
         status = pathlib.Path(f"/proc/{process}/status").read_text()
-        resident = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # the peak; of this program alone
+        resident = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # the peak of this process alone
     finally:
         os.kill(process, signal.SIGKILL)
         _, _, usage = os.wait4(process, 0)
@@ -107,7 +108,7 @@ def start(command):
 
 
 def zipped(binary):
-    """The length of the package that Lambda gets: the binary as `bootstrap`, deflated."""
+    """The length of the package for Lambda: the binary as `bootstrap`, deflated."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(binary, "bootstrap")
@@ -115,7 +116,7 @@ def zipped(binary):
 
 
 def bootstrap(name):
-    """What the template's function of this name starts."""
+    """The binary of the template's function with this name."""
     return PACKAGES / name.title().replace("-", "") / "bootstrap"
 
 
@@ -128,7 +129,7 @@ def main():
     for run in range(runs + 1):
         for name, command in commands.items():
             figures = start(command)
-            if run > 0:  # the first run fills the page cache and Python's compiled modules
+            if run > 0:  # the first run fills the page cache and compiles Python's modules
                 measured[name].append(figures)
 
     median = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in measured.items()}

@@ -1,9 +1,9 @@
-"""Computes known_answers.json independently of the crate: the formats in Python's own terms.
+"""Computes known_answers.json independently of the crate, with Python's own libraries.
 
     python3 -m venv venv && venv/bin/pip install blake3 cryptography
     venv/bin/python known_answers.py > known_answers.json
 
-Everything is fixed, so the output never changes; a difference is a change of format.
+All inputs are fixed, so the output never changes. A difference means that a format changed.
 """
 
 import base64

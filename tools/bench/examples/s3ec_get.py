@@ -1,8 +1,8 @@
-"""AWS's own S3 Encryption Client opens what was uploaded: called by transfers.rs.
+"""Decrypts uploads with AWS's own S3 Encryption Client. Called by transfers.rs.
 
     python s3ec_get.py FILE ID...
 
-Takes VAULT_BUCKET, FILE_KEY_ID and the AWS SDKs' variables from the environment.
+Reads VAULT_BUCKET, FILE_KEY_ID and the AWS SDKs' variables from the environment.
 """
 
 import base64
@@ -19,7 +19,7 @@ REGION = os.environ["AWS_REGION"]
 BUCKET = os.environ["VAULT_BUCKET"]
 S3 = boto3.client("s3", region_name=REGION, config=Config(s3={"addressing_style": "path"}))
 KEYRING = KmsKeyring(boto3.client("kms", region_name=REGION), os.environ["FILE_KEY_ID"])
-# As a stream, since cryptography takes less than 2 GiB in one piece: the digest is compared at the end.
+# As a stream, because cryptography accepts less than 2 GiB in one piece. The digest is compared at the end.
 CONFIG = S3EncryptionClientConfig(keyring=KEYRING, enable_delayed_authentication=True)
 OFFICIAL = S3EncryptionClient(S3, CONFIG)
 
@@ -32,7 +32,7 @@ def digest(reader):
 
 
 def key_of(file_id):
-    """The S3 key: some client's, with the path that the id stands for."""
+    """The S3 key, of any client, with the path that the ID encodes."""
     path = base64.urlsafe_b64decode(file_id + "=" * (-len(file_id) % 4)).decode()
     pages = S3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     keys = (entry["Key"] for page in pages for entry in page.get("Contents", []))
@@ -44,6 +44,6 @@ with open(sys.argv[1], "rb") as file:
 for file_id in sys.argv[2:]:
     key = key_of(file_id)
     context = {"caas:object": hashlib.sha256(key.encode()).hexdigest()}
-    answer = OFFICIAL.get_object(Bucket=BUCKET, Key=key, EncryptionContext=context)
-    assert digest(answer["Body"]) == expected, "not what was uploaded"
-    print("AWS's client opens what was uploaded")
+    response = OFFICIAL.get_object(Bucket=BUCKET, Key=key, EncryptionContext=context)
+    assert digest(response["Body"]) == expected, "the content differs from the upload"
+    print("AWS's client decrypts the upload")

@@ -1,4 +1,4 @@
-"""Time and memory of AWS's own client for one sealed put: BUCKET KEY LENGTH."""
+"""Measures time and memory of AWS's own client for one sealed put: BUCKET KEY LENGTH."""
 
 import hashlib
 import resource
@@ -21,7 +21,7 @@ def peak():
 
 
 class Source:
-    """Zeros, made as they are read."""
+    """Zeros, generated as they are read."""
 
     left = length
 
