@@ -7,6 +7,7 @@ setting breaks a rule, and so does adding or widening any permission.
 import copy
 import sys
 
+from facts import facts_in_two_places
 from rendered import rendered, resolved, written
 from rules import PERMISSIONS, check, many, other_parameters, parts_of, rules_in_words
 
@@ -155,6 +156,7 @@ def without_one_setting(template):
 def main():
     template = rendered(written())
     faults = check(template) + rules_in_words(template) + other_parameters(template)
+    faults += facts_in_two_places(written())
     for fault in faults:
         print(f"rule broken: {fault}")
     if faults:
