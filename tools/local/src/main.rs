@@ -110,6 +110,8 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let (router, trigger) = started.await?;
     let router = host::guard(router);
 
+    // Before anybody learns that the program runs, and may want to stop it.
+    let mut signals = StopSignals::listen()?;
     let url = listeners.url();
     let mut variables = cloud.variables()?;
     variables.push(("CAAS_URL", url.clone()));
@@ -117,11 +119,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let env = data_dir.write_env(&variables)?;
     write!(io::stdout(), "{}", welcome::text(&url, &env))?;
 
-    let mut signals = StopSignals::listen()?;
     let stop = CancellationToken::new();
     let server = tokio::spawn(listeners.serve(router, stop.clone()));
     let trigger = tokio::spawn(trigger.run(dropped, stop.clone()));
-    signals.next().await?;
+    signals.next().await;
     tracing::info!("stopping: finishing what is in flight; a second Ctrl-C ends at once");
     stop.cancel();
     let finish = async {
@@ -131,8 +132,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         anyhow::Ok(())
     };
     tokio::select! {
-        result = finish => result?,
-        result = signals.next() => result?,
+        result = finish => result,
+        () = signals.next() => Ok(()),
     }
-    Ok(())
 }

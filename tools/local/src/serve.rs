@@ -72,29 +72,39 @@ fn busy(port: u16) -> anyhow::Error {
     )
 }
 
-/// Ctrl-C, and what else asks a program to end.
+/// What asks the program to stop: Ctrl-C and, on Unix, SIGTERM.
 pub(crate) struct StopSignals {
     #[cfg(unix)]
+    interrupt: signal::unix::Signal,
+    #[cfg(unix)]
     terminate: signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: signal::windows::CtrlC,
 }
 
 impl StopSignals {
-    /// From here on they no longer end the program by themselves.
+    /// Registers all of them: from here on none ends the program by itself.
     pub(crate) fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
+        use signal::unix::{SignalKind, signal};
         Ok(Self {
             #[cfg(unix)]
-            terminate: signal::unix::signal(signal::unix::SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            #[cfg(unix)]
+            terminate: signal(SignalKind::terminate())?,
+            #[cfg(windows)]
+            interrupt: signal::windows::ctrl_c()?,
         })
     }
 
     /// Waits for the next one.
-    pub(crate) async fn next(&mut self) -> io::Result<()> {
+    pub(crate) async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
-            result = signal::ctrl_c() => result,
-            _ = self.terminate.recv() => Ok(()),
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        #[cfg(not(unix))]
-        signal::ctrl_c().await
+        #[cfg(windows)]
+        self.interrupt.recv().await;
     }
 }
