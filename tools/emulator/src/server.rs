@@ -1,6 +1,8 @@
 //! One HTTP/1.1 listener on loopback, stopped gracefully.
 
 use std::error::Error;
+use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -8,9 +10,9 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests that are under way may take once the server stops.
@@ -19,8 +21,11 @@ const GRACE: Duration = Duration::from_secs(10);
 /// After a failed accept (too many open files), before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves HTTP/1.1 on `listener` until `stop` is cancelled, then lets requests under way finish, for
-/// at most ten seconds. When it returns, no connection is left.
+/// How long a connection may be silent after the stop before its first request.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// Serves HTTP/1.1 on `listener` until `stop` is cancelled, then finishes the requests that have
+/// arrived, for at most ten seconds. When it returns, no connection is left.
 ///
 /// What the emulator listens with, for programs that serve something of their own beside it.
 pub async fn serve<S, B>(listener: TcpListener, service: S, stop: CancellationToken)
@@ -32,7 +37,6 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -42,27 +46,98 @@ where
             Some(_) = connections.join_next() => continue,
         };
         let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
+            sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        // Answers are written in two pieces, head and body: Nagle would delay the second.
-        let _ = stream.set_nodelay(true);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), service.clone());
-        let connection = graceful.watch(connection);
-        connections.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
-        });
+        connections.spawn(serve_connection(stream, service.clone(), stop.clone()));
     }
-    drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    for stream in take_backlog(listener).unwrap_or_default() {
+        connections.spawn(serve_connection(stream, service.clone(), stop.clone()));
+    }
+    let finish = async { while connections.join_next().await.is_some() {} };
+    if timeout(GRACE, finish).await.is_err() {
         tracing::warn!("requests were still under way and are cut off");
     }
     connections.shutdown().await;
+}
+
+/// Closes the listener. That would reset the connections not yet accepted, so it accepts them first.
+fn take_backlog(listener: TcpListener) -> io::Result<Vec<TcpStream>> {
+    let listener = listener.into_std()?;
+    let accepted = listener.incoming().map_while(Result::ok);
+    let streams = accepted.map(|stream| {
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream)
+    });
+    streams.collect()
+}
+
+async fn serve_connection<S, B>(stream: TcpStream, service: S, stop: CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    // Responses are written in two pieces, head and body: Nagle would delay the second.
+    let _ = stream.set_nodelay(true);
+    // On a graceful shutdown hyper closes a connection of which it has read nothing, although its
+    // request may have arrived: so it learns of the stop only after its first read.
+    tokio::select! {
+        _ = stream.readable() => {}
+        () = async { stop.cancelled().await; sleep(SILENCE).await } => return,
+    }
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use hyper::service::service_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_answers_what_has_arrived_and_closes_the_rest() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut requests = Vec::new();
+        for _ in 0..50 {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            requests.push(client);
+        }
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let respond = |_| async { Ok::<_, Infallible>(Response::new(String::new())) };
+        serve(listener, service_fn(respond), stop).await;
+        let mut response = String::new();
+        for mut client in requests {
+            response.clear();
+            client.read_to_string(&mut response).await.unwrap();
+            assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
+        }
+        response.clear();
+        assert_eq!(silent.read_to_string(&mut response).await.unwrap(), 0);
+        assert!(TcpStream::connect(address).await.is_err());
+    }
 }
