@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use caas_crypto::{gcm::TAG_LEN, stored};
+use caas_crypto::stored;
 use caas_http::{Problem, ProblemDetails};
 use caas_vault::DownloadGrant;
 use http::HeaderMap;
@@ -40,7 +40,7 @@ impl Encryption {
             key: BASE64_STANDARD.encode(grant.key().expose()),
             iv: BASE64_STANDARD.encode(grant.iv()),
             aad: BASE64_STANDARD.encode(grant.aad()),
-            tag_length: TAG_LEN,
+            tag_length: stored::TAG_LEN,
         }
     }
 }

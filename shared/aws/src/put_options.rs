@@ -1,6 +1,6 @@
 //! How an object is put.
 
-use caas_crypto::gcm;
+use caas_crypto::stored::MAX_PLAINTEXT_LEN;
 
 /// What the names and values of additional metadata may add up to, in bytes. S3 takes 2 KB, of which
 /// the header needs about 600 and KMS may come to need more.
@@ -91,7 +91,7 @@ impl PutOptions {
     /// Refuses content of more than `len` bytes. The format allows 2^36 − 32.
     #[must_use]
     pub fn max_len(mut self, len: u64) -> Self {
-        self.max_len = len.min(gcm::MAX_PLAINTEXT_LEN);
+        self.max_len = len.min(MAX_PLAINTEXT_LEN);
         self
     }
 
@@ -158,7 +158,7 @@ impl Default for PutOptions {
             metadata: Vec::new(),
             condition: Condition::Always,
             exact_len: None,
-            max_len: gcm::MAX_PLAINTEXT_LEN,
+            max_len: MAX_PLAINTEXT_LEN,
         }
     }
 }
@@ -245,13 +245,13 @@ mod tests {
     #[test]
     fn lengths_are_limited_and_may_be_announced() {
         let options = PutOptions::default();
-        assert!(options.admit(gcm::MAX_PLAINTEXT_LEN).is_ok());
-        assert!(options.admit(gcm::MAX_PLAINTEXT_LEN + 1).is_err());
+        assert!(options.admit(MAX_PLAINTEXT_LEN).is_ok());
+        assert!(options.admit(MAX_PLAINTEXT_LEN + 1).is_err());
         assert!(
             options
                 .clone()
                 .max_len(u64::MAX)
-                .admit(gcm::MAX_PLAINTEXT_LEN + 1)
+                .admit(MAX_PLAINTEXT_LEN + 1)
                 .is_err()
         );
         let options = options.max_len(10).exact_len(5);

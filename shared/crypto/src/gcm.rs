@@ -22,7 +22,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::ContentKey;
 
 /// Length of a nonce in bytes.
-pub const NONCE_LEN: usize = 12;
+pub(crate) const NONCE_LEN: usize = 12;
 
 /// Length of a tag in bytes.
 pub const TAG_LEN: usize = 16;
@@ -32,10 +32,10 @@ pub const TAG_LEN: usize = 16;
 pub const MAX_PLAINTEXT_LEN: u64 = (1 << 36) - 32;
 
 /// A nonce: unique among all messages under one key.
-pub type Nonce = [u8; NONCE_LEN];
+pub(crate) type Nonce = [u8; NONCE_LEN];
 
 /// An authentication tag.
-pub type Tag = [u8; TAG_LEN];
+pub(crate) type Tag = [u8; TAG_LEN];
 
 const BLOCK_LEN: usize = 16;
 
@@ -43,7 +43,7 @@ const BLOCK_LEN: usize = 16;
 ///
 /// # Errors
 /// `buffer` is longer than [`MAX_PLAINTEXT_LEN`].
-pub fn seal(
+pub(crate) fn seal(
     key: &ContentKey,
     nonce: &Nonce,
     aad: &[u8],
@@ -59,7 +59,7 @@ pub fn seal(
 ///
 /// # Errors
 /// The message is not authentic. `buffer` is then unchanged.
-pub fn open(
+pub(crate) fn open(
     key: &ContentKey,
     nonce: &Nonce,
     aad: &[u8],
@@ -78,7 +78,7 @@ pub struct StreamSealer(Stream);
 
 impl StreamSealer {
     /// Starts a message. `(key, nonce)` must never repeat.
-    pub fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
+    pub(crate) fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
         Self(Stream::new(key, nonce, aad))
     }
 
@@ -104,11 +104,11 @@ impl StreamSealer {
 /// What [`update`](Self::update) leaves in a chunk is **unverified**: nothing may be released, parsed
 /// or acted upon before [`finish`](Self::finish) has succeeded for the whole message.
 #[derive(Debug)]
-pub struct StreamOpener(Stream);
+pub(crate) struct StreamOpener(Stream);
 
 impl StreamOpener {
     /// Starts a message.
-    pub fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
+    pub(crate) fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
         Self(Stream::new(key, nonce, aad))
     }
 
@@ -116,7 +116,7 @@ impl StreamOpener {
     ///
     /// # Errors
     /// The message would exceed [`MAX_PLAINTEXT_LEN`]; the chunk is then unchanged.
-    pub fn update(&mut self, chunk: &mut [u8]) -> Result<(), MessageTooLong> {
+    pub(crate) fn update(&mut self, chunk: &mut [u8]) -> Result<(), MessageTooLong> {
         self.0.admit(chunk.len())?;
         self.0.authenticator.update(chunk);
         self.0.keystream.apply_keystream(chunk);
@@ -127,7 +127,7 @@ impl StreamOpener {
     ///
     /// # Errors
     /// The message is not authentic: throw away everything that was decrypted.
-    pub fn finish(self, tag: &Tag) -> Result<(), NotAuthentic> {
+    pub(crate) fn finish(self, tag: &Tag) -> Result<(), NotAuthentic> {
         if self.0.tag().ct_eq(tag).into() {
             Ok(())
         } else {

@@ -57,19 +57,26 @@
 //! # A message that does not fit into memory
 //!
 //! ```
-//! use caas_crypto::{ContentKey, gcm};
+//! use caas_crypto::{DataKey, stored::{self, EncryptionContext, WrappedKey}};
 //!
-//! let key = ContentKey::generate()?;
-//! let nonce = [7; gcm::NONCE_LEN]; // never again with this key
-//! let mut sealer = gcm::StreamSealer::new(&key, &nonce, b"");
-//! let mut chunks = [b"attack ".to_vec(), b"at dawn".to_vec()];
-//! for chunk in &mut chunks {
+//! # let kms = || (DataKey::from([7; 32]), WrappedKey::try_from(vec![1; 184]).unwrap());
+//! let (data_key, wrapped_key) = kms(); // GenerateDataKey
+//! let (header, key) = stored::begin(data_key, wrapped_key, EncryptionContext::for_object("a"))?;
+//! let mut sealer = key.into_sealer();
+//! let mut body = [b"attack ".to_vec(), b"at dawn".to_vec()];
+//! for chunk in &mut body {
 //!     sealer.update(chunk)?;
 //! }
 //! let tag = sealer.finish();
-//! # let mut whole = chunks.concat();
-//! # gcm::open(&key, &nonce, b"", &mut whole, &tag)?;
-//! # assert_eq!(whole, b"attack at dawn");
+//!
+//! let (data_key, _) = kms(); // Decrypt
+//! let mut opener = header.unlock(&data_key)?.opener();
+//! let mut plaintext = Vec::new(); // not to be used before `finish`
+//! for chunk in body.iter().map(Vec::as_slice).chain([&tag[..]]) {
+//!     opener.update(chunk, &mut plaintext)?;
+//! }
+//! opener.finish()?;
+//! assert_eq!(plaintext, b"attack at dawn");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -77,7 +84,7 @@ mod client_name;
 mod derive;
 mod digest;
 mod framing;
-pub mod gcm;
+mod gcm;
 mod pool;
 mod record;
 pub mod reversible;
@@ -88,6 +95,7 @@ pub mod stored;
 mod user_key;
 
 pub use client_name::{ClientName, InvalidClientName};
+pub use gcm::{MessageTooLong, NotAuthentic};
 pub use pool::{Cipher, CipherPool, InvalidPool, NotInPool, Pool, SaltLength, SaltPool};
 pub use record::{Configuration, InvalidRecordMac, RecordMac};
 pub use secret::{ContentKey, DataKey, InvalidKey, RandomnessUnavailable, UserKey};

@@ -14,9 +14,9 @@ use std::{fmt, str::FromStr};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use crate::{
-    ContentKey, RandomnessUnavailable, UserKeyId,
+    ContentKey, MessageTooLong, NotAuthentic, RandomnessUnavailable, UserKeyId,
     framing::prefixed,
-    gcm::{self, MessageTooLong, NONCE_LEN, Nonce, NotAuthentic, TAG_LEN, Tag},
+    gcm::{self, NONCE_LEN, Nonce, TAG_LEN, Tag},
     secret::fill_random,
     user_key::DOMAIN,
 };

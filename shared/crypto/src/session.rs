@@ -8,8 +8,8 @@
 //! opens it in one call.
 
 use crate::{
-    ContentKey, RandomnessUnavailable,
-    gcm::{self, MessageTooLong, NONCE_LEN, Nonce, NotAuthentic, TAG_LEN, Tag},
+    ContentKey, MessageTooLong, NotAuthentic, RandomnessUnavailable,
+    gcm::{self, NONCE_LEN, Nonce, TAG_LEN, Tag},
     secret::fill_random,
 };
 

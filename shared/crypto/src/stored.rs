@@ -28,8 +28,9 @@ pub use content::{AAD, BodyOpener, ForeignGrant, Grant, IV, OVERHEAD, OpeningKey
 pub use context::EncryptionContext;
 pub use header::{Header, HeaderError, InvalidWrappedKey, WrappedKey};
 
+pub use crate::gcm::{MAX_PLAINTEXT_LEN, StreamSealer, TAG_LEN};
 use crate::{
-    ContentKey, DataKey, RandomnessUnavailable, derive::Prk, gcm::NotAuthentic, secret::fill_random,
+    ContentKey, DataKey, NotAuthentic, RandomnessUnavailable, derive::Prk, secret::fill_random,
 };
 
 /// The algorithm suite, as derivations and additional data name it.

@@ -31,11 +31,11 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
-    CipherPool, ClientName, Configuration, ContentKey, RecordMac, SaltLength, SaltPool, UserKey,
+    CipherPool, ClientName, Configuration, ContentKey, NotAuthentic, RecordMac, SaltLength,
+    SaltPool, UserKey,
     derive::Prk,
     digest::KeyedDigest,
     framing::prefixed,
-    gcm::NotAuthentic,
     reversible::{self, SealError},
     sample::Choices,
 };

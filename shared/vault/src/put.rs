@@ -3,9 +3,8 @@
 use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
 use caas_aws::{ObjectKey, PutOptions, Unavailable};
 use caas_crypto::{
-    DataKey,
-    gcm::{MessageTooLong, StreamSealer},
-    stored::{self, EncryptionContext, Header, SealingKey, WrappedKey},
+    DataKey, MessageTooLong,
+    stored::{self, EncryptionContext, Header, SealingKey, StreamSealer, WrappedKey},
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -220,7 +219,7 @@ async fn send_parts<R: AsyncRead + Unpin>(
 
 fn too_long(MessageTooLong: MessageTooLong) -> PutError {
     PutError::TooLarge {
-        limit: caas_crypto::gcm::MAX_PLAINTEXT_LEN,
+        limit: stored::MAX_PLAINTEXT_LEN,
     }
 }
 

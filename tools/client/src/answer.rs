@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use caas_crypto::{ContentKey, gcm::TAG_LEN, stored::Grant};
+use caas_crypto::{
+    ContentKey,
+    stored::{Grant, TAG_LEN},
+};
 use serde::Deserialize;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 

@@ -3,11 +3,8 @@
 
 use super::SUITE;
 use crate::{
-    ContentKey,
-    gcm::{
-        self, MessageTooLong, NONCE_LEN, Nonce, NotAuthentic, StreamOpener, StreamSealer, TAG_LEN,
-        Tag,
-    },
+    ContentKey, MessageTooLong, NotAuthentic,
+    gcm::{self, NONCE_LEN, Nonce, StreamOpener, StreamSealer, TAG_LEN, Tag},
 };
 
 /// The initialisation vector of every body. It may be fixed: no content key seals two bodies.
@@ -36,7 +33,7 @@ impl SealingKey {
     /// Seals the body in one piece.
     ///
     /// # Errors
-    /// `plaintext` is longer than [`gcm::MAX_PLAINTEXT_LEN`].
+    /// `plaintext` is longer than [`MAX_PLAINTEXT_LEN`](super::MAX_PLAINTEXT_LEN).
     pub fn seal(self, mut plaintext: Vec<u8>) -> Result<Vec<u8>, MessageTooLong> {
         let tag = gcm::seal(&self.0, &IV, &AAD, &mut plaintext)?;
         plaintext.extend_from_slice(&tag);
