@@ -2,9 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-/// The name that an API key belongs to, and the tenant boundary: `[a-z0-9-]{1,32}`.
+/// The name of the client that an API key belongs to, and the tenant boundary: `[a-z0-9-]{1,32}`.
 ///
-/// It begins every S3 key that a caller can reach and is part of every user's key derivation.
+/// It is the first component of every S3 key that a caller can reach, and part of every user's key
+/// derivation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientName(String);
 
@@ -36,7 +37,7 @@ impl fmt::Display for ClientName {
 
 /// The text is not a [`ClientName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a client name is 1 to 32 of the characters a-z, 0-9 and '-'")]
+#[error("a client name must have 1 to 32 characters out of a-z, 0-9 and '-'")]
 pub struct InvalidClientName;
 
 #[cfg(test)]

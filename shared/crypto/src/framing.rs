@@ -1,6 +1,6 @@
-//! Byte strings joined so that no two lists of parts give the same bytes.
+//! Unambiguous concatenation: no two lists of parts give the same bytes.
 
-/// Every part with its length before it, as a 32-bit big-endian number.
+/// Prefixes every part with its length, a 32-bit big-endian number.
 pub(crate) fn prefixed(parts: &[&[u8]]) -> Vec<u8> {
     let mut joined = Vec::new();
     for part in parts {

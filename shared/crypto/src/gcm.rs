@@ -1,9 +1,11 @@
-//! AES-256-GCM (NIST SP 800-38D) with a 96-bit nonce and a 128-bit tag: in one call, or over a
-//! stream in constant memory.
+//! AES-256-GCM (NIST SP 800-38D) with a 96-bit nonce and a 128-bit tag: one-shot, or over a stream
+//! in constant memory.
 //!
-//! A stream is exactly **one** GCM message: whatever the chunks, ciphertext and tag are those of the
-//! one-shot call. It is composed from the parts that the `aes-gcm` crate itself is made of, since
-//! that crate has no incremental interface.
+//! A stream is exactly **one** GCM message: whatever the chunks, ciphertext and tag equal those of
+//! the one-shot call. The `aes-gcm` crate has no incremental interface, so the stream is composed
+//! from the crates that it builds on.
+//!
+//! Private, because the caller chooses the nonce: the modules on top never repeat one.
 
 use std::fmt;
 
@@ -27,8 +29,8 @@ pub(crate) const NONCE_LEN: usize = 12;
 /// Length of a tag in bytes.
 pub const TAG_LEN: usize = 16;
 
-/// The longest plaintext of one message in bytes: 2^36 − 32 (SP 800-38D §5.2.1.1). One block more
-/// and the 32-bit counter would wrap.
+/// The longest plaintext of one message in bytes: 2^36 − 32 (SP 800-38D §5.2.1.1). One more block
+/// would wrap the 32-bit counter.
 pub const MAX_PLAINTEXT_LEN: u64 = (1 << 36) - 32;
 
 /// A nonce: unique among all messages under one key.
@@ -58,7 +60,7 @@ pub(crate) fn seal(
 /// Verifies `tag` and decrypts `buffer` in place.
 ///
 /// # Errors
-/// The message is not authentic. `buffer` is then unchanged.
+/// The message is not authentic; `buffer` is unchanged.
 pub(crate) fn open(
     key: &ContentKey,
     nonce: &Nonce,
@@ -71,8 +73,8 @@ pub(crate) fn open(
         .map_err(|_| NotAuthentic)
 }
 
-/// Encrypts one message chunk by chunk, in constant memory. Chunks of 64 KiB and more run at the speed
-/// of the one-shot call.
+/// Encrypts one message chunk by chunk, in constant memory. Chunks of 64 KiB and more are as fast
+/// as the one-shot call.
 #[derive(Debug)]
 pub struct StreamSealer(Stream);
 
@@ -85,7 +87,7 @@ impl StreamSealer {
     /// Encrypts the next chunk, of any length, in place.
     ///
     /// # Errors
-    /// The message would exceed [`MAX_PLAINTEXT_LEN`]; the chunk is then unchanged.
+    /// The message would exceed [`MAX_PLAINTEXT_LEN`]; the chunk is unchanged.
     pub fn update(&mut self, chunk: &mut [u8]) -> Result<(), MessageTooLong> {
         self.0.admit(chunk.len())?;
         self.0.keystream.apply_keystream(chunk);
@@ -101,8 +103,8 @@ impl StreamSealer {
 
 /// Decrypts one message chunk by chunk, in constant memory.
 ///
-/// What [`update`](Self::update) leaves in a chunk is **unverified**: nothing may be released, parsed
-/// or acted upon before [`finish`](Self::finish) has succeeded for the whole message.
+/// [`update`](Self::update) leaves **unverified** plaintext in the chunk: do not release, parse or
+/// act on any of it before [`finish`](Self::finish) has succeeded.
 #[derive(Debug)]
 pub(crate) struct StreamOpener(Stream);
 
@@ -115,7 +117,7 @@ impl StreamOpener {
     /// Decrypts the next chunk of ciphertext, of any length, in place. The result is unverified.
     ///
     /// # Errors
-    /// The message would exceed [`MAX_PLAINTEXT_LEN`]; the chunk is then unchanged.
+    /// The message would exceed [`MAX_PLAINTEXT_LEN`]; the chunk is unchanged.
     pub(crate) fn update(&mut self, chunk: &mut [u8]) -> Result<(), MessageTooLong> {
         self.0.admit(chunk.len())?;
         self.0.authenticator.update(chunk);
@@ -126,7 +128,7 @@ impl StreamOpener {
     /// Ends the message and verifies its tag in constant time.
     ///
     /// # Errors
-    /// The message is not authentic: throw away everything that was decrypted.
+    /// The message is not authentic: discard all of the plaintext.
     pub(crate) fn finish(self, tag: &Tag) -> Result<(), NotAuthentic> {
         if self.0.tag().ct_eq(tag).into() {
             Ok(())
@@ -136,7 +138,7 @@ impl StreamOpener {
     }
 }
 
-/// What sealing and opening share: the key stream, the authenticator and the mask of the tag.
+/// The state of sealing and opening: key stream, authenticator and tag mask.
 struct Stream {
     keystream: StreamCipherCoreWrapper<CtrCore<Aes256, Ctr32BE>>,
     authenticator: Authenticator,
@@ -176,7 +178,7 @@ impl Stream {
         }
     }
 
-    /// Counts `len` bytes in, or refuses them all.
+    /// Adds `len` to the message length, or refuses the whole chunk.
     fn admit(&mut self, len: usize) -> Result<(), MessageTooLong> {
         let total = self
             .message_len
@@ -212,11 +214,11 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// GHASH over a stream of bytes: keeps what does not yet fill a block.
+/// GHASH over a stream of bytes; buffers an incomplete block.
 struct Authenticator {
     ghash: GHash,
     partial: [u8; BLOCK_LEN],
-    /// Bytes taken in so far, padding not counted.
+    /// Bytes absorbed so far, without padding.
     len: u64,
     /// Bytes of `partial` in use, always fewer than a block.
     filled: usize,
@@ -250,7 +252,7 @@ impl Authenticator {
         self.filled = rest.len();
     }
 
-    /// Fills up the current block with zeros, if one is begun.
+    /// Pads an incomplete block with zeros.
     fn pad(&mut self) {
         if self.filled > 0 {
             self.partial[self.filled..].fill(0);
@@ -260,14 +262,14 @@ impl Authenticator {
     }
 }
 
-/// The message is longer than one GCM message can be.
+/// The message exceeds [`MAX_PLAINTEXT_LEN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("longer than one AES-GCM message can be (2^36 - 32 bytes)")]
+#[error("the message exceeds the limit of AES-GCM (2^36 - 32 bytes)")]
 pub struct MessageTooLong;
 
-/// The message does not open, whatever the cause.
+/// Decryption failed, for whatever reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("does not open")]
+#[error("decryption failed")]
 pub struct NotAuthentic;
 
 #[cfg(test)]
@@ -392,7 +394,7 @@ mod tests {
         }
     }
 
-    /// A stream that has already taken `len` bytes, as far as counter and limit are concerned.
+    /// A stream whose counter and length are those after `len` bytes.
     fn advanced_by(len: u64) -> Stream {
         let mut stream = Stream::new(&ContentKey::from([1; 32]), &[2; NONCE_LEN], b"");
         stream.keystream.seek(len);

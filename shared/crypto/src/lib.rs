@@ -1,7 +1,7 @@
 //! The cryptography of CaaS: byte formats, key handling and sealing.
 //!
-//! This crate is pure: no I/O, environment, clock or logging. Bytes go in, bytes come out; the one
-//! thing it asks the system for is randomness.
+//! This crate is pure: no I/O, no environment, no clock, no logging. It takes and returns bytes,
+//! and asks the system only for randomness.
 //!
 //! # A file encrypted for one session
 //!
@@ -13,7 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # An object stored for years, its key wrapped by KMS
+//! # A stored object, its data key wrapped by KMS
 //!
 //! ```
 //! use caas_crypto::{DataKey, stored::{self, EncryptionContext, Header, WrappedKey}};
@@ -26,13 +26,13 @@
 //! let metadata = header.to_metadata();
 //!
 //! let pairs = metadata.iter().map(|(name, value)| (*name, value.as_str()));
-//! let header = Header::parse(pairs, &context)?; // refuses before KMS is asked
+//! let header = Header::parse(pairs, &context)?; // before any KMS request
 //! let (data_key, _) = kms(); // Decrypt with the header's wrapped key and context
 //! assert_eq!(header.unlock(&data_key)?.open(body)?, b"a report");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # A value protected differently for every user
+//! # A value under a user's own key
 //!
 //! ```
 //! use caas_crypto::{CipherPool, SaltPool, UserKey, UserKeyId};
@@ -54,7 +54,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # A message that does not fit into memory
+//! # An object larger than memory
 //!
 //! ```
 //! use caas_crypto::{DataKey, stored::{self, EncryptionContext, WrappedKey}};

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 /// A keyed digest that a user's key may select.
 ///
-/// All are used with a key, never bare: HMAC (RFC 2104) for md5, ripemd160, sha1 and the sha2
-/// family, the keyed modes of their own for BLAKE2 (RFC 7693) and BLAKE3.
+/// All are keyed: HMAC (RFC 2104) for md5, ripemd160, sha1 and the sha2 family, the native keyed
+/// modes for BLAKE2 (RFC 7693) and BLAKE3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cipher {
     /// BLAKE2b, 64 bytes.
@@ -45,7 +45,7 @@ impl Cipher {
         Self::Sha512,
     ];
 
-    /// The name, in configurations and records.
+    /// The name used in configurations and records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Blake2b512 => "blake2b-512",
@@ -61,7 +61,7 @@ impl Cipher {
         }
     }
 
-    /// The length of its digests in bytes; as hex they are twice as long.
+    /// The digest's length in bytes; as hex it is twice as long.
     pub fn digest_len(self) -> usize {
         match self {
             Self::Md5 => 16,
@@ -91,7 +91,7 @@ impl FromStr for Cipher {
     }
 }
 
-/// How many characters a salt has: 8, 16, 32 or 64.
+/// The length of a salt: 8, 16, 32 or 64 characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SaltLength(u8);
 
@@ -133,16 +133,16 @@ impl FromStr for SaltLength {
     }
 }
 
-/// What new user keys select their cipher from.
+/// The ciphers that new user keys select from.
 pub type CipherPool = Pool<Cipher>;
 
-/// What new user keys select the length of their salt from.
+/// The salt lengths that new user keys select from.
 pub type SaltPool = Pool<SaltLength>;
 
-/// Values to select from: at least one, none twice, in the order given. The order matters, for it
-/// is positions that are selected.
+/// An ordered list of distinct values to select from, at least one. The order matters: keys select
+/// positions.
 ///
-/// As text, the values are separated by commas; spaces around them are ignored.
+/// As text, commas separate the values; spaces around them are ignored.
 ///
 /// ```
 /// let pool: caas_crypto::CipherPool = "sha256, sha512, blake3".parse()?;
@@ -228,34 +228,34 @@ fn list<T: fmt::Display>(values: &[T], separator: &str) -> String {
     names.join(separator)
 }
 
-/// Not the name of a cipher, or not a length that a salt can have.
+/// Neither the name of a cipher nor the length of a salt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not one of the values that a pool can hold")]
+#[error("not a valid value of a pool")]
 pub struct NotInPool;
 
-/// Why a text is not a pool. The message lists what a pool can hold.
+/// Why a text is not a pool. The message lists the valid values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPool {
-    /// There is nothing in it.
+    /// It is empty.
     #[error("empty; name at least one of: {valid}")]
     Empty {
-        /// What a pool can hold.
+        /// The valid values.
         valid: String,
     },
-    /// One item is not what a pool can hold.
+    /// An item is not a valid value.
     #[error("{item:?} is not one of: {valid}")]
     Unknown {
         /// The item.
         item: String,
-        /// What a pool can hold.
+        /// The valid values.
         valid: String,
     },
-    /// One item is named twice.
-    #[error("{item:?} is named twice; name each at most once of: {valid}")]
+    /// An item is a duplicate.
+    #[error("{item:?} is a duplicate; name each at most once of: {valid}")]
     Duplicate {
         /// The item.
         item: String,
-        /// What a pool can hold.
+        /// The valid values.
         valid: String,
     },
 }
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_unknown_and_doubled_values_are_refused_with_the_list_of_valid_ones() {
+    fn empty_unknown_and_duplicate_values_are_refused_with_the_list_of_valid_ones() {
         for (text, message) in [
             ("", "empty; name at least one of: "),
             (" ", "empty; name at least one of: "),
@@ -300,7 +300,7 @@ mod tests {
             ("md5;sha1", "\"md5;sha1\" is not one of: "),
             (
                 "md5,sha1, md5",
-                "\"md5\" is named twice; name each at most once of: ",
+                "\"md5\" is a duplicate; name each at most once of: ",
             ),
         ] {
             let refused = text.parse::<CipherPool>().unwrap_err().to_string();
@@ -313,7 +313,7 @@ mod tests {
             ("+8", "\"+8\" is not one of: "),
             ("256", "\"256\" is not one of: "),
             ("264", "\"264\" is not one of: "),
-            ("8,8", "\"8\" is named twice; name each at most once of: "),
+            ("8,8", "\"8\" is a duplicate; name each at most once of: "),
         ] {
             let refused = text.parse::<SaltPool>().unwrap_err().to_string();
             assert_eq!(refused, format!("{message}8, 16, 32, 64"), "{text:?}");

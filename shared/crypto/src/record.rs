@@ -1,11 +1,11 @@
-//! What a user's record says about one key version, and the MAC that keeps it so.
+//! The configuration of one key version in a user's record, and the MAC that authenticates it.
 
 use std::{fmt, str::FromStr};
 
 use crate::{Cipher, SaltLength, framing::prefixed};
 
-/// The configuration of one version of a user's key, as its record keeps it. Once chosen it stands:
-/// a changed pool has no bearing on values that exist.
+/// The configuration of one version of a user's key, as the user's record stores it. It never
+/// changes: a changed pool does not affect existing values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
     /// The cipher selected.
@@ -17,8 +17,8 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// What the MAC is over: cipher name, salt length (u32) and time (u64), each with its length
-    /// before it. Client, user and version are in the derivation of the key.
+    /// The MAC's input: cipher name, salt length (u32) and time (u64), each prefixed with its
+    /// length. Client, user and version go into the derivation of the MAC's key.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         prefixed(&[
             self.cipher.name().as_bytes(),
@@ -60,7 +60,7 @@ impl FromStr for RecordMac {
 
 /// The text is not a [`RecordMac`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the MAC of a record is 128 lower-case hex digits")]
+#[error("the MAC of a record must be 128 lower-case hex digits")]
 pub struct InvalidRecordMac;
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! Reversible values: a user's datum encrypted so that it can be had back.
+//! Reversible values: a user's datum, encrypted so that it can be decrypted again.
 //!
 //! ```text
 //! "caas:v1:" + base64url without padding of
 //! version (u32, big endian) ‖ nonce (12 random bytes) ‖ ciphertext ‖ tag (16)
 //! ```
 //!
-//! AES-256-GCM under the AES key of the version named. The additional data are `"caas:v1"`, client,
-//! user UUID (16 bytes) and version (4), each with its length before it, so that a value opens for
-//! nobody else. The version can be read before a key is chosen.
+//! AES-256-GCM under the AES key of that version. The additional data are `"caas:v1"`, client, user
+//! UUID (16 bytes) and version (4), each prefixed with its length, so a value opens for no other
+//! client or user. The version can be read before a key is chosen.
 
 use std::{fmt, str::FromStr};
 
@@ -23,7 +23,7 @@ use crate::{
 
 const VERSION_LEN: usize = 4;
 
-/// An encrypted datum of one user. It is not secret, and not yet known to be authentic.
+/// An encrypted datum of one user. It is not secret, and unverified until it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
     version: u32,
@@ -33,10 +33,10 @@ pub struct Value {
 }
 
 impl Value {
-    /// What every value begins with, and no digest.
+    /// The prefix of every value, and of no digest.
     pub const PREFIX: &str = "caas:v1:";
 
-    /// The version of the user's key that it says it was encrypted with.
+    /// The version of the user's key that it claims.
     pub fn version(&self) -> u32 {
         self.version
     }
@@ -72,7 +72,7 @@ impl Value {
     }
 }
 
-/// Reads the one text that a value has: nothing before or after it, no padding, no stray bits.
+/// Accepts only the canonical text: nothing before or after it, no padding, no trailing bits.
 impl FromStr for Value {
     type Err = InvalidValue;
 

@@ -1,12 +1,12 @@
-//! Choosing without bias from a stream of pseudorandom bytes.
+//! Unbiased choices from a stream of pseudorandom bytes.
 
 use zeroize::Zeroizing;
 
-/// How much of the stream there is: 256 words. The longest use takes 64 choices out of 62.
+/// The stream's length: 256 words. The longest use makes 64 choices out of 62.
 pub(crate) const STREAM_LEN: usize = 1024;
 
-/// Choices from a stream of 32-bit big-endian words, by rejection: of the 2^32 values a word can
-/// have, each choice owns the same number; a word in the remainder is skipped.
+/// Choices from a stream of 32-bit big-endian words, by rejection sampling: each choice owns the
+/// same number of the 2^32 values of a word, and a word in the remainder is skipped.
 pub(crate) struct Choices {
     stream: Zeroizing<[u8; STREAM_LEN]>,
     taken: usize,
@@ -17,8 +17,8 @@ impl Choices {
         Self { stream, taken: 0 }
     }
 
-    /// One of `values`, each as likely: with n values, the one at position
-    /// word / ⌊2^32 / n⌋, for the next word where that is a position.
+    /// Returns one of the n `values`, all equally likely: the one at position word / ⌊2^32 / n⌋,
+    /// for the next word where that is below n.
     pub(crate) fn pick<T: Copy>(&mut self, values: &[T]) -> T {
         let share = (1 << 32) / values.len() as u64;
         loop {
@@ -34,7 +34,7 @@ impl Choices {
         let (words, _) = self.stream.as_chunks();
         let word = words
             .get(self.taken)
-            .expect("192 words would have to be skipped, each with a chance below 2^-26");
+            .expect("this takes 192 skipped words, each with a probability below 2^-26");
         self.taken += 1;
         u32::from_be_bytes(*word)
     }

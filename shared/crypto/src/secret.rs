@@ -6,8 +6,8 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// Declares a secret of a fixed length in bytes: wiped on drop, compared in constant time, printed
-/// as nothing, and never cloned.
+/// Declares a secret of a fixed length in bytes: wiped on drop, compared in constant time, redacted
+/// in `Debug` and not cloneable.
 macro_rules! secret {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
@@ -18,7 +18,7 @@ macro_rules! secret {
             /// Length in bytes.
             pub const LEN: usize = $len;
 
-            /// A secret from the system's random number generator.
+            /// Generates a secret with the system's random number generator.
             ///
             /// # Errors
             /// The system's generator is not available.
@@ -28,7 +28,7 @@ macro_rules! secret {
                 Ok(secret)
             }
 
-            /// The bytes. Whoever calls this takes care of every copy.
+            /// The bytes. The caller must wipe every copy.
             pub fn expose(&self) -> &[u8; $len] {
                 &self.0
             }
@@ -80,8 +80,8 @@ secret!(
 );
 
 secret!(
-    /// The secret behind one version of one user's key, as KMS generates and unwraps it. Everything
-    /// the user's values need is derived from it ([`UserKeyId`](crate::UserKeyId)).
+    /// The secret behind one version of one user's key, as KMS generates and unwraps it. The keys
+    /// of the user's values are derived from it ([`UserKeyId`](crate::UserKeyId)).
     UserKey,
     32
 );
@@ -112,7 +112,7 @@ pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), RandomnessUnavailable>
     getrandom::fill(bytes).map_err(|_| RandomnessUnavailable)
 }
 
-/// The bytes or the text are not a key of this kind.
+/// The bytes or the text are not a key of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a key of the expected length and encoding")]
 pub struct InvalidKey;

@@ -1,11 +1,11 @@
-//! Session files: a file encrypted once, for whoever holds the one key that opens it.
+//! Session files: each is encrypted once, under its own key.
 //!
 //! ```text
 //! nonce (12 random bytes) ‖ ciphertext ‖ tag (16)
 //! ```
 //!
-//! AES-256-GCM without additional data, under a key made for this file alone. Any AES-GCM library
-//! opens it in one call.
+//! AES-256-GCM without additional data, under a key generated for this file alone. Any AES-GCM
+//! library can open it.
 
 use crate::{
     ContentKey, MessageTooLong, NotAuthentic, RandomnessUnavailable,
@@ -13,13 +13,13 @@ use crate::{
     secret::fill_random,
 };
 
-/// How much longer a session file is than its plaintext, in bytes.
+/// The overhead over the plaintext, in bytes.
 pub const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
-/// Encrypts `plaintext` under a new key, in the memory it came in.
+/// Encrypts `plaintext` in place, under a new key.
 ///
 /// # Errors
-/// No randomness, or a plaintext that is too long for one message.
+/// No randomness is available, or the plaintext is too long for one message.
 pub fn seal(mut plaintext: Vec<u8>) -> Result<(ContentKey, Vec<u8>), SealError> {
     let key = ContentKey::generate()?;
     let mut nonce: Nonce = [0; NONCE_LEN];
@@ -33,10 +33,10 @@ pub fn seal(mut plaintext: Vec<u8>) -> Result<(ContentKey, Vec<u8>), SealError> 
     Ok((key, sealed))
 }
 
-/// Decrypts a session file, in the memory it came in.
+/// Decrypts a session file in place.
 ///
 /// # Errors
-/// It does not open: another key, or not what [`seal`] returned.
+/// The key is another file's, or `sealed` is not what [`seal`] returned.
 pub fn open(key: &ContentKey, mut sealed: Vec<u8>) -> Result<Vec<u8>, NotAuthentic> {
     let (nonce, rest) = sealed
         .split_first_chunk::<NONCE_LEN>()

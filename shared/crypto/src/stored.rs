@@ -1,8 +1,8 @@
-//! Stored objects: the format of the Amazon S3 Encryption Client, version 3, and nothing older.
+//! Stored objects: the format of the Amazon S3 Encryption Client, version 3. Older versions are
+//! refused.
 //!
-//! What is sealed here, AWS's own clients open, and the reverse. Each object has a data key of its
-//! own, wrapped by KMS; the [`Header`] travels in the object's user metadata, the body is one GCM
-//! message:
+//! AWS's own clients open what is sealed here, and vice versa. Each object has its own data key,
+//! wrapped by KMS. The object's user metadata holds the [`Header`]; the body is one GCM message:
 //!
 //! ```text
 //! PRK         = HKDF-Extract(salt = message id (28 random bytes), data key)         SHA-512
@@ -11,9 +11,9 @@
 //! body        = AES-256-GCM(content key, IV = 12 × 0x01, AAD = 0x0073, plaintext) ‖ tag (16)
 //! ```
 //!
-//! The IV may be fixed because the content key is new for every object; so a data key seals one
-//! object only, which the types here insist on. The commitment pins the body to this one data key:
-//! GCM alone would open one ciphertext under two keys.
+//! The IV may be fixed because every object has a new content key. Hence a data key must seal one
+//! object only, which the types here enforce. The commitment binds the body to one data key: GCM
+//! alone allows a ciphertext that opens under two keys.
 //!
 //! Source: `awslabs/aws-encryption-sdk-specification`, folder `s3-encryption`, algorithm suite
 //! `ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY` (0x0073).
@@ -33,24 +33,23 @@ use crate::{
     ContentKey, DataKey, NotAuthentic, RandomnessUnavailable, derive::Prk, secret::fill_random,
 };
 
-/// The algorithm suite, as derivations and additional data name it.
+/// The algorithm suite in derivations and additional data.
 const SUITE: [u8; 2] = [0x00, 0x73];
 
 const COMMITMENT_LEN: usize = 28;
 const MESSAGE_ID_LEN: usize = 28;
 
-/// The value that pins a body to its data key.
+/// Binds a body to its data key.
 type Commitment = [u8; COMMITMENT_LEN];
 
-/// The random value, unique per object, that the keys are derived with: the initialisation value
-/// that is stored with the ciphertext.
+/// The random salt of an object's key derivation, stored in its header.
 type MessageId = [u8; MESSAGE_ID_LEN];
 
-/// Begins a new object under a data key made for it alone: `data_key` and `wrapped_key` are the two
-/// halves of one KMS `GenerateDataKey` with `context`.
+/// Begins a new object under a data key generated for it alone: `data_key` and `wrapped_key` are
+/// the plaintext and the ciphertext of one KMS `GenerateDataKey` with `context`.
 ///
 /// # Errors
-/// No randomness.
+/// No randomness is available.
 pub fn begin(
     data_key: DataKey,
     wrapped_key: WrappedKey,
@@ -79,11 +78,11 @@ fn begin_with(
 
 impl Header {
     /// Checks that `data_key`, unwrapped by KMS from this header, is the one that the object was
-    /// sealed with: the commitment is compared in constant time, and no content key is derived
-    /// unless it matches.
+    /// sealed with. Compares the commitment in constant time, and derives a content key only if it
+    /// matches.
     ///
     /// # Errors
-    /// It is another key, or the header was changed.
+    /// The data key is another object's, or the header was changed.
     pub fn unlock(&self, data_key: &DataKey) -> Result<OpeningKey, NotAuthentic> {
         let derivation = Derivation::new(data_key, &self.message_id);
         if derivation.commitment().ct_eq(&self.commitment).into() {
@@ -94,7 +93,7 @@ impl Header {
     }
 }
 
-/// What commitment and content key are derived from.
+/// Derives commitment and content key.
 struct Derivation(Prk);
 
 impl Derivation {

@@ -1,12 +1,12 @@
-//! Users' keys: what is derived from the one secret behind a user's key version, and what it does.
+//! Users' keys: what is derived from the secret of one key version, and what it is for.
 //!
-//! Everything comes out of HKDF-SHA512 (RFC 5869) without salt, from the 32-byte user key:
+//! Everything is derived from the 32-byte user key by HKDF-SHA512 (RFC 5869) without salt:
 //!
 //! ```text
 //! info = "caas:v1" ‖ purpose ‖ client ‖ user UUID (16 bytes) ‖ version (u32, big endian)
 //! ```
 //!
-//! with a u32 big-endian length before every part but the last. The purposes:
+//! with a u32 big-endian length before every part except the last. The purposes:
 //!
 //! | purpose | output |
 //! |---|---|
@@ -16,10 +16,10 @@
 //! | `aes` | 32 bytes: the key of reversible values |
 //! | `record` | 64 bytes: the key of the MAC over the configuration |
 //!
-//! Choices are taken by rejection sampling: the output is read as a stream of u32, big endian (HKDF
-//! gives out a shorter output as the beginning of a longer one, so the stream needs no length). To
-//! choose one of n values, word ÷ ⌊2^32 ÷ n⌋ is the position in the pool, and a word for which this
-//! is not below n is skipped.
+//! Choices are made by rejection sampling over the output as a stream of u32, big endian. (HKDF's
+//! shorter outputs are prefixes of its longer ones, so the stream needs no length.) To choose one
+//! of n values, word ÷ ⌊2^32 ÷ n⌋ is the position in the pool; a word for which this is not below n
+//! is skipped.
 
 use hmac::{
     Hmac, Mac,
@@ -40,21 +40,21 @@ use crate::{
     sample::Choices,
 };
 
-/// What every derivation and every reversible value of this format names first.
+/// The domain separator of every derivation and of every reversible value.
 pub(crate) const DOMAIN: &[u8] = b"caas:v1";
 
-/// What salts are made of.
+/// The characters of a salt.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Which key of which user: part of every derivation, so that one secret in another place gives
-/// other keys.
+/// Identifies one version of one user's key. Part of every derivation, so the same secret gives
+/// other keys under another id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserKeyId {
     /// The tenant.
     pub client: ClientName,
     /// The tenant's user.
     pub user: Uuid,
-    /// The version of the user's key. Numbers are never used again.
+    /// The version of the user's key. Numbers are never reused.
     pub version: u32,
 }
 
@@ -72,8 +72,8 @@ impl UserKeyId {
 }
 
 impl UserKey {
-    /// Makes the configuration of a new key: the cipher and the length of salt that this key
-    /// selects from the pools, and the MAC that keeps them.
+    /// Creates the configuration of a new key: the cipher and the salt length that this key selects
+    /// from the pools, and their MAC.
     pub fn configure(
         &self,
         id: &UserKeyId,
@@ -91,8 +91,8 @@ impl UserKey {
         (configuration, mac)
     }
 
-    /// Checks that the configuration is the one this key was given, in constant time, and derives
-    /// from both what serves the user's values.
+    /// Verifies the configuration's MAC in constant time, and derives the keys of the user's
+    /// values.
     ///
     /// # Errors
     /// The configuration was changed, or belongs to another key, client, user or version.
@@ -115,8 +115,8 @@ impl UserKey {
     }
 }
 
-/// One version of a user's key, ready for use: everything derived, nothing asked of anybody. What
-/// it holds is as secret as the key itself, and wiped on drop.
+/// One version of a user's key, with everything derived. It is as secret as the key itself and is
+/// wiped on drop.
 pub struct UserKeyVersion {
     id: UserKeyId,
     digest: KeyedDigest,
@@ -124,13 +124,13 @@ pub struct UserKeyVersion {
 }
 
 impl UserKeyVersion {
-    /// Whose key this is.
+    /// Which key this is.
     pub fn id(&self) -> &UserKeyId {
         &self.id
     }
 
-    /// The digest of `data`: lower-case hex, always the same for this key version. It cannot be
-    /// undone; without the key it cannot be recomputed either.
+    /// The digest of `data` in lower-case hex, always the same for this key version. It cannot be
+    /// reversed, nor recomputed without the key.
     pub fn digest(&self, data: &[u8]) -> String {
         self.digest.digest(data)
     }
@@ -140,11 +140,11 @@ impl UserKeyVersion {
         self.digest.verify(data, digest)
     }
 
-    /// Encrypts `data` so that [`open`](Self::open) gives it back. At most 2^32 times per key
-    /// version, as nonces are random (NIST SP 800-38D §8.3): rotate before.
+    /// Encrypts `data` for [`open`](Self::open). Nonces are random: rotate the key before 2^32
+    /// values (NIST SP 800-38D §8.3).
     ///
     /// # Errors
-    /// No randomness, or data too long for one message.
+    /// No randomness is available, or the data is too long for one message.
     pub fn seal(&self, data: &[u8]) -> Result<reversible::Value, SealError> {
         reversible::Value::seal(&self.aes, &self.id, data)
     }
@@ -152,7 +152,7 @@ impl UserKeyVersion {
     /// Decrypts a value.
     ///
     /// # Errors
-    /// It does not open: changed, or another key's, client's, user's or version's.
+    /// The value was changed, or belongs to another key, client, user or version.
     pub fn open(&self, value: reversible::Value) -> Result<Vec<u8>, NotAuthentic> {
         value.open(&self.aes, &self.id)
     }

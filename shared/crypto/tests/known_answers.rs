@@ -1,4 +1,4 @@
-//! The answers of `known_answers.py`, computed there without a line of this crate.
+//! Known answers, computed by `known_answers.py` without this crate.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -58,7 +58,7 @@ struct Digests {
     salt_length: u8,
     created_at: u64,
     mac: String,
-    /// Of each of the `data`.
+    /// One for each of the `data`.
     digests: Vec<String>,
 }
 

@@ -1,11 +1,7 @@
 //! `/encrypt` over HTTP on loopback, warm: one value of 100 bytes against a batch of 1,000, in one
-//! run, on one connection. The batch may cost 20 times as much; the program fails when it costs
-//! more.
+//! run, on one connection. Fails if the batch takes more than 20 times as long.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "what was measured is for people to read"
-)]
+#![expect(clippy::print_stdout, reason = "prints the results")]
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use std::{
@@ -53,7 +49,7 @@ async fn main() {
         );
         call(&client, &url, &one).await;
         call(&client, &url, &batch).await;
-        // In turns, so that what else the machine does falls on both; the medians are compared.
+        // Alternately, so that other load on the machine affects both. Compares the medians.
         let (mut ones, mut batches) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             ones.push(call(&client, &url, &one).await);
@@ -103,7 +99,7 @@ fn router(emulator: &Emulator, ciphers: &str) -> Router {
     encrypt_data::router(Arc::new(Service { http, keys }))
 }
 
-/// The time from a request to the last byte of its answer.
+/// The time from a request to the last byte of its response.
 async fn call(client: &reqwest::Client, url: &str, body: &str) -> Duration {
     let request = client.post(url).header("content-type", "application/json");
     let request = request.body(body.to_owned());

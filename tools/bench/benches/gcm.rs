@@ -1,4 +1,4 @@
-//! AES-256-GCM: our stream against the one-shot call of `aes-gcm`, on the same bytes.
+//! AES-256-GCM: our stream against `aes-gcm`'s one-shot call, on the same bytes.
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use caas_crypto::stored::{AAD, Grant, IV};

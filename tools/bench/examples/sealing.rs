@@ -1,12 +1,12 @@
-//! What seal-object does with many small objects and a large one, dropped at once, and how long it takes
-//! for a large one beside a plain copy between two buckets, streamed by the same client:
+//! Time and memory of seal-object for many small objects and a large one, dropped at once, and its
+//! time for a large one compared with a plain copy between two buckets by the same client:
 //!
 //! ```text
 //! cargo run --release -p caas-bench --example sealing [-- OBJECTS [MIB [RUNS]]]
 //! ```
 //!
-//! 300 objects of 10 KiB, one of 256 MiB and 3 runs by default. S3 and KMS run in a process of their own;
-//! this one is the function's, and its memory has to stay below 96 MiB.
+//! 300 objects of 10 KiB, one of 256 MiB and 3 runs by default. S3 and KMS run in their own
+//! process; this one runs the function, and its memory must stay below 96 MiB.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -27,16 +27,16 @@ use futures::{StreamExt, TryStreamExt, stream};
 use seal_object::{Config, handle};
 use serde_json::{Value, json};
 
-/// The most memory that the function may take, in KiB.
+/// The function's memory limit in KiB.
 const MAX_PEAK: u64 = 96 << 10;
 
 const SMALL: usize = 10 << 10;
 const INBOX: &str = "inbox";
 const VAULT: &str = "vault";
-/// Where copies come from and go to.
+/// The source and destination of copies.
 const PLAIN: &str = "plain";
 const KEY: &str = "alias/bench";
-/// Events at a time, as `caas-local` handles them.
+/// Concurrent events, as in `caas-local`.
 const CONCURRENCY: usize = 8;
 
 #[tokio::main]
@@ -61,11 +61,11 @@ async fn main() -> Result<(), Error> {
     let function = Config::read(&settings)?.inbox(&clients);
 
     soak(&clients, &function, objects, mib).await?;
-    beside_a_copy(&clients, &function, mib, runs).await?;
+    against_a_copy(&clients, &function, mib, runs).await?;
     Ok(emulator.stop()?)
 }
 
-/// Drops everything, then hands all events to the function.
+/// Drops everything, then passes all events to the function.
 async fn soak(clients: &Clients, function: &Inbox, objects: usize, mib: u64) -> Result<(), Error> {
     let small = |i: usize| vec![i as u8; SMALL];
     let put = async |i: usize| {
@@ -110,7 +110,7 @@ async fn soak(clients: &Clients, function: &Inbox, objects: usize, mib: u64) -> 
 
     let inbox = VersionedBucket::new(clients.s3.clone(), INBOX);
     if !inbox.all_versions(None).await?.versions.is_empty() {
-        return Err("something is left in the inbox".into());
+        return Err("the inbox is not empty".into());
     }
     let vault = Vault::new(
         clients.s3.clone(),
@@ -120,21 +120,21 @@ async fn soak(clients: &Clients, function: &Inbox, objects: usize, mib: u64) -> 
     for i in 0..objects {
         let opened = vault.get(&key(&format!("acme/{i}"))?, SMALL as u64).await?;
         if opened.content != small(i) {
-            return Err("another content than was dropped".into());
+            return Err("the content differs from what was dropped".into());
         }
     }
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("copy");
     vault.get_to_file(&key("acme/large")?, &copy).await?;
     if std::fs::metadata(&copy)?.len() != mib << 20 {
-        return Err("another length than was dropped".into());
+        return Err("the length differs from what was dropped".into());
     }
-    println!("all of them open, and the inbox is empty");
+    println!("all of them decrypt, and the inbox is empty");
     Ok(())
 }
 
-/// In turns, so that neither always goes first.
-async fn beside_a_copy(
+/// Alternately, so that neither always goes first.
+async fn against_a_copy(
     clients: &Clients,
     function: &Inbox,
     mib: u64,

@@ -5,9 +5,9 @@
 //! cargo run --release -p caas-bench --example transfers [-- MIB [RUNS]]
 //! ```
 //!
-//! Uploads MIB (256) in both modes, downloads by grant, and compares every byte; memory has to stay
-//! below 64 MiB. With `PYTHON` naming an interpreter that has `amazon-s3-encryption-client-python`, that
-//! client opens what was uploaded, too.
+//! Uploads MIB (256) in both modes, downloads by grant, and compares every byte; memory must stay
+//! below 64 MiB. If `PYTHON` names an interpreter with `amazon-s3-encryption-client-python`, that
+//! client opens the uploads, too.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -24,13 +24,13 @@ use caas_bench::{Error, memory, reset_peak};
 use caas_client::{Client, Mode, Upload};
 use serde_json::{Value, json};
 
-/// The most memory that a transfer may take, in KiB.
+/// A transfer's memory limit in KiB.
 const MAX_PEAK: u64 = 64 << 10;
 
-/// How long sealing what was dropped in the inbox may take.
+/// How long sealing a file dropped in the inbox may take.
 const SEALED_WITHIN: Duration = Duration::from_secs(300);
 
-/// Calls of each kind whose time is measured.
+/// Measured requests of each kind.
 const CALLS: usize = 51;
 
 #[tokio::main]
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Error> {
             service.purge(&id).await?;
         }
         let copy = folder.path().join("copy");
-        // In turns, so that neither always goes first.
+        // Alternately, so that neither always goes first.
         for ours in [run % 2 == 0, run % 2 != 0] {
             let begun = Instant::now();
             if ours {
@@ -89,7 +89,7 @@ async fn main() -> Result<(), Error> {
             .args(&kept)
             .status()?;
         if !status.success() {
-            return Err("the Python client does not open what was uploaded".into());
+            return Err("the Python client cannot open the uploads".into());
         }
     }
     for id in kept {
@@ -132,7 +132,7 @@ impl Service {
         times.measured(begun)
     }
 
-    /// Uploads in inbox mode, and downloads what was sealed.
+    /// Uploads in inbox mode and downloads the sealed file.
     async fn through_inbox(&self, source: &Path, folder: &Path, mib: u64) -> Result<String, Error> {
         let (mut up, mut down) = (Times::default(), Times::default());
         let id = self.upload(source, Mode::Inbox, &mut up).await?;
@@ -151,7 +151,7 @@ impl Service {
         Ok(id)
     }
 
-    /// Uploads as many bytes where ciphertext and tag belong. They do not open.
+    /// Uploads the same number of bytes in place of ciphertext and tag. They do not open.
     async fn curl_up(&self, source: &Path, size: u64) -> Result<String, Error> {
         let upload = self.begin(size - 16, "client").await?;
         let mut curl = Command::new("curl");
@@ -188,7 +188,7 @@ impl Service {
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
-    /// Waits until what was dropped in the inbox can be read.
+    /// Waits until the dropped file is readable.
     async fn sealed(&self, id: &str) -> Result<(), Error> {
         let deadline = Instant::now() + SEALED_WITHIN;
         while Instant::now() < deadline {
@@ -199,7 +199,7 @@ impl Service {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Err("what was dropped in the inbox was not sealed".into())
+        Err("the file dropped in the inbox was not sealed".into())
     }
 
     async fn purge(&self, id: &str) -> Result<(), Error> {
@@ -209,7 +209,7 @@ impl Service {
         Ok(())
     }
 
-    /// What the service itself does, for a small file and for a large one.
+    /// Measures the service's own requests, for a small file and a large one.
     async fn time_of_calls(&self, large: &str) -> Result<(), Error> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("small");
@@ -262,7 +262,7 @@ fn run_to_end(command: &mut Command) -> Result<(), Error> {
 struct Times {
     ours: Vec<Duration>,
     curl: Vec<Duration>,
-    /// With what `caas-client` does before it gives a file its name: waiting for the disk.
+    /// With a sync to disk, as `caas-client` does before it renames the file.
     curl_synced: Vec<Duration>,
     /// KiB.
     peak: u64,
@@ -306,7 +306,7 @@ fn median(times: &mut [Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// A file of this many bytes that do not repeat.
+/// Creates a file of this many bytes without repetition.
 fn make(path: &Path, len: u64) -> io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     for i in 0..len / 8 {
@@ -329,7 +329,7 @@ fn same(one: &Path, other: &Path) -> Result<(), Error> {
             read
         };
         if others != read || left[..read] != right[..read] {
-            return Err("the copy is not the file".into());
+            return Err("the copy differs from the file".into());
         }
         if read == 0 {
             return Ok(());

@@ -5,8 +5,9 @@
 //! cargo run --release -p caas-bench --example vault [-- RUNS]
 //! ```
 //!
-//! S3 and KMS run in a process of their own, so that memory is the library's alone. With `PYTHON`
-//! naming an interpreter that has `amazon-s3-encryption-client-python`, that client is measured too.
+//! S3 and KMS run in their own process, so that the measured memory is the library's alone. If
+//! `PYTHON` names an interpreter with `amazon-s3-encryption-client-python`, that client is measured
+//! too.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -43,7 +44,7 @@ async fn compare(runs: usize) -> Result<(), Error> {
     let key = ObjectKey::parse("bench/file")?;
     let options = PutOptions::default().exact_len(LEN);
 
-    // Connections, and whatever else is made once.
+    // Warm-up: connections and other one-time work.
     vault
         .put(&key, vec![0; 1000], &options.clone().exact_len(1000))
         .await?;
@@ -54,7 +55,7 @@ async fn compare(runs: usize) -> Result<(), Error> {
 
     let (mut sealed, mut plain, mut opened) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..runs {
-        // In turns, so that neither always goes first.
+        // Alternately, so that neither always goes first.
         for step in [run % 2, 1 - run % 2] {
             reset_peak()?;
             let begun = Instant::now();
@@ -98,7 +99,7 @@ async fn compare(runs: usize) -> Result<(), Error> {
     Ok(emulator.stop()?)
 }
 
-/// Prints the median time and the highest peak; answers the median in seconds.
+/// Prints the median time and the highest peak; returns the median in seconds.
 fn report(what: &str, runs: &mut [(Duration, u64)], start: u64) -> f64 {
     runs.sort_unstable();
     let median = runs[runs.len() / 2].0.as_secs_f64();

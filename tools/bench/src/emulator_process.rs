@@ -12,7 +12,7 @@ use crate::Error;
 
 const ARGUMENT: &str = "emulator";
 
-/// S3 and KMS in a process of their own, so that memory is the measured program's alone.
+/// S3 and KMS in their own process, so that the measured memory is the program's alone.
 #[derive(Debug)]
 pub struct EmulatorProcess {
     process: Child,
@@ -25,12 +25,12 @@ pub struct EmulatorProcess {
 }
 
 impl EmulatorProcess {
-    /// Serves if this process was started as the emulator, until its standard input closes, and says
-    /// so. Call it first.
+    /// If this process was started as the emulator, serves until standard input closes and returns
+    /// true. Call it first.
     ///
     /// # Errors
     /// The emulator cannot start.
-    #[expect(clippy::print_stdout, reason = "how the parent gets to know")]
+    #[expect(clippy::print_stdout, reason = "the parent reads it")]
     pub async fn serve_if_asked(buckets: Vec<BucketConfig>, key: &str) -> Result<bool, Error> {
         if env::args().nth(1).as_deref() != Some(ARGUMENT) {
             return Ok(false);
@@ -49,7 +49,7 @@ impl EmulatorProcess {
         Ok(true)
     }
 
-    /// Starts it: this program again.
+    /// Starts this program again as the emulator.
     ///
     /// # Errors
     /// It does not start.
@@ -70,7 +70,7 @@ impl EmulatorProcess {
         })
     }
 
-    /// How to connect to it.
+    /// The connection settings.
     pub fn connections(&self) -> ClientsConfig {
         ClientsConfig {
             s3_endpoint: Some(self.s3.clone()),
@@ -82,7 +82,7 @@ impl EmulatorProcess {
         }
     }
 
-    /// Ends it and removes its data.
+    /// Stops it and removes its data.
     ///
     /// # Errors
     /// It cannot be waited for.

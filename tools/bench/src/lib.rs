@@ -1,11 +1,11 @@
-//! Benchmarks of CaaS against its peers, each pair measured in one run: `cargo bench -p caas-bench`,
-//! and the programs in `examples/`. This library is what those programs share.
+//! Benchmarks of CaaS against its peers, each pair measured in one run: `cargo bench -p
+//! caas-bench`, and the programs in `examples/`. This library is their shared code.
 
 mod emulator_process;
 mod memory;
 mod plain;
 
-/// What a measuring program may fail with.
+/// The error of a benchmark.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 pub use emulator_process::EmulatorProcess;

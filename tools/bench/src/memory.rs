@@ -2,10 +2,10 @@ use std::{fs, io};
 
 use crate::Error;
 
-/// A line of `/proc/self/status`, in KiB: `VmRSS` or `VmHWM`.
+/// A value of `/proc/self/status` in KiB: `VmRSS` or `VmHWM`.
 ///
 /// # Errors
-/// There is no such line, or no such file: this is not Linux.
+/// There is no such line or file: this is not Linux.
 pub fn memory(name: &str) -> Result<u64, Error> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find(|line| line.starts_with(name));
@@ -13,7 +13,7 @@ pub fn memory(name: &str) -> Result<u64, Error> {
     Ok(value.ok_or("no such line")?.parse()?)
 }
 
-/// Makes `VmHWM` begin again at what is resident now.
+/// Resets the peak `VmHWM` to the current `VmRSS`.
 ///
 /// # Errors
 /// This is not Linux.

@@ -17,13 +17,13 @@ use tokio::{
 
 use crate::Error;
 
-/// As many parts at a time as the vault sends.
+/// Concurrent parts, as many as the vault sends.
 pub const CONCURRENCY: usize = 3;
 
-/// A multipart upload of what is read, unsealed: parts of the vault's size, as many at a time.
+/// A multipart upload of the content, unsealed, with the vault's part length and concurrency.
 ///
 /// # Errors
-/// S3 does not answer, or the content cannot be read.
+/// S3 is unavailable, or the content cannot be read.
 pub async fn plain_put(
     s3: &Client,
     bucket: &str,
@@ -86,7 +86,7 @@ pub async fn plain_put(
     Ok(())
 }
 
-/// This many bytes, made as they are read.
+/// This many bytes, generated as they are read.
 #[derive(Debug)]
 pub struct Source(pub u64);
 

@@ -1,4 +1,4 @@
-//! Whom to call, and as whom.
+//! A client for one service and API key.
 
 use std::{fmt, sync::Arc};
 
@@ -6,19 +6,19 @@ use http::{HeaderValue, Uri};
 
 use crate::{Retries, http_client::HttpClient};
 
-/// Calls one CaaS with one API key. Cheap to clone; clones share connections.
+/// A client for one CaaS service and API key. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) http: HttpClient,
-    /// Without a slash at the end.
+    /// Without a trailing slash.
     pub(crate) url: Arc<str>,
     pub(crate) api_key: HeaderValue,
     pub(crate) retries: Retries,
 }
 
 impl Client {
-    /// The service at this URL (`https://…`, or `http://…` on the same machine), with this API key.
-    /// Nothing is sent yet.
+    /// Creates a client for the service at this URL (`https://…`, or `http://…` on the same
+    /// machine). Sends nothing yet.
     ///
     /// # Errors
     /// See [`InvalidClient`].
@@ -43,7 +43,7 @@ impl Client {
         })
     }
 
-    /// The same, with other retries.
+    /// Replaces the default retries.
     #[must_use]
     pub fn with_retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
@@ -51,7 +51,7 @@ impl Client {
     }
 }
 
-/// Without the API key.
+/// Omits the API key.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
@@ -61,19 +61,17 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Why there is no client.
+/// Why a client cannot be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidClient {
     /// The URL is not absolute, not of `https` (or of `http` on this machine), or has a query.
-    #[error(
-        "the service's URL is https://, or http:// on this machine, a host, and a path at most"
-    )]
+    #[error("the service's URL must be https://, or http:// on this machine, without a query")]
     Url,
-    /// The API key cannot be sent.
-    #[error("an API key has visible ASCII characters only")]
+    /// The API key is not a valid header value.
+    #[error("an API key must consist of visible ASCII characters")]
     ApiKey,
-    /// There is nothing to check servers' certificates with.
-    #[error("the system has no root certificates; SSL_CERT_FILE may name a file with some")]
+    /// There are no root certificates to verify servers with.
+    #[error("the system has no root certificates; set SSL_CERT_FILE to a file that has some")]
     NoRootCertificates,
 }
 

@@ -1,4 +1,4 @@
-//! Fetching a file by a grant, and opening it into a file that appears when it has been verified.
+//! Downloads a file by a grant. The destination appears only once all of it has been verified.
 
 use std::{
     io::{self, Write},
@@ -17,28 +17,28 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     Client, DownloadError, Progress, ServiceError,
-    answer::GrantAnswer,
     api::{is_transient, retry_after},
-    http_client::NoAnswer,
+    http_client::NoResponse,
+    response::GrantResponse,
     retry::Attempts,
 };
 
-/// S3 answers a request within this time, and an answer never pauses for longer.
+/// S3 must respond within this time, and a response must not pause for longer.
 const STALLED: Duration = Duration::from_secs(30);
 
-/// Plaintext collects in chunks of about this many bytes before it is written.
+/// Plaintext is written in chunks of about this many bytes.
 const WRITE_LEN: usize = 1 << 20;
 
-/// After so many bytes the disk begins to take what was written.
+/// The file is synced whenever this many bytes have been written.
 const SYNC_LEN: usize = 32 << 20;
 
-/// Pieces that wait to be opened.
+/// Pieces queued for opening.
 const WAITING: usize = 8;
 
-/// What was downloaded.
+/// A downloaded file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Downloaded {
-    /// The name it was uploaded under: somebody else's word, so not a path to write to unseen.
+    /// The name it was uploaded under. Untrusted: do not use it as a path unchecked.
     pub name: String,
     /// The content type it was uploaded with.
     pub content_type: String,
@@ -46,7 +46,7 @@ pub struct Downloaded {
     pub size: u64,
 }
 
-/// Names are content.
+/// Omits the names: they are content.
 impl std::fmt::Debug for Downloaded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Downloaded")
@@ -55,21 +55,20 @@ impl std::fmt::Debug for Downloaded {
     }
 }
 
-/// Why the bytes stopped coming.
+/// Why a fetch ended early.
 enum Broken {
-    /// No other request will help.
-    ForGood(DownloadError),
-    /// The grant's request is refused: it has expired, or the version is gone.
-    NotGiven(StatusCode),
-    /// The connection broke, or S3 asks for patience.
-    ForNow(Duration),
+    /// A retry will not help.
+    Permanent(DownloadError),
+    /// S3 refuses the presigned request: it has expired, or the version is gone.
+    Refused(StatusCode),
+    /// The connection broke, or S3 asks to retry later.
+    Transient(Duration),
 }
 
 impl Client {
-    /// Downloads the file with this id to `destination`, over whatever has that name, and tells
-    /// `progress` how far it is. The plaintext is written to a temporary file in the same folder, which
-    /// only this user can read, and takes the name once all of it has been verified. When the
-    /// connection breaks, it goes on where it was.
+    /// Downloads the file with this id to `destination`, replacing an existing file, and reports to
+    /// `progress`. The plaintext goes to a temporary file in the same folder that only this user
+    /// can read, which is renamed once all of it has been verified. A broken connection is resumed.
     ///
     /// # Errors
     /// See [`DownloadError`].
@@ -91,9 +90,9 @@ impl Client {
                 attempts.progressed();
             }
             let (status, wait) = match broken {
-                Broken::ForGood(error) => return Err(opening.abandon(error).await),
-                Broken::NotGiven(status) => (Some(status), Duration::ZERO),
-                Broken::ForNow(wait) => (None, wait),
+                Broken::Permanent(error) => return Err(opening.abandon(error).await),
+                Broken::Refused(status) => (Some(status), Duration::ZERO),
+                Broken::Transient(wait) => (None, wait),
             };
             if !attempts.again(wait).await {
                 let error = status.map_or(DownloadError::Unavailable, |status| {
@@ -106,7 +105,7 @@ impl Client {
                     Ok(renewed) => renewed,
                     Err(error) => return Err(opening.abandon(error.into()).await),
                 };
-                // One key, one version: with another key it is another file by now.
+                // Each version has its own key: with another key, this is another version.
                 if renewed.encryption != grant.encryption || renewed.size != grant.size {
                     opening.abandon(DownloadError::Unavailable).await;
                     opening = Opening::begin(&renewed, destination)?;
@@ -122,10 +121,10 @@ impl Client {
         })
     }
 
-    /// Fetches what is missing.
+    /// Fetches the missing bytes.
     async fn fetch(
         &self,
-        grant: &GrantAnswer,
+        grant: &GrantResponse,
         opening: &mut Opening,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), Broken> {
@@ -140,17 +139,17 @@ impl Client {
         let body = Empty::new().map_err(|never| match never {}).boxed();
         let request = request
             .body(body)
-            .map_err(|_| Broken::ForGood(ServiceError::Unexpected.into()))?;
-        let answer = self.http.send_within(STALLED, request).await;
-        let answer = answer.map_err(|NoAnswer| Broken::ForNow(Duration::ZERO))?;
-        let mut body = check(answer, start, total)?.into_body();
+            .map_err(|_| Broken::Permanent(ServiceError::Unexpected.into()))?;
+        let response = self.http.send_within(STALLED, request).await;
+        let response = response.map_err(|NoResponse| Broken::Transient(Duration::ZERO))?;
+        let mut body = check(response, start, total)?.into_body();
         while opening.received < total {
             let size = grant.size;
             let done = size.min(opening.received);
             progress(Progress { done, total: size });
             let frame = tokio::time::timeout(STALLED, body.frame()).await;
             let Ok(Some(Ok(frame))) = frame else {
-                return Err(Broken::ForNow(Duration::ZERO));
+                return Err(Broken::Transient(Duration::ZERO));
             };
             if let Ok(data) = frame.into_data() {
                 opening.take(data).await?;
@@ -164,32 +163,37 @@ impl Client {
     }
 }
 
-/// Whether the answer is the object from `start` on, and the object as long as it should be.
-fn check(answer: Response<Incoming>, start: u64, total: u64) -> Result<Response<Incoming>, Broken> {
-    let header = |name| answer.headers().get(name)?.to_str().ok();
-    match answer.status() {
+/// Checks that the response is the object from `start` on, and that the object is `total` bytes
+/// long.
+fn check(
+    response: Response<Incoming>,
+    start: u64,
+    total: u64,
+) -> Result<Response<Incoming>, Broken> {
+    let header = |name| response.headers().get(name)?.to_str().ok();
+    match response.status() {
         StatusCode::OK if start == 0 => {
             let len = header(header::CONTENT_LENGTH).and_then(|len| len.parse().ok());
             if len.is_some_and(|len: u64| len != total) {
-                return Err(Broken::ForGood(DownloadError::NotAuthentic));
+                return Err(Broken::Permanent(DownloadError::NotAuthentic));
             }
-            Ok(answer)
+            Ok(response)
         }
         StatusCode::PARTIAL_CONTENT if start > 0 => {
             let range = format!("bytes {start}-{}/{total}", total - 1);
             if header(header::CONTENT_RANGE) != Some(&range) {
-                return Err(Broken::ForGood(DownloadError::NotAuthentic));
+                return Err(Broken::Permanent(DownloadError::NotAuthentic));
             }
-            Ok(answer)
+            Ok(response)
         }
-        StatusCode::RANGE_NOT_SATISFIABLE => Err(Broken::ForGood(DownloadError::NotAuthentic)),
-        status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => Err(Broken::NotGiven(status)),
-        status if is_transient(status) => Err(Broken::ForNow(retry_after(answer.headers()))),
-        status => Err(Broken::ForGood(DownloadError::Refused(status.as_u16()))),
+        StatusCode::RANGE_NOT_SATISFIABLE => Err(Broken::Permanent(DownloadError::NotAuthentic)),
+        status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => Err(Broken::Refused(status)),
+        status if is_transient(status) => Err(Broken::Transient(retry_after(response.headers()))),
+        status => Err(Broken::Permanent(DownloadError::Refused(status.as_u16()))),
     }
 }
 
-/// A body that is opened into a temporary file, by a thread, as it comes in.
+/// A body that a thread opens into a temporary file as it arrives.
 struct Opening {
     pieces: mpsc::Sender<Option<Bytes>>,
     thread: JoinHandle<Result<NamedTempFile, DownloadError>>,
@@ -199,7 +203,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn begin(grant: &GrantAnswer, destination: &Path) -> Result<Self, DownloadError> {
+    fn begin(grant: &GrantResponse, destination: &Path) -> Result<Self, DownloadError> {
         let key = grant.encryption.grant()?;
         let total = grant.size.checked_add(OVERHEAD as u64);
         let (sender, pieces) = mpsc::channel(WAITING);
@@ -217,16 +221,16 @@ impl Opening {
 
     async fn take(&mut self, piece: Bytes) -> Result<(), Broken> {
         self.received += piece.len() as u64;
-        // What comes after the tag is not of the object.
+        // Nothing may follow the tag.
         if self.received > self.total {
-            return Err(Broken::ForGood(DownloadError::NotAuthentic));
+            return Err(Broken::Permanent(DownloadError::NotAuthentic));
         }
         let taken = self.pieces.send(Some(piece)).await;
-        taken.map_err(|_| Broken::ForGood(DownloadError::NotAuthentic))
+        taken.map_err(|_| Broken::Permanent(DownloadError::NotAuthentic))
     }
 
-    /// Ends the thread, which removes the file, and says what has gone wrong: if the thread ended
-    /// before its time, its error, and `error` otherwise.
+    /// Ends the thread, which removes the file. Returns the thread's own error if it ended early,
+    /// and `error` otherwise.
     async fn abandon(self, error: DownloadError) -> DownloadError {
         let ended = self.pieces.is_closed();
         drop(self.pieces);
@@ -236,9 +240,9 @@ impl Opening {
         }
     }
 
-    /// Verifies, and gives the file its name.
+    /// Verifies the file and renames it.
     async fn finish(self, destination: PathBuf) -> Result<(), DownloadError> {
-        // Should the thread have ended, it says why.
+        // If the thread has ended, it returns the reason below.
         let _ = self.pieces.send(None).await;
         let joined = |error: tokio::task::JoinError| DownloadError::Destination(error.into());
         let temporary = self.thread.await.map_err(joined)??;
@@ -250,8 +254,7 @@ impl Opening {
     }
 }
 
-/// Opens pieces until there is no next, and verifies them all. On any error, and when the pieces break
-/// off, the file is removed.
+/// Opens all pieces and verifies them. Removes the file on any error, also if the pieces end early.
 fn open(
     key: &Grant,
     folder: &Path,
@@ -278,8 +281,7 @@ fn open(
     file.finish()
 }
 
-/// A temporary file that reaches the disk while it is written, so that little is left to wait for at
-/// the end.
+/// A temporary file that is synced while it is written, so that little remains to sync at the end.
 struct SyncedFile {
     file: NamedTempFile,
     since_sync: usize,
@@ -310,13 +312,13 @@ impl SyncedFile {
         Ok(())
     }
 
-    /// Waits for the sync under way.
+    /// Waits for the sync in progress.
     fn synced(&mut self) -> Result<(), DownloadError> {
         let syncing = self.syncing.take().map(thread::JoinHandle::join);
         let outcome = match syncing {
             None => Ok(()),
             Some(Ok(outcome)) => outcome,
-            Some(Err(_)) => Err(io::Error::other("the file could not be synchronised")),
+            Some(Err(_)) => Err(io::Error::other("the file could not be synced")),
         };
         outcome.map_err(DownloadError::Destination)
     }

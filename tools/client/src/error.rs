@@ -1,12 +1,12 @@
-//! What goes wrong. No message holds a URL, a key or a file's name.
+//! Errors. No message contains a URL, a key or a file's name.
 
 use std::io;
 
-/// Why the service did not do what was asked of it.
+/// Why a request to the service failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
-    /// It refuses, and says why.
-    #[error("the service refuses: {detail} ({code})")]
+    /// The service refused the request.
+    #[error("the service refused the request: {detail} ({code})")]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -15,11 +15,11 @@ pub enum ServiceError {
         /// What went wrong, and what to do.
         detail: String,
     },
-    /// It was not reached, did not answer in time, or is overloaded, however often it was asked.
-    #[error("the service does not answer")]
+    /// Every attempt failed: the service is unreachable, too slow or overloaded.
+    #[error("the service is unavailable")]
     Unavailable,
-    /// What answers is not CaaS, or another version of it.
-    #[error("the service answers something that is not understood")]
+    /// The response is not that of CaaS, or of another version of it.
+    #[error("the service's response is not understood")]
     Unexpected,
 }
 
@@ -29,37 +29,37 @@ pub enum UploadError {
     /// The file cannot be read.
     #[error("the file cannot be read")]
     Source(#[source] io::Error),
-    /// The file became longer or shorter while it was sent.
+    /// The file's length changed while it was sent.
     #[error("the file changed while it was sent")]
     Changed,
-    /// The service did not let the upload begin.
+    /// The service did not begin the upload.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// S3 refuses the file.
-    #[error("the storage refuses the file with status {0}")]
+    /// S3 refused the file.
+    #[error("S3 refused the file with status {0}")]
     Refused(u16),
-    /// S3 was not reached, or the connection broke, however often it was tried. Should the last
-    /// attempt have arrived all the same, the file shows up in the listing.
-    #[error("the storage does not answer")]
+    /// Every attempt failed: S3 is unreachable, or the connection broke. If the last attempt
+    /// arrived all the same, the file appears in the listing.
+    #[error("S3 is unavailable")]
     Unavailable,
 }
 
-/// Why a file was not downloaded. No file has appeared, and one that was there is as it was.
+/// Why a file was not downloaded. The destination is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    /// What is stored does not open: it is not what was uploaded.
-    #[error("the file does not open: what is stored is not what was uploaded")]
+    /// The stored file does not open: it is not what was uploaded.
+    #[error("the stored file does not open: it is not what was uploaded")]
     NotAuthentic,
     /// The destination cannot be written.
     #[error("the destination cannot be written")]
     Destination(#[source] io::Error),
-    /// The service did not give a grant.
+    /// The service did not issue a grant.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// S3 refuses the request of a new grant.
-    #[error("the storage refuses to send the file, with status {0}")]
+    /// S3 refused the request of a new grant.
+    #[error("S3 refused to send the file with status {0}")]
     Refused(u16),
-    /// S3 was not reached, or the connection broke, again and again without a byte in between.
-    #[error("the storage does not answer")]
+    /// Every attempt failed without progress: S3 is unreachable, or the connection broke.
+    #[error("S3 is unavailable")]
     Unavailable,
 }

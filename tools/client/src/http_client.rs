@@ -15,21 +15,21 @@ use rustls::crypto::aws_lc_rs;
 
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// A connection that waits for the next request for this long is closed.
+/// Connections idle for this long are closed.
 const POOLED: Duration = Duration::from_secs(20);
 
 pub(crate) type Body = BoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
-/// Connections, kept for the next request.
+/// Sends requests over pooled connections.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpClient(Client<HttpsConnector<HttpConnector>, Body>);
 
-/// No answer: not connected, cut or timed out.
+/// No response: the connection failed, broke or timed out.
 #[derive(Debug)]
-pub(crate) struct NoAnswer;
+pub(crate) struct NoResponse;
 
 impl HttpClient {
-    /// With the system's root certificates, or those that `SSL_CERT_FILE` names.
+    /// Trusts the system's root certificates, or those in `SSL_CERT_FILE`.
     pub(crate) fn new() -> io::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -47,21 +47,21 @@ impl HttpClient {
         Ok(Self(client))
     }
 
-    /// Sends a request, and returns when the head of the answer is there.
+    /// Sends a request and returns when the head of the response has arrived.
     pub(crate) async fn send(
         &self,
         request: Request<Body>,
-    ) -> Result<Response<Incoming>, NoAnswer> {
-        self.0.request(request).await.map_err(|_| NoAnswer)
+    ) -> Result<Response<Incoming>, NoResponse> {
+        self.0.request(request).await.map_err(|_| NoResponse)
     }
 
-    /// As [`send`](Self::send), within this time.
+    /// Like [`send`](Self::send), with a time limit.
     pub(crate) async fn send_within(
         &self,
         time: Duration,
         request: Request<Body>,
-    ) -> Result<Response<Incoming>, NoAnswer> {
-        let answer = tokio::time::timeout(time, self.send(request)).await;
-        answer.unwrap_or(Err(NoAnswer))
+    ) -> Result<Response<Incoming>, NoResponse> {
+        let response = tokio::time::timeout(time, self.send(request)).await;
+        response.unwrap_or(Err(NoResponse))
     }
 }

@@ -1,9 +1,8 @@
-//! Uploads and downloads files of any size through CaaS, from a program that has an API key and no
-//! AWS credentials.
+//! Uploads and downloads files of any size through CaaS, with an API key and without AWS
+//! credentials.
 //!
-//! The service hands out a presigned request and, unless the file goes through the inbox, the key of
-//! one file; sealing and opening happen here, and the bytes travel between here and S3 alone. Memory
-//! stays constant whatever the length.
+//! The service returns a presigned request and, except in inbox mode, the key of one file. This
+//! crate seals or opens the file, and exchanges the bytes with S3 directly, in constant memory.
 //!
 //! ```no_run
 //! use caas_client::{Client, Mode, Upload};
@@ -16,22 +15,22 @@
 //!     .upload(&upload, |progress| println!("{} of {}", progress.done, progress.total))
 //!     .await?;
 //!
-//! // copy.mp4 appears when all of it has been verified, and not before.
+//! // copy.mp4 appears only once all of it has been verified.
 //! client.download(&uploaded.id, "copy.mp4".as_ref(), |_| {}).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # What is trusted
-//! The service, which makes every key. Not S3, nor the way there: whatever is fetched has to open with
-//! the key that the service gave, as a whole, or no file appears.
+//! # Trust
+//! This crate trusts the service, which generates every key. It trusts neither S3 nor the network:
+//! a download must open as a whole with the service's key, or no file appears.
 
-mod answer;
 mod api;
 mod client;
 mod download;
 mod error;
 mod http_client;
+mod response;
 mod retry;
 mod sealed_body;
 mod upload;
@@ -42,11 +41,11 @@ pub use error::{DownloadError, ServiceError, UploadError};
 pub use retry::Retries;
 pub use upload::{Mode, Upload, Uploaded};
 
-/// How far an upload or a download has come, in bytes of the file. An upload that has to begin again
-/// goes back to 0.
+/// The progress of an upload or download, in bytes of the file. An upload that starts over goes
+/// back to 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// What has been handed to the connection, or received from it.
+    /// Bytes handed to the connection, or received from it.
     pub done: u64,
     /// The file's length.
     pub total: u64,

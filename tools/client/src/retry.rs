@@ -1,18 +1,18 @@
-//! Trying again, later and later.
+//! Retries with exponential backoff.
 
 use std::time::Duration;
 
-/// How often something is tried that may succeed another time, and how long to wait before: a random
-/// time up to a limit that doubles from attempt to attempt ("full jitter",
+/// How often to retry a transient failure, and how long to wait before: a random time up to a limit
+/// that doubles with every attempt ("full jitter",
 /// <https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>). Progress
-/// starts the count anew.
+/// resets the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retries {
-    /// Attempts altogether: 5 by default.
+    /// Attempts in total: 5 by default.
     pub attempts: u32,
     /// The first limit: 200 ms by default.
     pub first_delay: Duration,
-    /// The highest limit, also for what a `Retry-After` asks: 10 s by default.
+    /// The highest limit, also for `Retry-After`: 10 s by default.
     pub longest_delay: Duration,
 }
 
@@ -26,7 +26,7 @@ impl Default for Retries {
     }
 }
 
-/// The attempts at one thing.
+/// The attempts of one operation.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     retries: Retries,
@@ -38,8 +38,8 @@ impl Attempts {
         Self { retries, failed: 0 }
     }
 
-    /// Waits before the next attempt, `at_least` this long if that is not too long; false when the
-    /// one that failed was the last.
+    /// Waits before the next attempt, for `at_least` this long up to the highest limit. Returns
+    /// false if no attempt is left.
     pub(crate) async fn again(&mut self, at_least: Duration) -> bool {
         self.failed += 1;
         if self.failed >= self.retries.attempts {
@@ -50,7 +50,7 @@ impl Attempts {
         true
     }
 
-    /// Something was achieved.
+    /// Resets the count, after progress.
     pub(crate) fn progressed(&mut self) {
         self.failed = 0;
     }
@@ -62,10 +62,10 @@ impl Attempts {
     }
 }
 
-/// A random part of `limit`; all of it where there is no randomness.
+/// A random part of `limit`, or all of it if no randomness is available.
 fn jittered(limit: Duration) -> Duration {
     let mut random = [0xFF; 4];
-    // Whatever it leaves in there will do.
+    // If this fails, any bytes will do.
     let _ = getrandom::fill(&mut random);
     limit.mul_f64(f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX))
 }
@@ -93,7 +93,7 @@ mod tests {
             first_delay: Duration::ZERO,
             longest_delay: Duration::ZERO,
         });
-        let wait = Duration::from_secs(3_600); // no longer than the longest
+        let wait = Duration::from_secs(3_600); // capped
         assert!(attempts.again(wait).await);
         assert!(attempts.again(wait).await);
         attempts.progressed();

@@ -1,4 +1,4 @@
-//! The body of an upload: a file, read and sealed by a thread while it is sent.
+//! The body of an upload: a thread reads and seals the file while it is sent.
 
 use std::{
     error::Error,
@@ -18,13 +18,13 @@ use tokio::{
 
 use crate::UploadError;
 
-/// Read and sealed at a time, in bytes.
+/// The length of a chunk in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// Chunks that wait to be sent.
+/// Chunks queued for sending.
 const WAITING: usize = 8;
 
-/// A body of a length that is known, whose chunks come from a thread.
+/// A body of known length whose chunks come from a thread.
 pub(crate) struct SealedBody {
     chunks: mpsc::Receiver<Bytes>,
     left: u64,
@@ -32,9 +32,9 @@ pub(crate) struct SealedBody {
 }
 
 impl SealedBody {
-    /// The first `len` bytes of `file`, sealed if there is a grant. The file has to end there.
+    /// The first `len` bytes of `file`, sealed if there is a grant. The file must end there.
     ///
-    /// With it come the count of bytes that were sent, and the thread's outcome.
+    /// Also returns the count of bytes sent, and the thread's result.
     pub(crate) fn new(
         file: File,
         len: u64,
@@ -57,7 +57,7 @@ impl SealedBody {
     }
 }
 
-/// Ends early, and without an error, when nobody wants the chunks any more.
+/// Ends early, without an error, if the receiver is gone.
 fn produce(
     mut file: File,
     len: u64,
@@ -115,7 +115,7 @@ impl Body for SealedBody {
         }
         let chunk = ready!(self.chunks.poll_recv(cx));
         let Some(chunk) = chunk else {
-            // Cut the connection: S3 stores nothing that is not as long as was announced.
+            // Break the connection: S3 stores nothing shorter than announced.
             return Poll::Ready(Some(Err("the file could not be read".into())));
         };
         let len = chunk.len() as u64;
@@ -181,7 +181,7 @@ mod tests {
                 let (body, _, thread) = SealedBody::new(file, announced as u64, grant);
                 let case = format!("{len} as {announced}");
                 let sealed = body.size_hint().exact() > Some(announced as u64);
-                // An empty body without a tag is sent before anything is known.
+                // An empty body without a tag is sent before the length is checked.
                 let cut = body.collect().await.is_err();
                 assert!(cut || (announced == 0 && !sealed), "{case}");
                 let outcome = thread.await.unwrap();

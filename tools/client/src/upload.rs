@@ -1,4 +1,4 @@
-//! Sending a file to S3.
+//! Uploads a file to S3.
 
 use std::{
     ffi::OsStr,
@@ -16,33 +16,32 @@ use serde_json::json;
 
 use crate::{
     Client, Progress, UploadError,
-    answer::UploadAnswer,
     api::{is_transient, retry_after},
-    http_client::NoAnswer,
+    http_client::NoResponse,
+    response::UploadResponse,
     retry::Attempts,
     sealed_body::SealedBody,
 };
 
-/// A connection that takes no byte for this long is given up.
+/// A connection that accepts no bytes for this long is abandoned.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// Storing a file that has been sent may take S3 this long.
+/// How long S3 may take to store a file that has been sent.
 const STORING: Duration = Duration::from_secs(300);
 
-/// The longest error document that is read, in bytes.
+/// The largest error document accepted, in bytes.
 const MAX_ERROR: usize = 64 << 10;
 
 /// Who seals a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// This side: S3 never sees the plaintext.
+    /// The client: S3 never sees the plaintext.
     Client,
-    /// The service, from its inbox, some seconds later. Until then the plaintext lies in the inbox
-    /// bucket.
+    /// The service, some seconds after the upload. Until then the inbox bucket holds the plaintext.
     Inbox,
 }
 
-/// What to upload.
+/// A file to upload.
 #[derive(Clone)]
 pub struct Upload {
     path: PathBuf,
@@ -51,7 +50,7 @@ pub struct Upload {
     mode: Mode,
 }
 
-/// Without the names.
+/// Omits the names.
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upload")
@@ -60,11 +59,11 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// What was uploaded.
+/// An uploaded file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uploaded {
-    /// What names the file in `/api/files/{id}`. In mode [`Inbox`](Mode::Inbox) it can be read once it
-    /// has been sealed.
+    /// The file's id, as in `/api/files/{id}`. In mode [`Inbox`](Mode::Inbox) it is readable once
+    /// it has been sealed.
     pub id: String,
     /// Its length in bytes.
     pub size: u64,
@@ -81,14 +80,14 @@ impl Upload {
         }
     }
 
-    /// Under another name.
+    /// Sets another name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// With a content type; `application/octet-stream` otherwise.
+    /// Sets the content type; the default is `application/octet-stream`.
     #[must_use]
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
@@ -114,22 +113,22 @@ impl Upload {
 
 /// Why one attempt did not store the file.
 enum Failed {
-    /// No other attempt will.
-    ForGood(UploadError),
-    /// S3 takes the request no more: expired, or a file is there.
-    NotTaken(StatusCode),
-    /// The connection broke, or S3 asks for patience.
-    ForNow(Duration),
+    /// A retry will not help.
+    Permanent(UploadError),
+    /// S3 refuses the request: it has expired, or the file exists.
+    Refused(StatusCode),
+    /// The connection broke, or S3 asks to retry later.
+    Transient(Duration),
 }
 
 impl Client {
-    /// Uploads a file of up to 5 GB, and tells `progress` how far it is.
+    /// Uploads a file of up to 5 GB and reports to `progress`.
     ///
-    /// In mode [`Client`](Mode::Client) every attempt has a new key, so that no key ever seals two
-    /// contents, even if the file changes in between.
+    /// In mode [`Client`](Mode::Client) every attempt has a new key, so no key seals two
+    /// plaintexts, even if the file changes between attempts.
     ///
     /// # Errors
-    /// See [`UploadError`]. Nothing is stored then, but for what the last error says.
+    /// See [`UploadError`]. Nothing is stored, except as [`UploadError::Unavailable`] says.
     pub async fn upload(
         &self,
         upload: &Upload,
@@ -142,11 +141,11 @@ impl Client {
         loop {
             let (status, wait) = match self.send(upload, size, &begun, &mut progress).await {
                 Ok(()) => break,
-                Err(Failed::ForGood(error)) => return Err(error),
-                Err(Failed::NotTaken(status)) => (Some(status), Duration::ZERO),
-                Err(Failed::ForNow(wait)) => (None, wait),
+                Err(Failed::Permanent(error)) => return Err(error),
+                Err(Failed::Refused(status)) => (Some(status), Duration::ZERO),
+                Err(Failed::Transient(wait)) => (None, wait),
             };
-            // An attempt whose answer was lost may have stored the file.
+            // An attempt whose response was lost may have stored the file.
             let arrived =
                 upload.mode == Mode::Inbox && status == Some(StatusCode::PRECONDITION_FAILED);
             if arrived || self.size_of(&begun.id).await? == Some(size) {
@@ -157,7 +156,7 @@ impl Client {
                     UploadError::Refused(status.as_u16())
                 }));
             }
-            // Plaintext may be sent twice by one request, sealed content may not be made twice.
+            // The same request may send plaintext again, but a key must not seal again.
             if upload.mode == Mode::Client || status.is_some() {
                 begun = self.begin_upload(&request).await?;
             }
@@ -169,19 +168,19 @@ impl Client {
         &self,
         upload: &Upload,
         size: u64,
-        begun: &UploadAnswer,
+        begun: &UploadResponse,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), Failed> {
-        let (file, len) = open(&upload.path).await.map_err(Failed::ForGood)?;
+        let (file, len) = open(&upload.path).await.map_err(Failed::Permanent)?;
         if len != size {
-            return Err(Failed::ForGood(UploadError::Changed));
+            return Err(Failed::Permanent(UploadError::Changed));
         }
         let encryption = begun.encryption.as_ref();
         let grant = encryption.map(|encryption| encryption.grant()).transpose();
-        let grant = grant.map_err(|error| Failed::ForGood(error.into()))?;
+        let grant = grant.map_err(|error| Failed::Permanent(error.into()))?;
         if grant.is_some() != (upload.mode == Mode::Client) {
-            // Never plaintext where ciphertext is meant.
-            return Err(Failed::ForGood(crate::ServiceError::Unexpected.into()));
+            // Never send plaintext where ciphertext is expected.
+            return Err(Failed::Permanent(crate::ServiceError::Unexpected.into()));
         }
         let (body, mut sent, thread) = SealedBody::new(file, size, grant);
         let headers = begun.headers.iter();
@@ -190,49 +189,51 @@ impl Client {
                 request.header(name, value)
             })
             .body(body.boxed())
-            .map_err(|_| Failed::ForGood(crate::ServiceError::Unexpected.into()))?;
+            .map_err(|_| Failed::Permanent(crate::ServiceError::Unexpected.into()))?;
 
-        let answer = self.http.send(request);
-        tokio::pin!(answer);
+        let response = self.http.send(request);
+        tokio::pin!(response);
         let mut done = 0;
         progress(Progress { done, total: size });
-        let answer = loop {
+        let response = loop {
             let patience = if done < size { STALLED } else { STORING };
             tokio::select! {
-                answer = &mut answer => break answer,
+                response = &mut response => break response,
                 Ok(()) = sent.changed() => {
                     done = size.min(*sent.borrow_and_update());
                     progress(Progress { done, total: size });
                 }
-                // Not waiting for the thread: it ends with the connection, which may take long.
-                () = tokio::time::sleep(patience) => return Err(Failed::ForNow(Duration::ZERO)),
+                // Does not wait for the thread: it ends with the connection, which may take long.
+                () = tokio::time::sleep(patience) => return Err(Failed::Transient(Duration::ZERO)),
             }
         };
-        let answer = match answer {
-            Ok(answer) => answer,
-            // The thread's own error comes first: then the connection was cut on purpose.
-            Err(NoAnswer) => {
+        let response = match response {
+            Ok(response) => response,
+            // If the thread failed, it broke the connection on purpose, and its error counts.
+            Err(NoResponse) => {
                 return Err(match thread.await {
-                    Ok(Err(error)) => Failed::ForGood(error),
-                    _ => Failed::ForNow(Duration::ZERO),
+                    Ok(Err(error)) => Failed::Permanent(error),
+                    _ => Failed::Transient(Duration::ZERO),
                 });
             }
         };
-        match answer.status() {
+        match response.status() {
             status if status.is_success() => Ok(()),
-            status if is_transient(status) => Err(Failed::ForNow(retry_after(answer.headers()))),
+            status if is_transient(status) => {
+                Err(Failed::Transient(retry_after(response.headers())))
+            }
             status @ (StatusCode::FORBIDDEN
             | StatusCode::CONFLICT
-            | StatusCode::PRECONDITION_FAILED) => Err(Failed::NotTaken(status)),
-            StatusCode::BAD_REQUEST if is_timeout(answer.into_body()).await => {
-                Err(Failed::ForNow(Duration::ZERO))
+            | StatusCode::PRECONDITION_FAILED) => Err(Failed::Refused(status)),
+            StatusCode::BAD_REQUEST if is_timeout(response.into_body()).await => {
+                Err(Failed::Transient(Duration::ZERO))
             }
-            status => Err(Failed::ForGood(UploadError::Refused(status.as_u16()))),
+            status => Err(Failed::Permanent(UploadError::Refused(status.as_u16()))),
         }
     }
 }
 
-/// Whether S3 says that the body came too slowly, which it does with status 400.
+/// Whether S3 reports that the body arrived too slowly, which it does with status 400.
 async fn is_timeout(body: Incoming) -> bool {
     let body = Limited::new(body, MAX_ERROR).collect();
     match tokio::time::timeout(STALLED, body).await {
@@ -245,7 +246,7 @@ async fn is_timeout(body: Incoming) -> bool {
     }
 }
 
-/// Opens a regular file, and says how long it is.
+/// Opens a regular file and returns its length.
 async fn open(path: &Path) -> Result<(File, u64), UploadError> {
     let path = path.to_owned();
     let opened = tokio::task::spawn_blocking(move || {

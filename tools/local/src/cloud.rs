@@ -1,5 +1,4 @@
-//! The S3 and KMS that the functions use here: the embedded emulator, with the buckets and keys of
-//! `template.yaml`.
+//! The embedded emulator of S3 and KMS, with the buckets and keys of `template.yaml`.
 
 use std::{
     io::ErrorKind,
@@ -26,8 +25,8 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    /// Starts both on these ports, 0 for any that is free, with their data below `data_dir`. Pages of
-    /// the allowed origins may send presigned requests for stored files.
+    /// Starts both on these ports (0: any free port), with their data in `data_dir`. Web pages of
+    /// the allowed origins may send presigned requests.
     pub(crate) async fn start(
         data_dir: &Path,
         s3_port: u16,
@@ -51,7 +50,8 @@ impl Cloud {
         Ok(Self { emulator })
     }
 
-    /// What a program needs to use the same S3 and KMS: the AWS SDKs' variables and our own names.
+    /// The environment of a program that uses the same S3 and KMS: the AWS SDKs' variables and our
+    /// own.
     pub(crate) fn variables(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
         let key = |alias| self.emulator.key_arn(alias).context("a KMS key is missing");
         Ok(vec![
@@ -74,7 +74,7 @@ impl Cloud {
         ])
     }
 
-    /// How to connect to both.
+    /// The connection settings of both.
     pub(crate) fn connections(&self) -> ClientsConfig {
         let credentials = (
             self.emulator.access_key_id(),
@@ -89,18 +89,18 @@ impl Cloud {
         }
     }
 
-    /// Subscribes to objects that are put from now on.
+    /// Subscribes to objects put from now on.
     pub(crate) fn object_created(&self) -> UnboundedReceiver<ObjectCreated> {
         self.emulator.object_created()
     }
 
-    /// Finishes what is in flight.
+    /// Finishes the requests in flight and stops.
     pub(crate) async fn shutdown(self) {
         self.emulator.shutdown().await;
     }
 }
 
-/// Says which option helps.
+/// Names the option that helps.
 fn explain(error: StartError, s3_addr: SocketAddr, data_dir: &Path) -> anyhow::Error {
     match error {
         StartError::Listen { addr, source } if source.kind() == ErrorKind::AddrInUse => {
@@ -110,8 +110,8 @@ fn explain(error: StartError, s3_addr: SocketAddr, data_dir: &Path) -> anyhow::E
                 "--kms-port"
             };
             anyhow::anyhow!(
-                "port {} is taken by another process; choose another with {option}, or any free \
-                 one with {option} 0",
+                "port {} is in use by another process; choose another with {option}, or any free \
+                 port with {option} 0",
                 addr.port()
             )
         }

@@ -1,4 +1,4 @@
-//! The folder that keeps everything between two runs.
+//! The folder that persists all data across restarts.
 
 use std::{
     fmt::Write as _,
@@ -29,12 +29,12 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-/// Takes what a header can carry and a shell keeps in single quotes.
+/// Accepts what fits into a header, and into single quotes of a shell.
 pub(crate) fn parse_api_key(text: &str) -> Result<ApiKey, &'static str> {
     if text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\'') {
         Ok(ApiKey(Arc::new(Zeroizing::new(text.to_owned()))))
     } else {
-        Err("an API key has at least 16 visible ASCII characters and no single quote")
+        Err("an API key must have at least 16 visible ASCII characters and no single quote")
     }
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn parse_api_key(text: &str) -> Result<ApiKey, &'static str> {
 pub(crate) struct DataDir(PathBuf);
 
 impl DataDir {
-    /// Opens the folder, and makes it at the first start, for this user alone.
+    /// Opens the folder. The first start creates it, accessible to this user only.
     pub(crate) fn open(path: PathBuf) -> anyhow::Result<Self> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
@@ -51,7 +51,7 @@ impl DataDir {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).with_context(|| {
             format!(
-                "cannot make the data folder {}; choose another with --data-dir",
+                "cannot create the data folder {}; choose another with --data-dir",
                 path.display()
             )
         })?;
@@ -63,7 +63,7 @@ impl DataDir {
         &self.0
     }
 
-    /// The API key: `given`, or the one kept from an earlier start, or a new one.
+    /// The API key: `given`, the one stored by an earlier start, or a new one.
     pub(crate) fn api_key(&self, given: Option<ApiKey>) -> anyhow::Result<ApiKey> {
         let path = self.0.join("api-key");
         if let Some(key) = given {
@@ -72,7 +72,7 @@ impl DataDir {
         match fs::read_to_string(&path).map(Zeroizing::new) {
             Ok(text) => parse_api_key(text.trim_end())
                 .map_err(anyhow::Error::msg)
-                .with_context(|| format!("{} holds no API key; delete it", path.display())),
+                .with_context(|| format!("{} has no API key; delete it", path.display())),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let key = caas_http::generate_api_key()?;
                 self.replace(&path, &key)?;
@@ -82,7 +82,7 @@ impl DataDir {
         }
     }
 
-    /// Writes the file to `source`, and returns its path.
+    /// Writes the file to `source` and returns its path.
     pub(crate) fn write_env(&self, variables: &[(&str, String)]) -> anyhow::Result<PathBuf> {
         let path = self.0.join("env");
         let mut text = String::new();
@@ -93,17 +93,17 @@ impl DataDir {
         Ok(path)
     }
 
-    /// Keeps an event that could not be handled, and returns its path.
+    /// Stores an event that could not be handled and returns the file's path.
     pub(crate) fn add_dead_letter(&self, text: &str) -> anyhow::Result<PathBuf> {
         let folder = self.0.join("dead-letters");
         fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
         let path = folder.join(format!("{}.json", Uuid::now_v7()));
         self.replace(&path, text)?;
         Ok(path)
     }
 
-    /// Replaces a file as a whole, readable for this user alone.
+    /// Replaces a file atomically, readable by this user only.
     fn replace(&self, path: &Path, text: &str) -> anyhow::Result<()> {
         let write = || {
             let mut file = NamedTempFile::new_in(&self.0)?; // mode 0600 on Unix

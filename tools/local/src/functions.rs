@@ -1,4 +1,4 @@
-//! The functions, configured as in Lambda: each reads its variables.
+//! The functions, configured by environment variables as on Lambda.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,7 +10,7 @@ use crate::{Options, cloud::Cloud, data_dir::DataDir, trigger::Trigger};
 /// The client that the local API key belongs to.
 const CLIENT: &str = "local";
 
-/// The routes of the functions that are called over HTTP, and the trigger of the one that is not.
+/// The routes of the functions behind HTTP, and the trigger of seal-object.
 pub(crate) async fn start(
     options: &Options,
     api_key: &str,
@@ -37,7 +37,7 @@ pub(crate) async fn start(
     Ok((router, trigger))
 }
 
-/// What `template.yaml` sets for the functions in Lambda.
+/// The variables that `template.yaml` sets on Lambda.
 fn variables(
     options: &Options,
     api_key: &str,

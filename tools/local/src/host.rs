@@ -1,5 +1,5 @@
-//! Refuses requests for other hosts: a web page whose name was rebound to this machine must not
-//! reach it (DNS rebinding).
+//! Refuses requests for other hosts: a web page whose name resolves to this machine must not reach
+//! it (DNS rebinding).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +12,7 @@ use axum::{
 use caas_http::{Problem, ProblemKind};
 use http::{header, uri::Authority};
 
-/// Puts the guard before every route.
+/// Adds the check to every route.
 pub(crate) fn guard(routes: Router) -> Router {
     routes.layer(middleware::from_fn(check))
 }
@@ -33,7 +33,7 @@ async fn check(request: Request, next: Next) -> Response {
     tracing::warn!("refused a request for another host");
     Problem::new(
         ProblemKind::MisdirectedRequest,
-        "This process serves loopback only: call it as localhost, 127.0.0.1 or [::1].",
+        "This service is on loopback only: use the host localhost, 127.0.0.1 or [::1].",
     )
     .into_complete_response()
 }

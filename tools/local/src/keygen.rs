@@ -3,7 +3,7 @@
 use caas_crypto::{ClientName, RandomnessUnavailable};
 use zeroize::Zeroizing;
 
-/// A new key of `client`, and what to deploy for it. The key is in it once, and is kept nowhere else.
+/// A new key for `client`, and what to deploy for it. The key occurs once, and is stored nowhere.
 ///
 /// # Errors
 /// The system's random number generator is not available.
@@ -11,16 +11,16 @@ pub(crate) fn text(client: &ClientName) -> Result<Zeroizing<String>, RandomnessU
     let key = caas_http::generate_api_key()?;
     let hash = caas_http::hash_api_key(&key);
     Ok(Zeroizing::new(format!(
-        "A new API key of {client}. Give it to the client; it is shown this once and kept nowhere:
+        "A new API key for {client}. Give it to the client. It is shown only once and not stored:
 
   {}
 
-What is deployed is its hash. As the function's variable, alone or after a comma:
+Deploy its hash. As the function's variable, alone or after a comma:
 
   API_KEYS={client}:{hash}
 
-With sam, where DEPLOYED is the list that is deployed now, since the new list replaces it
-(docs/OPERATIONS.md says how to read it, and how to rotate and revoke keys):
+With sam, where DEPLOYED is the list deployed now, because the new list replaces it
+(docs/OPERATIONS.md explains how to read it, and how to rotate and revoke keys):
 
   sam deploy --parameter-overrides \"ApiKeys=$DEPLOYED,{client}:{hash}\"
 ",

@@ -1,4 +1,4 @@
-//! Runs every CaaS function on this machine, on loopback, with its data in one folder.
+//! Runs every CaaS function on this machine, on loopback, with all data in one folder.
 
 mod cloud;
 mod data_dir;
@@ -23,63 +23,63 @@ use crate::{
     serve::{Listeners, StopSignals},
 };
 
-/// CaaS on one machine: all functions on loopback, data kept in one folder.
+/// CaaS on one machine: all functions on loopback, all data in one folder.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Options {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Port on 127.0.0.1 and ::1; 0 takes any free one
+    /// Port on 127.0.0.1 and ::1; 0 means any free port
     #[arg(long, default_value_t = 5000)]
     port: u16,
 
-    /// Port of S3 on 127.0.0.1; 0 takes any free one
+    /// Port of S3 on 127.0.0.1; 0 means any free port
     #[arg(long, default_value_t = 5001, value_name = "PORT")]
     s3_port: u16,
 
-    /// Port of KMS on 127.0.0.1; 0 takes any free one
+    /// Port of KMS on 127.0.0.1; 0 means any free port
     #[arg(long, default_value_t = 5002, value_name = "PORT")]
     kms_port: u16,
 
-    /// Folder for all data; made if absent
+    /// Folder for all data; created if absent
     #[arg(long, default_value = ".caas", value_name = "FOLDER")]
     data_dir: PathBuf,
 
-    /// Longest body of a request
+    /// Maximum length of a request body
     #[arg(long, default_value_t = 64 << 20, value_name = "BYTES")]
     max_body_bytes: u64,
 
-    /// API key to accept, instead of the one made at the first start [at least 16 visible characters]
+    /// API key to accept instead of the generated one [at least 16 visible characters]
     #[arg(long, value_name = "KEY", value_parser = data_dir::parse_api_key)]
     api_key: Option<data_dir::ApiKey>,
 
-    /// Origins of web pages that may call, separated by commas
+    /// Origins of web pages that may send requests, separated by commas
     #[arg(long, value_name = "ORIGINS", value_parser = valid::<AllowedOrigins>)]
     allowed_origins: Option<String>,
 
-    /// Ciphers that a new user's key selects from, separated by commas [default: all of them]
+    /// Ciphers that a new user's key selects from, separated by commas [default: all]
     #[arg(long, value_name = "CIPHERS", value_parser = valid::<CipherPool>)]
     cipher_pool: Option<String>,
 
-    /// Lengths of salt that a new user's key selects from [default: 8,16,32,64]
+    /// Salt lengths that a new user's key selects from [default: 8,16,32,64]
     #[arg(long, value_name = "LENGTHS", value_parser = valid::<SaltPool>)]
     salt_pool: Option<String>,
 }
 
-/// Takes what the functions will take, before anything is started.
+/// Checks an option as the functions will, before anything starts.
 fn valid<T: FromStr>(text: &str) -> Result<String, T::Err> {
     text.parse::<T>().map(|_| text.to_owned())
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print a new API key and the line to deploy for it; nothing is stored
+    /// Print a new API key and the line to deploy for it; stores nothing
     Keygen {
-        /// Whose key it is: 1 to 32 of the characters a-z, 0-9 and '-'
+        /// The client that gets the key: 1 to 32 characters out of a-z, 0-9 and '-'
         client: ClientName,
     },
-    /// Print the description of the API, as openapi.json has it
+    /// Print the OpenAPI document, as in openapi.json
     Openapi,
 }
 
@@ -110,7 +110,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let (router, trigger) = started.await?;
     let router = host::guard(router);
 
-    // Before anybody learns that the program runs, and may want to stop it.
+    // Before the program announces itself: whoever reads that may stop it.
     let mut signals = StopSignals::listen()?;
     let url = listeners.url();
     let mut variables = cloud.variables()?;
@@ -123,7 +123,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let server = tokio::spawn(listeners.serve(router, stop.clone()));
     let trigger = tokio::spawn(trigger.run(dropped, stop.clone()));
     signals.next().await;
-    tracing::info!("stopping: finishing what is in flight; a second Ctrl-C ends at once");
+    tracing::info!("stopping: finishing requests in flight; a second Ctrl-C stops at once");
     stop.cancel();
     let finish = async {
         server.await?;

@@ -1,4 +1,4 @@
-//! The description of the whole API, from the functions' own.
+//! The OpenAPI document of the whole API, merged from those of the functions.
 
 use utoipa::openapi::{
     Info, OpenApi, Server,

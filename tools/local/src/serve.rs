@@ -1,4 +1,4 @@
-//! Listening on loopback, until told to stop.
+//! Serves on loopback until a stop signal.
 
 use std::{
     io::{self, ErrorKind},
@@ -11,7 +11,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, signal};
 use tokio_util::sync::CancellationToken;
 
-/// How often a free port is looked for that is free for both address families.
+/// Attempts to find a port that is free for both address families.
 const ATTEMPTS: u32 = 10;
 
 /// Sockets on one port of 127.0.0.1 and, where the machine has IPv6, `::1`.
@@ -22,7 +22,7 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds `port`, or with 0 any that is free.
+    /// Binds `port`; 0 means any free port.
     pub(crate) async fn bind(port: u16) -> anyhow::Result<Self> {
         let mut attempts = if port == 0 { ATTEMPTS } else { 1 };
         loop {
@@ -34,7 +34,9 @@ impl Listeners {
                 Ok(v6) => sockets.push(v6),
                 Err(error) if error.kind() == ErrorKind::AddrInUse && attempts > 0 => continue,
                 Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(busy(bound)),
-                Err(error) => tracing::warn!(%error, "not on ::1: listening on 127.0.0.1 only"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot listen on ::1; listening on 127.0.0.1 only")
+                }
             }
             return Ok(Self {
                 sockets,
@@ -43,12 +45,12 @@ impl Listeners {
         }
     }
 
-    /// Where to call.
+    /// The base URL.
     pub(crate) fn url(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
 
-    /// Serves until `stop` is cancelled, then finishes what is in flight.
+    /// Serves until `stop` is cancelled, then finishes the requests in flight.
     pub(crate) async fn serve(self, router: Router, stop: CancellationToken) {
         let service = TowerToHyperService::new(router);
         let serve = |socket| caas_emulator::serve(socket, service.clone(), stop.clone());
@@ -67,8 +69,8 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 fn busy(port: u16) -> anyhow::Error {
     anyhow::anyhow!(
-        "port {port} is taken by another process; choose another with --port, or any free one with \
-         --port 0"
+        "port {port} is in use by another process; choose another with --port, or any free port \
+         with --port 0"
     )
 }
 

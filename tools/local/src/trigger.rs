@@ -1,6 +1,6 @@
-//! What S3's notifications, Lambda's retries, the dead-letter queue and the schedule are in AWS: an
-//! object put in the inbox is sealed, tried again if that fails, and kept as a dead letter if it still
-//! does; a sweep finds what arrived while this was not running.
+//! Stands in for S3's notifications, Lambda's retries, the dead-letter queue and the schedule:
+//! seals objects put in the inbox, retries on failure, and finally stores a dead letter. A sweep
+//! finds objects that arrived while the program was stopped.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,25 +20,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
 
-/// Events that are handled at the same time.
+/// Events handled concurrently.
 const CONCURRENCY: usize = 8;
 
-/// Lambda invokes three times.
+/// Lambda retries twice.
 const RETRIES: usize = 2;
 
-/// The pause before the first retry; Lambda's is a minute.
+/// The delay before the first retry; Lambda's is a minute.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Seals what is dropped in the inbox.
+/// Seals objects dropped in the inbox.
 pub(crate) struct Trigger {
     inbox: Inbox,
-    /// The same with a sweep that leaves nothing to events.
+    /// The same, with a sweep that includes objects of any age.
     at_start: Inbox,
     data_dir: DataDir,
 }
 
 impl Trigger {
-    /// Dead letters go to a folder in `data_dir`.
+    /// Stores dead letters in a folder in `data_dir`.
     pub(crate) fn new(config: Config, clients: &Clients, data_dir: DataDir) -> Self {
         let mut at_start = config.clone();
         at_start.inbox.sweep_age = Duration::ZERO;
@@ -49,8 +49,8 @@ impl Trigger {
         }
     }
 
-    /// Serves until `stop` is cancelled, then finishes what is in flight; the next start finds the
-    /// rest.
+    /// Handles events until `stop` is cancelled, then finishes those in flight. The next start
+    /// finds the rest.
     pub(crate) async fn run(
         self,
         events: UnboundedReceiver<ObjectCreated>,
@@ -60,7 +60,7 @@ impl Trigger {
         let sweeps = tokio::spawn(Arc::clone(&trigger).sweep(stop.clone()));
         trigger.serve(events, &stop).await;
         if sweeps.await.is_err() {
-            tracing::error!("the sweep of the inbox has panicked");
+            tracing::error!("the inbox sweep panicked");
         }
     }
 
@@ -73,7 +73,7 @@ impl Trigger {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(end) = running.join_next() => told_panic(end),
+                Some(end) = running.join_next() => log_panic(end),
                 Some(created) = events.recv(), if running.len() < CONCURRENCY => {
                     if let Some(event) = self.event(&created) {
                         running.spawn(Arc::clone(&self).invoke(event, stop.clone()));
@@ -83,11 +83,11 @@ impl Trigger {
             }
         }
         while let Some(end) = running.join_next().await {
-            told_panic(end);
+            log_panic(end);
         }
     }
 
-    /// S3's notification; none for objects outside the inbox.
+    /// S3's notification, or `None` for an object outside the inbox.
     fn event(&self, created: &ObjectCreated) -> Option<Value> {
         (created.bucket == self.inbox.bucket_name()).then(|| {
             let key = utf8_percent_encode(&created.key, NON_ALPHANUMERIC).to_string();
@@ -121,7 +121,7 @@ impl Trigger {
         }
     }
 
-    /// Keeps what could not be done, in the shape of a message in the dead-letter queue.
+    /// Stores a failed event in the format of the dead-letter queue's messages.
     fn bury(&self, event: Value, cause: HandleError) {
         let letter = json!({
             "version": "1.0",
@@ -135,9 +135,9 @@ impl Trigger {
         match self.data_dir.add_dead_letter(&letter.to_string()) {
             Ok(path) => tracing::error!(
                 event = %path.display(),
-                "an object could not be sealed; it stays in the inbox, and every sweep tries again"
+                "sealing an object failed; it stays in the inbox, and every sweep retries"
             ),
-            Err(error) => tracing::error!(%error, "a dead letter could not be written"),
+            Err(error) => tracing::error!(%error, "writing a dead letter failed"),
         }
     }
 
@@ -149,7 +149,7 @@ impl Trigger {
             loop {
                 ticks.tick().await;
                 if handle(json!({"sweep": true}), inbox).await.is_err() {
-                    tracing::warn!("not everything in the inbox could be sealed");
+                    tracing::warn!("the sweep failed to seal some objects in the inbox");
                 }
                 inbox = &self.inbox;
             }
@@ -161,8 +161,8 @@ impl Trigger {
     }
 }
 
-fn told_panic(end: Result<(), JoinError>) {
+fn log_panic(end: Result<(), JoinError>) {
     if end.is_err() {
-        tracing::error!("the handling of an event has panicked; the next sweep tries again");
+        tracing::error!("handling an event panicked; the next sweep retries");
     }
 }

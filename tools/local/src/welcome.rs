@@ -1,4 +1,4 @@
-//! What is printed at the start: commands to paste.
+//! The welcome text: commands to paste.
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
-//! The content of a stored object: the keys that seal and open its body, and how they are handed
-//! on.
+//! The body of a stored object: the keys that seal and open it, and the grant that passes one on.
 
 use super::SUITE;
 use crate::{
@@ -7,13 +6,13 @@ use crate::{
     gcm::{self, NONCE_LEN, Nonce, StreamOpener, StreamSealer, TAG_LEN, Tag},
 };
 
-/// The initialisation vector of every body. It may be fixed: no content key seals two bodies.
+/// The fixed initialisation vector of every body: no content key seals two of them.
 pub const IV: Nonce = [0x01; NONCE_LEN];
 
 /// The additional data of every body: the algorithm suite.
 pub const AAD: [u8; 2] = SUITE;
 
-/// How much longer a body is than its plaintext, in bytes.
+/// The overhead over the plaintext, in bytes.
 pub const OVERHEAD: usize = TAG_LEN;
 
 /// Seals the body of one new object, once.
@@ -25,7 +24,7 @@ impl SealingKey {
         Self(key)
     }
 
-    /// Seals the body as a stream: every chunk as [`StreamSealer::update`] leaves it, then the tag.
+    /// Seals the body as a stream: the chunks after [`StreamSealer::update`], then the tag.
     pub fn into_sealer(self) -> StreamSealer {
         StreamSealer::new(&self.0, &IV, &AAD)
     }
@@ -40,15 +39,14 @@ impl SealingKey {
         Ok(plaintext)
     }
 
-    /// Leaves the sealing to a client. The key is then the client's: it can break this one object
-    /// by sealing twice, and no other.
+    /// Hands the key to a client. By sealing twice, the client can break this object, but no other.
     pub fn into_grant(self) -> Grant {
         Grant(self.0)
     }
 }
 
-/// Opens the body of one object. It is had from [`Header::unlock`](super::Header::unlock) only,
-/// after the commitment was checked.
+/// Opens the body of one object. Only [`Header::unlock`](super::Header::unlock) returns one, after
+/// checking the commitment.
 #[derive(Debug)]
 pub struct OpeningKey(ContentKey);
 
@@ -62,10 +60,10 @@ impl OpeningKey {
         BodyOpener::new(&self.0)
     }
 
-    /// Opens the body in one piece, in the memory it came in.
+    /// Opens the body in one piece, in place.
     ///
     /// # Errors
-    /// It does not open: not the body that was sealed with this header.
+    /// The body is not the one that was sealed with this header.
     pub fn open(&self, mut body: Vec<u8>) -> Result<Vec<u8>, NotAuthentic> {
         let (_, tag) = body.split_last_chunk::<TAG_LEN>().ok_or(NotAuthentic)?;
         let tag: Tag = *tag;
@@ -74,22 +72,22 @@ impl OpeningKey {
         Ok(body)
     }
 
-    /// Leaves the opening to a client. Whoever holds the key can read this object for ever.
+    /// Hands the key to a client, which can then read this object permanently.
     pub fn into_grant(self) -> Grant {
         Grant(self.0)
     }
 }
 
-/// What a client needs to seal or open one body by itself, with any AES-256-GCM library: the key,
-/// [`IV`] and [`AAD`]. The tag, 16 bytes, ends the body.
+/// What a client needs to seal or open one body itself, with any AES-256-GCM library: the key,
+/// [`IV`] and [`AAD`]. The body ends with the 16-byte tag.
 #[derive(Debug)]
 pub struct Grant(ContentKey);
 
 impl Grant {
-    /// The grant that was handed on as these values.
+    /// Restores the grant that was sent as these values.
     ///
     /// # Errors
-    /// They are not of this format: another IV, other additional data.
+    /// The IV or the additional data are not those of this format.
     pub fn received(key: ContentKey, iv: &[u8], aad: &[u8]) -> Result<Self, ForeignGrant> {
         if iv == IV && aad == AAD {
             Ok(Self(key))
@@ -98,8 +96,7 @@ impl Grant {
         }
     }
 
-    /// Seals the body as a stream, once: every chunk as [`StreamSealer::update`] leaves it, then the
-    /// tag.
+    /// Seals the body as a stream, once: the chunks after [`StreamSealer::update`], then the tag.
     pub fn into_sealer(self) -> StreamSealer {
         StreamSealer::new(&self.0, &IV, &AAD)
     }
@@ -109,7 +106,7 @@ impl Grant {
         BodyOpener::new(&self.0)
     }
 
-    /// The content key, as secret as the object is.
+    /// The content key, as secret as the object.
     pub fn key(&self) -> &ContentKey {
         &self.0
     }
@@ -130,11 +127,11 @@ impl Grant {
 #[error("not a grant of this format")]
 pub struct ForeignGrant;
 
-/// Opens a body chunk by chunk, in constant memory: it holds back the last 16 bytes it has seen,
-/// which are the tag if no more come.
+/// Opens a body chunk by chunk, in constant memory. It holds back the last 16 bytes, which may be
+/// the tag.
 ///
-/// What [`update`](Self::update) gives out is **unverified**: nothing may be released, parsed or
-/// acted upon before [`finish`](Self::finish) has succeeded.
+/// [`update`](Self::update) returns **unverified** plaintext: do not release, parse or act on any
+/// of it before [`finish`](Self::finish) has succeeded.
 #[derive(Debug)]
 pub struct BodyOpener {
     opener: StreamOpener,
@@ -152,11 +149,11 @@ impl BodyOpener {
         }
     }
 
-    /// Decrypts the next chunk of the body, of any length, and appends what is certainly not the
-    /// tag to `plaintext`, unverified.
+    /// Decrypts the next chunk of the body, of any length, and appends the result to `plaintext`,
+    /// unverified.
     ///
     /// # Errors
-    /// The body is longer than any that could have been sealed; `plaintext` is then unchanged.
+    /// The body is too long for one message; `plaintext` is unchanged.
     pub fn update(&mut self, body: &[u8], plaintext: &mut Vec<u8>) -> Result<(), NotAuthentic> {
         let released = (self.held_len + body.len()).saturating_sub(TAG_LEN);
         let from_held = released.min(self.held_len);
@@ -175,7 +172,7 @@ impl BodyOpener {
             .update(&mut plaintext[start..])
             .map_err(|MessageTooLong| {
                 plaintext.truncate(start);
-                self.held_len = 0; // what follows cannot finish any more
+                self.held_len = 0; // so that `finish` fails
                 NotAuthentic
             })
     }
@@ -183,7 +180,7 @@ impl BodyOpener {
     /// Ends the body and verifies its tag.
     ///
     /// # Errors
-    /// The body does not open: throw away everything that was decrypted.
+    /// The body is not authentic: discard all of the plaintext.
     pub fn finish(self) -> Result<(), NotAuthentic> {
         if self.held_len < TAG_LEN {
             return Err(NotAuthentic);

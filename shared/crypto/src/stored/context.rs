@@ -12,20 +12,20 @@ use sha2::{Digest, Sha256};
 const SUITE_NAME: &str = "aws:x-amz-cek-alg";
 pub(super) const SUITE_VALUE: &str = "115";
 
-/// Some writers record which KMS key they meant; it says nothing about the object.
+/// Some writers record the KMS key here. It does not identify the object.
 const KMS_KEY_NAME: &str = "kms_cmk_id";
 
 const OBJECT_NAME: &str = "caas:object";
 
-/// The encryption context under which KMS wraps an object's data key: authenticated by KMS, not
-/// secret, part of CloudTrail's records.
+/// The encryption context under which KMS wraps an object's data key. KMS authenticates it. It is
+/// not secret: CloudTrail records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncryptionContext(BTreeMap<String, String>);
 
 impl EncryptionContext {
     /// The context of the object with this S3 key: `caas:object` = the key's SHA-256 in lower-case
-    /// hex, which ties a ciphertext to its place without telling its name, and
-    /// `aws:x-amz-cek-alg` = `115`.
+    /// hex, which binds a ciphertext to its key without revealing it, and `aws:x-amz-cek-alg` =
+    /// `115`.
     pub fn for_object(key: &str) -> Self {
         Self(BTreeMap::from([
             (SUITE_NAME.to_owned(), SUITE_VALUE.to_owned()),
@@ -33,14 +33,14 @@ impl EncryptionContext {
         ]))
     }
 
-    /// The pairs, in order of their names: pass all of them to KMS.
+    /// The pairs, sorted by name. Pass all of them to KMS.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Reads a stored context: one JSON object of strings, no name twice.
+    /// Parses a stored context: one JSON object of strings, without duplicate names.
     pub(super) fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str(text)
             .ok()
@@ -51,7 +51,7 @@ impl EncryptionContext {
         self.pairs().collect::<serde_json::Value>().to_string()
     }
 
-    /// Whether this, as stored, names the suite, and is otherwise exactly what `expected` is.
+    /// Whether this stored context names the suite and otherwise equals `expected`.
     pub(super) fn is_stored_form_of(&self, expected: &Self) -> bool {
         let own = |context: &Self| {
             let mut pairs = context.0.clone();
@@ -66,8 +66,8 @@ impl EncryptionContext {
     }
 }
 
-/// Pairs as JSON gives them. By hand, because a derived implementation keeps the last of two equal
-/// names.
+/// The pairs of a JSON object. Not derived, because a derived implementation keeps the last of two
+/// duplicates.
 struct Pairs(BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Pairs {
@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for PairsVisitor {
         let mut pairs = BTreeMap::new();
         while let Some((name, value)) = map.next_entry()? {
             if pairs.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name occurs twice"));
+                return Err(A::Error::custom("duplicate name"));
             }
         }
         Ok(Pairs(pairs))

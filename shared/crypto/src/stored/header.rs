@@ -1,4 +1,4 @@
-//! The header of a stored object: what its user metadata says about how to open it.
+//! The header of a stored object: the user metadata that says how to open it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
@@ -13,11 +13,11 @@ const CONTEXT: &str = "x-amz-t";
 const COMMITMENT: &str = "x-amz-d";
 const MESSAGE_ID: &str = "x-amz-i";
 
-/// `kms+context`, the only wrapping there is here.
+/// `kms+context`, the only wrapping supported.
 const WRAPPING_VALUE: &str = "12";
 
-/// Metadata that only versions 1 and 2 of the format write. Neither commits to its key, and a
-/// reader that lets an object choose can be talked into the weaker one (CVE-2025-14760).
+/// Metadata of versions 1 and 2 of the format. Neither commits to its key, and a reader that
+/// accepts several versions can be downgraded to the weakest (CVE-2025-14760).
 const OLDER_VERSIONS: [&str; 8] = [
     "x-amz-key",
     "x-amz-key-v2",
@@ -31,7 +31,7 @@ const OLDER_VERSIONS: [&str; 8] = [
 
 /// The header of a stored object. None of it is secret.
 ///
-/// Names of user metadata are given and taken without the `x-amz-meta-` that S3 puts before them:
+/// Metadata names here are without S3's prefix `x-amz-meta-`:
 ///
 /// | name | value |
 /// |---|---|
@@ -52,11 +52,11 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header out of an object's user metadata, and refuses everything that is not
-    /// exactly this format, in this place: KMS need not be asked about it.
+    /// Parses an object's user metadata. Refuses everything that is not exactly this format, for
+    /// this object, before any KMS request.
     ///
-    /// `expected` is the context that the object must have been sealed with. Names are compared
-    /// without regard to case, as S3 does; unrelated metadata is ignored.
+    /// `expected` is the context that the object must have been sealed with. Names are
+    /// case-insensitive, as in S3; unrelated metadata is ignored.
     ///
     /// # Errors
     /// See [`HeaderError`].
@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
             if let Some((name, slot)) = field
                 && slot.replace(value).is_some()
             {
-                return Err(HeaderError::Doubled(name));
+                return Err(HeaderError::Duplicate(name));
             }
         }
         Ok(Self(fields))
@@ -170,12 +170,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A data key as KMS has wrapped it: a `CiphertextBlob`, 1 to 6,144 bytes. It is not secret.
+/// A data key wrapped by KMS: a `CiphertextBlob` of 1 to 6,144 bytes. It is not secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrappedKey(Vec<u8>);
 
 impl WrappedKey {
-    /// The longest that KMS's `Decrypt` takes, in bytes.
+    /// The longest that KMS `Decrypt` accepts, in bytes.
     pub const MAX_LEN: usize = 6144;
 
     /// The bytes.
@@ -198,26 +198,26 @@ impl TryFrom<Vec<u8>> for WrappedKey {
 
 /// The bytes cannot be a [`WrappedKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a wrapped key has 1 to 6144 bytes")]
+#[error("a wrapped key must have 1 to 6144 bytes")]
 pub struct InvalidWrappedKey;
 
-/// Why metadata is not the header of an object that may be opened. The reason is for operators:
-/// the caller of a service learns only that the object does not open.
+/// Why an object's metadata is refused. The reason is for operators: a caller of the service learns
+/// only that the object does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// Metadata of an older version of the format is there, alone or beside this version's.
+    /// There is metadata of an older version of the format, alone or next to this version's.
     #[error("metadata of version 1 or 2 of the format")]
     OlderVersion,
     /// A field is missing.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A field occurs twice.
-    #[error("{0} occurs twice")]
-    Doubled(&'static str),
-    /// A field is not what its encoding or its length asks for.
+    /// A field is a duplicate.
+    #[error("{0} is a duplicate")]
+    Duplicate(&'static str),
+    /// A field has a wrong encoding or length.
     #[error("{0} is malformed")]
     Malformed(&'static str),
-    /// A field names something that is not supported here.
+    /// A field has an unsupported value.
     #[error("{0} has an unsupported value")]
     Unsupported(&'static str),
     /// The encryption context is not the expected one: another suite, or another object's.
@@ -299,12 +299,14 @@ mod tests {
 
     #[test]
     fn every_field_is_needed_once() {
+        use HeaderError::Duplicate;
+
         for (name, value) in header().to_metadata() {
             assert_eq!(parse(&with(name, None)), Err(HeaderError::Missing(name)));
             for other in [value.as_str(), "", "115"] {
-                assert_eq!(parse(&plus(name, other)), Err(HeaderError::Doubled(name)));
+                assert_eq!(parse(&plus(name, other)), Err(Duplicate(name)));
                 let upper = name.to_uppercase();
-                assert_eq!(parse(&plus(&upper, other)), Err(HeaderError::Doubled(name)));
+                assert_eq!(parse(&plus(&upper, other)), Err(Duplicate(name)));
             }
         }
         assert_eq!(parse(&[]), Err(HeaderError::Missing(SUITE)));

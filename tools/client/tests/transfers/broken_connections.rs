@@ -1,5 +1,5 @@
-//! Connections that break, services that are down: a transfer goes on, begins again, or fails with
-//! nothing left behind.
+//! Connections break, services are down: a transfer resumes, starts over, or fails and leaves
+//! nothing behind.
 
 use std::{
     fs,

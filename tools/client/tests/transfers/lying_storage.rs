@@ -1,5 +1,5 @@
-//! Storage, or somebody on the way, that gives something else than what was uploaded: it is told, and
-//! no file appears.
+//! Storage, or an attacker on the network, returns other bytes than were uploaded: the client
+//! reports it, and no file appears.
 
 use std::{
     fs,
@@ -24,8 +24,8 @@ use crate::support::{Stack, VAULT, bytes, client, ignore, is_empty, key_of, serv
 type Lie = Box<dyn Fn() -> Response<Body> + Send + Sync>;
 type Answering = Box<dyn Fn(&HeaderMap) -> Response<Body> + Send + Sync>;
 
-/// A server that passes calls to the real service, and answers with its own bytes where a grant points
-/// to.
+/// A server that forwards requests to the real service, and serves its own bytes where a grant
+/// points to.
 #[derive(Clone)]
 struct Liar {
     service: Router,

@@ -1,4 +1,4 @@
-//! What is dropped in the inbox is sealed, whatever happens to the program meanwhile.
+//! Files dropped in the inbox are sealed, whatever happens to the program.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::time::{interval, timeout};
 
 use crate::process::Running;
 
-/// Much longer than anything here takes.
+/// A guard against hanging, much longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 async fn clients(running: &Running) -> Clients {
@@ -29,7 +29,7 @@ async fn clients(running: &Running) -> Clients {
     config.connect().await
 }
 
-/// Asks for a link to the inbox, and puts the file there. Returns its id.
+/// Requests a presigned upload to the inbox and puts the file there. Returns its id.
 async fn drop_file(running: &Running, name: &str, content: &[u8]) -> String {
     let client = Client::new();
     let key = &running.env["CAAS_API_KEY"];
@@ -58,7 +58,7 @@ async fn get(running: &Running, id: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until there is a result.
 async fn eventually<T>(ask: impl AsyncFn() -> Option<T>) -> T {
     let mut ticks = interval(Duration::from_millis(50));
     let answer = async {

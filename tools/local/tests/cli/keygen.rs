@@ -9,7 +9,7 @@ use caas_http::{ApiKeys, hash_api_key};
 
 use crate::process::BINARY;
 
-/// Runs in an empty folder, and leaves it empty.
+/// Runs in an empty folder and leaves it empty.
 fn keygen(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(BINARY)

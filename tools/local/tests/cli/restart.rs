@@ -1,4 +1,4 @@
-//! What was acknowledged is there after the process was killed.
+//! Acknowledged data survives a kill of the process.
 
 use reqwest::{
     Client,

@@ -1,4 +1,4 @@
-//! Starting, stopping, and who is let in.
+//! Start, stop and access.
 
 use std::{
     fs,
@@ -176,7 +176,7 @@ fn a_stop_finishes_what_is_in_flight() {
             .unwrap()
             .success()
     );
-    // From here on nobody new is let in; the one request goes on.
+    // From here on, no new connection is accepted; the one request continues.
     while TcpStream::connect(address).is_ok() {
         std::thread::yield_now();
     }

@@ -1,4 +1,4 @@
-//! What the service answers, as far as it is needed here.
+//! The service's responses, reduced to the fields used here.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,18 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::ServiceError;
 
-/// To `POST /api/uploads`.
+/// The response to `POST /api/uploads`.
 #[derive(Deserialize)]
-pub(crate) struct UploadAnswer {
+pub(crate) struct UploadResponse {
     pub(crate) id: String,
     pub(crate) url: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) encryption: Option<Encryption>,
 }
 
-/// To `POST /api/files/{id}/grant`.
+/// The response to `POST /api/files/{id}/grant`.
 #[derive(Deserialize)]
-pub(crate) struct GrantAnswer {
+pub(crate) struct GrantResponse {
     pub(crate) url: String,
     pub(crate) encryption: Encryption,
     pub(crate) size: u64,
@@ -31,7 +31,7 @@ pub(crate) struct GrantAnswer {
     pub(crate) content_type: String,
 }
 
-/// The key of one object, and how it is used.
+/// The key of one object, and the parameters of its encryption.
 #[derive(Deserialize, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Encryption {
     key: String,
@@ -58,7 +58,7 @@ impl Encryption {
 /// A problem document (RFC 9457).
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct ProblemAnswer {
+pub(crate) struct ProblemResponse {
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) detail: String,
