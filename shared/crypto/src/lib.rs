@@ -93,10 +93,12 @@ mod secret;
 pub mod session;
 pub mod stored;
 mod user_key;
+mod user_key_id;
 
 pub use client_name::{ClientName, InvalidClientName};
 pub use gcm::{MessageTooLong, NotAuthentic};
 pub use pool::{Cipher, CipherPool, InvalidPool, NotInPool, Pool, SaltLength, SaltPool};
 pub use record::{Configuration, InvalidRecordMac, RecordMac};
 pub use secret::{ContentKey, DataKey, InvalidKey, RandomnessUnavailable, UserKey};
-pub use user_key::{UserKeyId, UserKeyVersion};
+pub use user_key::UserKeyVersion;
+pub use user_key_id::UserKeyId;

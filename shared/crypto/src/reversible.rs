@@ -18,7 +18,7 @@ use crate::{
     framing::prefixed,
     gcm::{self, NONCE_LEN, Nonce, TAG_LEN, Tag},
     secret::fill_random,
-    user_key::DOMAIN,
+    user_key_id::DOMAIN,
 };
 
 const VERSION_LEN: usize = 4;

@@ -27,49 +27,21 @@ use hmac::{
 };
 use sha2::Sha512;
 use subtle::ConstantTimeEq;
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
-    CipherPool, ClientName, Configuration, ContentKey, NotAuthentic, RecordMac, SaltLength,
-    SaltPool, UserKey,
+    CipherPool, Configuration, ContentKey, NotAuthentic, RecordMac, SaltLength, SaltPool, UserKey,
+    UserKeyId,
     derive::Prk,
     digest::KeyedDigest,
     framing::prefixed,
     reversible::{self, SealError},
     sample::Choices,
+    user_key_id::DOMAIN,
 };
-
-/// The domain separator of every derivation and of every reversible value.
-pub(crate) const DOMAIN: &[u8] = b"caas:v1";
 
 /// The characters of a salt.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-/// Identifies one version of one user's key. Part of every derivation, so the same secret gives
-/// other keys under another id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct UserKeyId {
-    /// The tenant.
-    pub client: ClientName,
-    /// The tenant's user.
-    pub user: Uuid,
-    /// The version of the user's key. Numbers are never reused.
-    pub version: u32,
-}
-
-impl UserKeyId {
-    /// The encryption context under which KMS wraps this key. The UUID is written in lower case
-    /// with hyphens, the version in decimal.
-    pub fn encryption_context(&self) -> [(&'static str, String); 4] {
-        [
-            ("caas:purpose", "user-key".to_owned()),
-            ("caas:client", self.client.to_string()),
-            ("caas:user", self.user.hyphenated().to_string()),
-            ("caas:version", self.version.to_string()),
-        ]
-    }
-}
 
 impl UserKey {
     /// Creates the configuration of a new key: the cipher and the salt length that this key selects
@@ -223,6 +195,8 @@ mod tests {
     use std::collections::HashMap;
 
     use sha2::{Digest, Sha256};
+
+    use uuid::Uuid;
 
     use super::*;
     use crate::Cipher;
