@@ -1,59 +1,39 @@
 //! Who is calling, and about whom.
 
-use axum::{
-    body::Body,
-    extract::{Path, rejection::PathRejection},
-};
-use caas_crypto::{Cipher, reversible};
-use caas_http::{JsonObject, Problem, ProblemKind, read_json_object};
+use axum::extract::{FromRequestParts, Path};
+use caas_crypto::{Cipher, ClientName, reversible};
+use caas_http::{Caller, Problem, ProblemKind};
 use caas_users::UserId;
-use http::{HeaderMap, Request};
+use http::request::Parts;
 use uuid::Uuid;
 
-use crate::{Service, error::invalid};
+use crate::State;
 
-/// Reads the body and takes the caller and the user out of it.
-pub(crate) async fn read(
-    service: &Service,
-    request: Request<Body>,
-) -> Result<(UserId, JsonObject), Problem> {
-    let (parts, body) = request.into_parts();
-    let http = &service.http;
-    let mut fields = read_json_object(&parts.headers, body, http.max_body_bytes).await?;
-    let key = fields.text("apiKey")?;
-    let key = key.as_ref().map(|key| key.as_str());
-    let client = http.api_keys.authenticate_with_body(&parts.headers, key)?;
-    let user = fields
-        .text("userUUID")?
-        .ok_or_else(|| invalid("The field 'userUUID' is missing."))?;
-    let user = parse_uuid(&user)?;
-    Ok((UserId { client, user }, fields))
+/// The client's user with this UUID.
+pub(crate) fn user(client: ClientName, uuid: &str) -> Result<UserId, Problem> {
+    let user = parse_uuid(uuid)?;
+    Ok(UserId { client, user })
 }
 
 /// The user whose UUID is in the path, of the client whose key is in the headers.
-pub(crate) fn user_in_path(
-    service: &Service,
-    headers: &HeaderMap,
-    path: Result<Path<String>, PathRejection>,
-) -> Result<UserId, Problem> {
-    let client = service.http.api_keys.authenticate(headers)?;
-    let Path(user) = path.map_err(|_| not_a_uuid())?;
-    let user = parse_uuid(&user)?;
-    Ok(UserId { client, user })
+pub(crate) struct UserInPath(pub(crate) UserId);
+
+impl FromRequestParts<State> for UserInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let Caller(client) = Caller::from_request_parts(parts, state).await?;
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(user) = path.map_err(|_| ProblemKind::InvalidUuid)?;
+        self::user(client, &user).map(Self)
+    }
 }
 
 /// Reads a UUID with hyphens, in either case.
 fn parse_uuid(text: &str) -> Result<Uuid, Problem> {
     let uuid = Uuid::try_parse(text).ok();
     uuid.filter(|uuid| text.eq_ignore_ascii_case(&uuid.hyphenated().to_string()))
-        .ok_or_else(not_a_uuid)
-}
-
-fn not_a_uuid() -> Problem {
-    Problem::new(
-        ProblemKind::InvalidUuid,
-        "The user is not a UUID: 32 hexadecimal digits in groups of 8-4-4-4-12, with hyphens.",
-    )
+        .ok_or_else(|| ProblemKind::InvalidUuid.into())
 }
 
 /// What `/encrypt` may have answered, by its form alone.

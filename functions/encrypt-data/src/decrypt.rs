@@ -1,33 +1,32 @@
 //! `POST /decrypt`
 
-use axum::{
-    Json,
-    extract::{Request, State},
-};
-use caas_http::{JsonObject, OneOrMany, Problem, ProblemDetails, ProblemKind};
+use axum::extract::State;
+use caas_http::{AuthenticatedJson, Json, OneOrMany, Problem, ProblemKind};
 use caas_users::{HeldKeys, UserKeyError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
     caller::{self, Encrypted},
-    error::{does_not_open, invalid, no_key},
+    error::{does_not_open, no_key},
 };
 
 /// What to decrypt, and whose it is.
-#[derive(utoipa::ToSchema)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "describes the body")]
 pub(crate) struct DecryptRequest {
     /// The API key, unless it is in a header.
-    #[schema(rename = "apiKey")]
-    api_key: Option<String>,
+    #[serde(rename = "apiKey")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    _api_key: Option<Zeroizing<String>>,
     /// The user, a UUID with hyphens.
-    #[schema(rename = "userUUID", value_type = String, format = "uuid")]
+    #[serde(rename = "userUUID")]
+    #[schema(format = "uuid")]
     user: String,
     /// A value `caas:v1:…`, or up to 1,000 of them, under this name or as `encrypted_data`.
-    #[schema(rename = "encryptedData")]
-    encrypted: OneOrMany<String>,
+    #[serde(rename = "encryptedData", alias = "encrypted_data")]
+    #[schema(value_type = OneOrMany<String>)]
+    encrypted: OneOrMany<Zeroizing<String>>,
 }
 
 /// What was decrypted.
@@ -47,13 +46,13 @@ pub(crate) struct ItemError {
     index: usize,
     /// As in a problem document.
     #[serde(rename = "type")]
-    #[schema(example = "/problems/integrity-failure")]
-    kind: String,
+    #[schema(inline)]
+    kind: ProblemKind,
 }
 
 /// Decrypt what was encrypted reversibly
 ///
-/// Takes the values that `/encrypt` answers with `"cipher": "aes-256-gcm"`. A digest has no way
+/// Takes the values that `/encrypt` returns with `"cipher": "aes-256-gcm"`. A digest has no way
 /// back. In an array, a value that does not open leaves the others alone.
 #[utoipa::path(
     post,
@@ -63,21 +62,15 @@ pub(crate) struct ItemError {
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The data", body = inline(DecryptResponse)),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS or S3 is not available", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn decrypt(
     State(service): State<crate::State>,
-    request: Request,
+    AuthenticatedJson { client, body }: AuthenticatedJson<DecryptRequest>,
 ) -> Result<Json<DecryptResponse>, Problem> {
-    let (user, mut fields) = caller::read(&service, request).await?;
-    let encrypted = encrypted_data(&mut fields)?;
-    fields.finish()?;
-
-    let texts = match &encrypted {
+    let user = caller::user(client, &body.user)?;
+    let texts = match &body.encrypted {
         OneOrMany::One(text) => std::slice::from_ref(text),
         OneOrMany::Many(texts) => texts,
     };
@@ -104,32 +97,23 @@ pub(crate) async fn decrypt(
             Ok(datum) => data.push(Some(datum)),
             Err(kind) => {
                 data.push(None);
-                errors.push((index, kind));
+                errors.push(ItemError { index, kind });
             }
         }
     }
-    let errors_of_array = || {
-        let error = |(index, kind): &(usize, ProblemKind)| ItemError {
-            index: *index,
-            kind: kind.uri(),
-        };
-        errors.iter().map(error).collect()
-    };
-    match (encrypted, errors.first()) {
+    match (body.encrypted, errors.first()) {
         (OneOrMany::Many(_), _) => Ok(Json(DecryptResponse {
             sensitive_data: OneOrMany::Many(data),
-            errors: Some(errors_of_array()),
+            errors: Some(errors),
         })),
         (OneOrMany::One(_), None) => Ok(Json(DecryptResponse {
             sensitive_data: OneOrMany::One(data.pop().flatten()),
             errors: None,
         })),
-        (OneOrMany::One(_), Some((_, ProblemKind::NotReversible))) => Err(Problem::new(
-            ProblemKind::NotReversible,
-            "This is a digest, which has no way back. Encrypt with \"cipher\": \"aes-256-gcm\" to \
-             get a value that has one, or compare with /verify.",
-        )),
-        (OneOrMany::One(_), Some(_)) => Err(does_not_open()),
+        (OneOrMany::One(_), Some(error)) => Err(match error.kind {
+            ProblemKind::IntegrityFailure => does_not_open(),
+            kind => kind.into(),
+        }),
     }
 }
 
@@ -153,20 +137,4 @@ async fn open(
     let opened = key.and_then(|key| key.open(value).ok());
     let datum = opened.and_then(|datum| String::from_utf8(datum).ok());
     Ok(datum.ok_or(ProblemKind::IntegrityFailure))
-}
-
-/// The field that is named as the request's other fields are, or as `/encrypt` answers it.
-pub(crate) fn encrypted_data(
-    fields: &mut JsonObject,
-) -> Result<OneOrMany<Zeroizing<String>>, Problem> {
-    match (
-        fields.texts("encryptedData")?,
-        fields.texts("encrypted_data")?,
-    ) {
-        (Some(encrypted), None) | (None, Some(encrypted)) => Ok(encrypted),
-        (None, None) => Err(invalid("The field 'encryptedData' is missing.")),
-        (Some(_), Some(_)) => Err(invalid(
-            "Send 'encryptedData' or 'encrypted_data', not both.",
-        )),
-    }
 }

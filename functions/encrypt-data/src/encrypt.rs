@@ -1,41 +1,41 @@
 //! `POST /encrypt`
 
-use axum::{
-    Json,
-    extract::{Request, State},
-};
+use axum::extract::State;
 use caas_crypto::UserKeyVersion;
-use caas_http::{MAX_JSON_BYTES, OneOrMany, Problem, ProblemDetails, ProblemKind};
-use serde::Serialize;
+use caas_http::{AuthenticatedJson, Json, MAX_JSON_BYTES, OneOrMany, Problem, ProblemKind};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use crate::{
-    caller,
-    error::{invalid, no_key},
-};
+use crate::{caller, error::no_key};
 
-/// The reversible cipher, where a digest is not wanted.
-const AES_256_GCM: &str = "aes-256-gcm";
-
-/// How much room `/decrypt` needs beside the values, of the longest body it takes.
+/// What a body of `/decrypt` holds besides the values, in bytes.
 const DECRYPT_OVERHEAD: usize = 1000;
 
 /// What to encrypt, and for whom.
-#[derive(utoipa::ToSchema)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "describes the body")]
 pub(crate) struct EncryptRequest {
     /// The API key, unless it is in a header.
-    #[schema(rename = "apiKey")]
-    api_key: Option<String>,
+    #[serde(rename = "apiKey")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    _api_key: Option<Zeroizing<String>>,
     /// The user, a UUID with hyphens.
-    #[schema(rename = "userUUID", value_type = String, format = "uuid")]
+    #[serde(rename = "userUUID")]
+    #[schema(format = "uuid")]
     user: String,
     /// The datum, or up to 1,000 of them.
-    #[schema(rename = "sensitiveData")]
-    data: OneOrMany<String>,
-    /// `aes-256-gcm` for a value that `/decrypt` takes back; a digest without it.
-    #[schema(example = "aes-256-gcm")]
-    cipher: Option<String>,
+    #[serde(rename = "sensitiveData")]
+    #[schema(value_type = OneOrMany<String>)]
+    data: OneOrMany<Zeroizing<String>>,
+    /// `aes-256-gcm` for a value that `/decrypt` accepts; without it the result is a digest.
+    #[schema(inline, nullable = false)]
+    cipher: Option<ReversibleCipher>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+enum ReversibleCipher {
+    #[serde(rename = "aes-256-gcm")]
+    Aes256Gcm,
 }
 
 /// What was encrypted.
@@ -47,8 +47,8 @@ pub(crate) struct EncryptResponse {
 
 /// Encrypt a datum for one user
 ///
-/// Answers a one-way digest, always the same for this user and datum until the user's key is
-/// rotated. With `"cipher": "aes-256-gcm"` it answers a value that `/decrypt` takes back.
+/// Returns a one-way digest, always the same for this user and datum until the user's key is
+/// rotated. With `"cipher": "aes-256-gcm"` it returns a value that `/decrypt` accepts.
 #[utoipa::path(
     post,
     path = "/encrypt",
@@ -57,31 +57,16 @@ pub(crate) struct EncryptResponse {
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The encrypted data", body = inline(EncryptResponse)),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS or S3 is not available", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn encrypt(
     State(service): State<crate::State>,
-    request: Request,
+    AuthenticatedJson { client, body }: AuthenticatedJson<EncryptRequest>,
 ) -> Result<Json<EncryptResponse>, Problem> {
-    let (user, mut fields) = caller::read(&service, request).await?;
-    let data = fields
-        .texts("sensitiveData")?
-        .ok_or_else(|| invalid("The field 'sensitiveData' is missing."))?;
-    let reversible = match fields.text("cipher")?.as_ref().map(|name| name.as_str()) {
-        None => false,
-        Some(AES_256_GCM) => true,
-        Some(_) => {
-            return Err(invalid(
-                "The field 'cipher' can be 'aes-256-gcm'; leave it out for a digest.",
-            ));
-        }
-    };
-    fields.finish()?;
-    if let OneOrMany::Many(data) = &data
+    let user = caller::user(client, &body.user)?;
+    let reversible = body.cipher.is_some();
+    if let OneOrMany::Many(data) = &body.data
         && data.is_empty()
     {
         let encrypted_data = OneOrMany::Many(Vec::new());
@@ -90,7 +75,7 @@ pub(crate) async fn encrypt(
 
     let key = service.keys.latest(&user).await.map_err(no_key)?;
     let encrypt = |datum: &str| encrypt_one(&key, datum, reversible);
-    let encrypted_data = match &data {
+    let encrypted_data = match &body.data {
         OneOrMany::One(datum) => OneOrMany::One(encrypt(datum)?),
         OneOrMany::Many(data) => {
             let encrypted = data.iter().map(|datum| encrypt(datum));
@@ -109,12 +94,12 @@ fn encrypt_one(key: &UserKeyVersion, datum: &str, reversible: bool) -> Result<St
     }
     let value = key.seal(datum.as_bytes()).map_err(|error| {
         tracing::error!(%error, "cannot encrypt a datum");
-        Problem::internal()
+        Problem::from(ProblemKind::Internal)
     })?;
     Ok(value.to_string())
 }
 
-/// A value is a third longer than its datum: nobody shall keep what cannot be sent back.
+/// Rejects results too large for `/decrypt` to accept: a value is a third longer than its datum.
 fn refuse_what_decrypt_would(
     values: &OneOrMany<String>,
     max_body_bytes: u64,
@@ -127,7 +112,7 @@ fn refuse_what_decrypt_would(
     if (len + DECRYPT_OVERHEAD) as u64 > max_body_bytes.min(MAX_JSON_BYTES) {
         return Err(Problem::new(
             ProblemKind::TooLarge,
-            "The encrypted values would exceed what /decrypt takes. Send fewer or shorter data.",
+            "The encrypted values would exceed what /decrypt accepts. Send fewer or shorter data.",
         ));
     }
     Ok(())

@@ -16,7 +16,7 @@ pub(crate) fn no_key(error: UserKeyError) -> Problem {
         ),
         UserKeyError::TooManyVersions => Problem::new(
             ProblemKind::InvalidRequest,
-            "This user has as many key versions as there can be.",
+            "This user already has the maximum of 1,000 key versions.",
         ),
     }
 }
@@ -32,8 +32,4 @@ pub(crate) fn does_not_open() -> Problem {
 /// The answer where a user has no keys, or another client has them.
 pub(crate) fn no_user() -> Problem {
     Problem::new(ProblemKind::NotFound, "This user has no keys.")
-}
-
-pub(crate) fn invalid(detail: &'static str) -> Problem {
-    Problem::new(ProblemKind::InvalidRequest, detail)
 }

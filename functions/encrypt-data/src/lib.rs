@@ -13,15 +13,10 @@ mod verify;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::Request,
-    middleware::{self, Next},
-    response::Response,
-};
+use axum::Router;
 use caas_aws::{Clients, ClientsConfig};
-use caas_http::{HttpConfig, Problem};
-use caas_users::{UserKeyError, UserKeys};
+use caas_http::HttpConfig;
+use caas_users::UserKeys;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -46,17 +41,14 @@ impl Service {
     }
 }
 
-/// How long a call to S3 or KMS may take, retries included. The loser of a race to create a user makes
-/// five: 20 s, before a gateway gives up.
+/// How long a request to S3 or KMS may take, retries included. The loser of a race to create a user
+/// makes five: 20 s, before a gateway gives up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long a request may take in all, whatever a user's record asks for.
-const DEADLINE: Duration = Duration::from_secs(20);
-
-async fn in_time(request: Request, next: Next) -> Result<Response, Problem> {
-    tokio::time::timeout(DEADLINE, next.run(request))
-        .await
-        .map_err(|_| error::no_key(UserKeyError::Unavailable))
+impl AsRef<HttpConfig> for Service {
+    fn as_ref(&self) -> &HttpConfig {
+        &self.http
+    }
 }
 
 /// The connections with this function's time-outs.
@@ -74,10 +66,7 @@ pub type State = Arc<Service>;
 /// The routes, with everything that surrounds them.
 pub fn router(state: State) -> Router {
     let (routes, _) = routes().with_state(Arc::clone(&state)).split_for_parts();
-    state
-        .http
-        .edge
-        .around(routes.layer(middleware::from_fn(in_time)))
+    state.http.edge.around(routes)
 }
 
 /// The description of the routes.

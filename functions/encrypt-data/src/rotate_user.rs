@@ -1,15 +1,11 @@
 //! `POST /users/{uuid}/rotate`
 
-use axum::{
-    Json,
-    extract::{Path, State, rejection::PathRejection},
-};
-use caas_http::{Problem, ProblemDetails};
-use http::HeaderMap;
+use axum::extract::State;
+use caas_http::{Json, Problem};
 use serde::Serialize;
 
 use crate::{
-    caller,
+    caller::UserInPath,
     error::{no_key, no_user},
 };
 
@@ -31,18 +27,13 @@ pub(crate) struct RotateResponse {
     security(("api_key" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The new version", body = inline(RotateResponse)),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS or S3 is not available", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn rotate_user(
     State(service): State<crate::State>,
-    headers: HeaderMap,
-    path: Result<Path<String>, PathRejection>,
+    UserInPath(user): UserInPath,
 ) -> Result<Json<RotateResponse>, Problem> {
-    let user = caller::user_in_path(&service, &headers, path)?;
     let version = service.keys.rotate(&user).await.map_err(no_key)?;
     Ok(Json(RotateResponse {
         version: version.ok_or_else(no_user)?,

@@ -1,15 +1,11 @@
 //! `GET /users/{uuid}`
 
-use axum::{
-    Json,
-    extract::{Path, State, rejection::PathRejection},
-};
-use caas_http::{Problem, ProblemDetails};
-use http::HeaderMap;
+use axum::extract::State;
+use caas_http::{Json, Problem};
 use serde::Serialize;
 
 use crate::{
-    caller,
+    caller::UserInPath,
     error::{no_key, no_user},
 };
 
@@ -39,18 +35,13 @@ pub(crate) struct Version {
     security(("api_key" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The versions", body = inline(UserKeyVersions)),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS or S3 is not available", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn show_user(
     State(service): State<crate::State>,
-    headers: HeaderMap,
-    path: Result<Path<String>, PathRejection>,
+    UserInPath(user): UserInPath,
 ) -> Result<Json<UserKeyVersions>, Problem> {
-    let user = caller::user_in_path(&service, &headers, path)?;
     let versions = service.keys.versions(&user).await.map_err(no_key)?;
     let versions = versions.ok_or_else(no_user)?.into_iter();
     let versions = versions.map(|info| Version {

@@ -1,11 +1,11 @@
 //! `DELETE /users/{uuid}`
 
-use axum::extract::{Path, State, rejection::PathRejection};
-use caas_http::{Problem, ProblemDetails};
-use http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use caas_http::Problem;
+use http::StatusCode;
 
 use crate::{
-    caller,
+    caller::UserInPath,
     error::{no_key, no_user},
 };
 
@@ -21,18 +21,13 @@ use crate::{
     security(("api_key" = []), ("bearer" = [])),
     responses(
         (status = 204, description = "There are no keys any more"),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS or S3 is not available", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn shred_user(
     State(service): State<crate::State>,
-    headers: HeaderMap,
-    path: Result<Path<String>, PathRejection>,
+    UserInPath(user): UserInPath,
 ) -> Result<StatusCode, Problem> {
-    let user = caller::user_in_path(&service, &headers, path)?;
     if service.keys.shred(&user).await.map_err(no_key)? {
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -1,38 +1,37 @@
 //! `POST /verify`
 
-use axum::{
-    Json,
-    extract::{Request, State},
-};
-use caas_http::{OneOrMany, Problem, ProblemDetails};
+use axum::extract::State;
+use caas_http::{AuthenticatedJson, Json, OneOrMany, Problem};
 use caas_users::HeldKeys;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
     caller::{self, Encrypted},
-    decrypt::encrypted_data,
-    error::{invalid, no_key},
+    error::no_key,
 };
 
 /// A datum, and what it is said to have become.
-#[derive(utoipa::ToSchema)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "describes the body")]
 pub(crate) struct VerifyRequest {
     /// The API key, unless it is in a header.
-    #[schema(rename = "apiKey")]
-    api_key: Option<String>,
+    #[serde(rename = "apiKey")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    _api_key: Option<Zeroizing<String>>,
     /// The user, a UUID with hyphens.
-    #[schema(rename = "userUUID", value_type = String, format = "uuid")]
+    #[serde(rename = "userUUID")]
+    #[schema(format = "uuid")]
     user: String,
     /// The datum, or up to 1,000 of them.
-    #[schema(rename = "sensitiveData")]
-    data: OneOrMany<String>,
-    /// What `/encrypt` answered, under this name or as `encrypted_data`: as many as there are data.
-    #[schema(rename = "encryptedData")]
-    encrypted: OneOrMany<String>,
+    #[serde(rename = "sensitiveData")]
+    #[schema(value_type = OneOrMany<String>)]
+    data: OneOrMany<Zeroizing<String>>,
+    /// What `/encrypt` returned, under this name or as `encrypted_data`: as many as there are data.
+    #[serde(rename = "encryptedData", alias = "encrypted_data")]
+    #[schema(value_type = OneOrMany<String>)]
+    encrypted: OneOrMany<Zeroizing<String>>,
 }
 
 /// Whether they belong together.
@@ -53,29 +52,20 @@ pub(crate) struct VerifyResponse {
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The outcome", body = inline(VerifyResponse)),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS or S3 is not available", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn verify(
     State(service): State<crate::State>,
-    request: Request,
+    AuthenticatedJson { client, body }: AuthenticatedJson<VerifyRequest>,
 ) -> Result<Json<VerifyResponse>, Problem> {
-    let (user, mut fields) = caller::read(&service, request).await?;
-    let data = fields
-        .texts("sensitiveData")?
-        .ok_or_else(|| invalid("The field 'sensitiveData' is missing."))?;
-    let encrypted = encrypted_data(&mut fields)?;
-    fields.finish()?;
-
+    let user = caller::user(client, &body.user)?;
     let mut checks = Checks {
         service: &service,
         user,
         held: None,
     };
-    let valid = match (&data, &encrypted) {
+    let valid = match (&body.data, &body.encrypted) {
         (OneOrMany::One(datum), OneOrMany::One(encrypted)) => {
             OneOrMany::One(checks.check(datum, encrypted).await?)
         }
@@ -87,7 +77,7 @@ pub(crate) async fn verify(
             OneOrMany::Many(valid)
         }
         _ => {
-            return Err(invalid(
+            return Err(Problem::invalid(
                 "Send one datum and one encrypted datum, or two arrays of the same length.",
             ));
         }

@@ -5,27 +5,27 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use caas_crypto::{ContentKey, session};
-use caas_http::{FileForm, Problem, ProblemDetails, ProblemKind, read_file_form};
+use caas_http::{FileForm, FormFile, Problem, ProblemKind, read_file_form};
 use http::{HeaderMap, header};
 use zeroize::Zeroizing;
 
-use crate::encrypt_file::{BinaryFile, ENCRYPTION_KEY, SUFFIX};
+use crate::encrypt_file::{ENCRYPTION_KEY, SUFFIX};
 
 /// A form with the file to decrypt.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the form")]
 struct DecryptForm {
     /// The encrypted file.
-    #[schema(value_type = String, format = Binary)]
-    file: Vec<u8>,
+    #[schema(inline)]
+    file: FormFile,
     /// The key, unless it is in the header `Encryption-Key`.
-    #[schema(max_length = 8192)]
+    #[schema(max_length = 8192, nullable = false)]
     key: Option<String>,
 }
 
 /// Decrypt a file
 ///
-/// Takes what `/encrypt_file` answered, and answers the file.
+/// Takes what `/encrypt_file` returned, and returns the file.
 #[utoipa::path(
     post,
     path = "/decrypt_file",
@@ -35,10 +35,9 @@ struct DecryptForm {
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The file", content_type = "application/octet-stream",
-            body = inline(BinaryFile),
+            body = inline(FormFile),
             headers(("Content-Disposition" = String, description = "The file's name without `.enc`"))),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn decrypt_file(
@@ -54,16 +53,18 @@ pub(crate) async fn decrypt_file(
     let key = match (in_header, in_form) {
         (Some(key), None) | (None, Some(key)) => key,
         (None, None) => {
-            return Err(invalid(
+            return Err(Problem::invalid(
                 "Send the key in the field 'key' or in Encryption-Key.",
             ));
         }
         (Some(_), Some(_)) => {
-            return Err(invalid("Send the key once, in the form or in a header."));
+            return Err(Problem::invalid(
+                "Send the key once, in the form or in a header.",
+            ));
         }
     };
     let key: ContentKey = key.parse().map_err(|_| {
-        invalid("The key is not 32 bytes in base64url without padding, 43 characters.")
+        Problem::invalid("The key must be 32 bytes in base64url without padding, 43 characters.")
     })?;
     let content = session::open(&key, file.content).map_err(|_| {
         Problem::new(
@@ -85,12 +86,10 @@ fn key_header(headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Problem>
         (None, _) => Ok(None),
         (Some(value), None) => match value.to_str() {
             Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
-            Err(_) => Err(invalid("The Encryption-Key header is not base64url.")),
+            Err(_) => Err(Problem::invalid(
+                "The Encryption-Key header must be base64url.",
+            )),
         },
-        (Some(_), Some(_)) => Err(invalid("The Encryption-Key header comes twice.")),
+        (Some(_), Some(_)) => Err(Problem::invalid("Send the Encryption-Key header once.")),
     }
-}
-
-fn invalid(detail: &'static str) -> Problem {
-    Problem::new(ProblemKind::InvalidRequest, detail)
 }

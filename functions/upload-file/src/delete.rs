@@ -1,18 +1,12 @@
 //! `DELETE /api/files/{id}`
 
-use axum::extract::{
-    Path, Query, State,
-    rejection::{PathRejection, QueryRejection},
-};
-use caas_http::{Problem, ProblemDetails};
+use axum::extract::{Query, State, rejection::QueryRejection};
+use caas_http::Problem;
 use caas_inbox::delete_file;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 
-use crate::{
-    file::key,
-    service::{from_unavailable, in_time, invalid, not_found},
-};
+use crate::service::{StoredKey, from_unavailable, not_found};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,31 +28,27 @@ pub(crate) struct DeleteQuery {
     ),
     responses(
         (status = 204, description = "The file is deleted"),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "S3 does not answer", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn delete(
     State(service): State<crate::State>,
-    headers: HeaderMap,
-    id: Result<Path<String>, PathRejection>,
+    StoredKey(key): StoredKey,
     query: Result<Query<DeleteQuery>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
-    let key = key(&service, &headers, id)?;
     let query = query.map(|Query(query)| query.purge);
     let purge = match query.as_ref().map(Option::as_deref) {
         Ok(None | Some("false")) => false,
         Ok(Some("true")) => true,
-        _ => return Err(invalid("The query takes 'purge', once, 'true' or 'false'.")),
-    };
-    in_time(async {
-        let deleted = delete_file(&service.vault, service.inbox.as_ref(), &key, purge).await;
-        match deleted.map_err(from_unavailable)? {
-            true => Ok(StatusCode::NO_CONTENT),
-            false => Err(not_found()),
+        _ => {
+            return Err(Problem::invalid(
+                "Send 'purge' once, as 'true' or 'false', and nothing else in the query.",
+            ));
         }
-    })
-    .await
+    };
+    let deleted = delete_file(&service.vault, service.inbox.as_ref(), &key, purge).await;
+    match deleted.map_err(from_unavailable)? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(not_found()),
+    }
 }

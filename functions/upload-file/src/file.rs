@@ -1,27 +1,21 @@
 //! `GET` and `HEAD /api/files/{id}`
 
 use axum::{
-    extract::{Path, State, rejection::PathRejection},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use caas_aws::ObjectKey;
-use caas_http::{FileName, Problem, ProblemDetails};
+use caas_http::{FileName, FormFile, Problem};
 use caas_vault::ObjectInfo;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
     Service,
     description::DEFAULT_CONTENT_TYPE,
-    service::{does_not_open, from_get_error, from_unavailable, in_time, not_found, object},
+    service::{StoredKey, does_not_open, from_get_error, from_unavailable, not_found},
 };
 
 const SIZE: HeaderName = HeaderName::from_static("caas-size");
-
-/// The bytes of a file.
-#[derive(utoipa::ToSchema)]
-#[schema(value_type = String, format = Binary)]
-#[expect(dead_code, reason = "describes the body")]
-pub(crate) struct FileContent(Vec<u8>);
 
 /// Download a file
 ///
@@ -36,43 +30,36 @@ pub(crate) struct FileContent(Vec<u8>);
     ),
     responses(
         (status = 200, description = "The file", content_type = "application/octet-stream",
-            body = inline(FileContent),
+            body = inline(FormFile),
             headers(
                 ("Content-Disposition" = String, description = "The file's name"),
                 ("ETag" = String, description = "Changes with the file"),
                 ("caas-size" = u64, description = "The file's length in bytes"),
             )),
         (status = 304, description = "The caller has it"),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS or S3 does not answer", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn get(
     State(service): State<crate::State>,
+    StoredKey(key): StoredKey,
     headers: HeaderMap,
-    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let key = key(&service, &headers, id)?;
-    let limit = service.config.http.max_body_bytes;
-    in_time(async {
-        if headers.contains_key(header::IF_NONE_MATCH) {
-            let info = info(&service, &key).await?;
-            if matches(&headers, &info.e_tag) {
-                return Ok(not_modified(&info));
-            }
+    if headers.contains_key(header::IF_NONE_MATCH) {
+        let info = info(&service, &key).await?;
+        if matches(&headers, &info.e_tag) {
+            return Ok(not_modified(&info));
         }
-        let opened = service.vault.get(&key, limit).await;
-        let opened = opened.map_err(|error| from_get_error(&error, limit))?;
-        Ok((describe(&key, &opened.info)?, opened.content).into_response())
-    })
-    .await
+    }
+    let limit = service.config.http.max_body_bytes;
+    let opened = service.vault.get(&key, limit).await;
+    let opened = opened.map_err(|error| from_get_error(&error, limit))?;
+    Ok((describe(&key, &opened.info)?, opened.content).into_response())
 }
 
 /// Describe a file
 ///
-/// The headers of the download, without it: quick, and without a call to KMS.
+/// The headers of the download, without its body and without a request to KMS.
 #[utoipa::path(
     head,
     path = "/api/files/{id}",
@@ -95,32 +82,18 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn head(
     State(service): State<crate::State>,
+    StoredKey(key): StoredKey,
     headers: HeaderMap,
-    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let key = key(&service, &headers, id)?;
-    in_time(async {
-        let info = info(&service, &key).await?;
-        if matches(&headers, &info.e_tag) {
-            return Ok(not_modified(&info));
-        }
-        if info.header(&key).is_err() {
-            return Err(does_not_open());
-        }
-        let length = [(header::CONTENT_LENGTH, HeaderValue::from(info.size()))];
-        Ok((describe(&key, &info)?, length).into_response())
-    })
-    .await
-}
-
-pub(crate) fn key(
-    service: &Service,
-    headers: &HeaderMap,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<ObjectKey, Problem> {
-    let client = service.authenticate(headers)?;
-    let Path(id) = id.map_err(|_| not_found())?;
-    object(&client, &id)
+    let info = info(&service, &key).await?;
+    if matches(&headers, &info.e_tag) {
+        return Ok(not_modified(&info));
+    }
+    if info.header(&key).is_err() {
+        return Err(does_not_open());
+    }
+    let length = [(header::CONTENT_LENGTH, HeaderValue::from(info.size()))];
+    Ok((describe(&key, &info)?, length).into_response())
 }
 
 async fn info(service: &Service, key: &ObjectKey) -> Result<ObjectInfo, Problem> {
@@ -128,8 +101,8 @@ async fn info(service: &Service, key: &ObjectKey) -> Result<ObjectInfo, Problem>
     info.ok_or_else(not_found)
 }
 
-/// The headers of a file. Its content type is the uploader's word: as an attachment, and with the
-/// `nosniff` that every answer has, no browser takes it for a page of ours.
+/// The headers of a file. Its content type is what its uploader claims: as an attachment, and with the
+/// `nosniff` that every response has, no browser takes it for a page of ours.
 fn describe(key: &ObjectKey, info: &ObjectInfo) -> Result<[(HeaderName, HeaderValue); 4], Problem> {
     let name: FileName = key.file_name().parse().map_err(|_| not_found())?;
     let default = HeaderValue::from_static(DEFAULT_CONTENT_TYPE);

@@ -1,20 +1,15 @@
 //! `POST /api/files/{id}/grant`
 
-use axum::{
-    Json,
-    extract::{Path, State, rejection::PathRejection},
-};
+use axum::extract::State;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use caas_crypto::stored;
-use caas_http::{Problem, ProblemDetails};
+use caas_http::{Json, Problem};
 use caas_vault::DownloadGrant;
-use http::HeaderMap;
 use serde::Serialize;
 
 use crate::{
     description::{DEFAULT_CONTENT_TYPE, rfc3339},
-    file::key,
-    service::{from_get_error, in_time},
+    service::{StoredKey, from_get_error},
 };
 
 /// How the body of one stored object is encrypted: AES-256-GCM, with the tag at its end. Binary values
@@ -71,7 +66,7 @@ pub(crate) struct Grant {
 ///
 /// For files of any size: no byte of the file goes through the service, and none is checked by it. Do
 /// not use a byte before the tag of all of them has been verified. A grant is as good as the file:
-/// the URL expires, but the key opens this version for ever.
+/// the URL expires, but the key opens this version permanently.
 #[utoipa::path(
     post,
     path = "/api/files/{id}/grant",
@@ -79,34 +74,26 @@ pub(crate) struct Grant {
     params(("id" = String, Path, description = "The file's id")),
     responses(
         (status = 200, description = "The grant", body = inline(Grant)),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS or S3 does not answer", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn grant(
     State(service): State<crate::State>,
-    headers: HeaderMap,
-    id: Result<Path<String>, PathRejection>,
+    StoredKey(key): StoredKey,
 ) -> Result<Json<Grant>, Problem> {
-    let key = key(&service, &headers, id)?;
-    in_time(async {
-        let granted = service.vault.grant_download(&key, &service.presigner).await;
-        let DownloadGrant {
-            request,
-            encryption,
-            info,
-        } = granted.map_err(|error| from_get_error(&error, u64::MAX))?;
-        let content_type = info.content_type.clone();
-        Ok(Json(Grant {
-            url: request.url,
-            expires_at: rfc3339(request.expires_at),
-            encryption: Encryption::new(&encryption),
-            size: info.size(),
-            name: key.file_name().to_owned(),
-            content_type: content_type.unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
-        }))
-    })
-    .await
+    let granted = service.vault.grant_download(&key, &service.presigner).await;
+    let DownloadGrant {
+        request,
+        encryption,
+        info,
+    } = granted.map_err(|error| from_get_error(&error, u64::MAX))?;
+    let content_type = info.content_type.clone();
+    Ok(Json(Grant {
+        url: request.url,
+        expires_at: rfc3339(request.expires_at),
+        encryption: Encryption::new(&encryption),
+        size: info.size(),
+        name: key.file_name().to_owned(),
+        content_type: content_type.unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
+    }))
 }

@@ -6,8 +6,6 @@ use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::service::invalid;
-
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 const MAX_LEN: usize = 255;
@@ -23,12 +21,14 @@ impl<'h> IdempotencyKey<'h> {
             return Ok(None);
         };
         if values.next().is_some() {
-            return Err(invalid("The Idempotency-Key header comes twice."));
+            return Err(Problem::invalid("Send the Idempotency-Key header once."));
         }
         let legal = |key: &&str| (1..=MAX_LEN).contains(&key.len());
         match value.to_str().ok().filter(legal) {
             Some(key) => Ok(Some(Self(key))),
-            None => Err(invalid("An Idempotency-Key is 1 to 255 ASCII characters.")),
+            None => Err(Problem::invalid(
+                "The Idempotency-Key must be 1 to 255 visible ASCII characters.",
+            )),
         }
     }
 

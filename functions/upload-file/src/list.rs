@@ -1,20 +1,13 @@
 //! `GET /api/files`
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
-use caas_http::{Problem, ProblemDetails};
+use axum::extract::{Query, State, rejection::QueryRejection};
+use caas_http::{Caller, Json, Problem};
 use caas_vault::ListError;
-use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    description::FileEntry,
-    service::{in_time, invalid, unavailable},
-};
+use crate::{description::FileEntry, service::unavailable};
 
-/// Files in one answer, unless another number is asked for.
+/// Files in one page, unless the request asks for another number.
 const DEFAULT_LIMIT: u16 = 100;
 
 const MAX_LIMIT: u16 = 1_000;
@@ -48,36 +41,29 @@ pub(crate) struct FileList {
     ),
     responses(
         (status = 200, description = "A page of files", body = FileList),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "S3 does not answer", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn list(
     State(service): State<crate::State>,
-    headers: HeaderMap,
+    Caller(client): Caller,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<FileList>, Problem> {
-    let client = service.authenticate(&headers)?;
-    let Query(query) =
-        query.map_err(|_| invalid("The query takes 'limit' and 'cursor', each once."))?;
+    let Query(query) = query.map_err(|_| {
+        Problem::invalid("Send 'limit' and 'cursor' once each, and nothing else in the query.")
+    })?;
     let limit = limit(query.limit.as_deref())?;
-    let cursor = query.cursor.as_deref();
-    in_time(async {
-        let page = service.vault.list(&client, limit, cursor).await;
-        let page = page.map_err(|error| match error {
-            ListError::InvalidCursor(_) => {
-                invalid("The cursor is not the 'next_cursor' of an earlier page.")
-            }
-            ListError::Unavailable(_) => unavailable(),
-        })?;
-        Ok(Json(FileList {
-            files: page.files.into_iter().map(FileEntry::from).collect(),
-            next_cursor: page.next_cursor,
-        }))
-    })
-    .await
+    let page = service.vault.list(&client, limit, query.cursor.as_deref());
+    let page = page.await.map_err(|error| match error {
+        ListError::InvalidCursor(_) => {
+            Problem::invalid("The cursor is not the 'next_cursor' of an earlier page.")
+        }
+        ListError::Unavailable(_) => unavailable(),
+    })?;
+    Ok(Json(FileList {
+        files: page.files.into_iter().map(FileEntry::from).collect(),
+        next_cursor: page.next_cursor,
+    }))
 }
 
 fn limit(sent: Option<&str>) -> Result<u16, Problem> {
@@ -86,6 +72,8 @@ fn limit(sent: Option<&str>) -> Result<u16, Problem> {
     };
     match text.parse() {
         Ok(limit @ 1..=MAX_LIMIT) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(limit),
-        _ => Err(invalid("'limit' is a whole number from 1 to 1000.")),
+        _ => Err(Problem::invalid(
+            "'limit' must be a whole number from 1 to 1000.",
+        )),
     }
 }

@@ -1,17 +1,12 @@
 //! What the handlers share: who calls, the vault, and how its failures become problems.
 
-use std::time::Duration;
-
+use axum::extract::{FromRequestParts, Path};
 use caas_aws::{Clients, ObjectKey, Presigner, Unavailable, VersionedBucket};
-use caas_crypto::ClientName;
-use caas_http::{Problem, ProblemKind};
+use caas_http::{Caller, HttpConfig, Problem, ProblemKind};
 use caas_vault::{GetError, PutError, Vault};
-use http::HeaderMap;
+use http::request::Parts;
 
-use crate::Config;
-
-/// What a request may wait for KMS and S3 altogether: less than API Gateway waits for us.
-const DEADLINE: Duration = Duration::from_secs(20);
+use crate::{Config, State};
 
 /// The function's configuration and its connections.
 #[derive(Debug)]
@@ -33,26 +28,27 @@ impl Service {
             config,
         }
     }
+}
 
-    /// The client that calls.
-    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<ClientName, Problem> {
-        self.config.http.api_keys.authenticate(headers)
+impl AsRef<HttpConfig> for Service {
+    fn as_ref(&self) -> &HttpConfig {
+        &self.config.http
     }
 }
 
-/// Does the work within the time that a client waits for an answer.
-pub(crate) async fn in_time<T>(
-    work: impl Future<Output = Result<T, Problem>>,
-) -> Result<T, Problem> {
-    tokio::time::timeout(DEADLINE, work)
-        .await
-        .unwrap_or_else(|_| Err(unavailable()))
-}
+/// The file whose id is in the path, of the client whose key is in the headers. An id that no file
+/// can have is one that does not exist.
+pub(crate) struct StoredKey(pub(crate) ObjectKey);
 
-/// The file that `id` means when `client` says it. What cannot be the id of a file is one that does
-/// not exist.
-pub(crate) fn object(client: &ClientName, id: &str) -> Result<ObjectKey, Problem> {
-    ObjectKey::from_id(client, id).map_err(|_| not_found())
+impl FromRequestParts<State> for StoredKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let Caller(client) = Caller::from_request_parts(parts, state).await?;
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        let key = id.ok().map(|Path(id)| ObjectKey::from_id(&client, &id));
+        key.and_then(Result::ok).map(Self).ok_or_else(not_found)
+    }
 }
 
 /// 404, the same for what is not there, what is another client's, and what is no id.
@@ -61,18 +57,11 @@ pub(crate) fn not_found() -> Problem {
 }
 
 pub(crate) fn unavailable() -> Problem {
-    Problem::new(
-        ProblemKind::DependencyUnavailable,
-        "Key management or storage does not answer. Try again in a few seconds.",
-    )
+    ProblemKind::DependencyUnavailable.into()
 }
 
 pub(crate) fn from_unavailable(Unavailable: Unavailable) -> Problem {
     unavailable()
-}
-
-pub(crate) fn invalid(detail: &'static str) -> Problem {
-    Problem::new(ProblemKind::InvalidRequest, detail)
 }
 
 pub(crate) fn from_put_error(error: &PutError) -> Problem {
@@ -81,7 +70,7 @@ pub(crate) fn from_put_error(error: &PutError) -> Problem {
         PutError::PreconditionFailed | PutError::Unavailable => unavailable(),
         PutError::WrongLength | PutError::Source(_) => {
             tracing::error!("content in memory could not be read");
-            Problem::internal()
+            ProblemKind::Internal.into()
         }
     }
 }
@@ -100,7 +89,7 @@ pub(crate) fn from_get_error(error: &GetError, limit: u64) -> Problem {
         GetError::Unavailable => unavailable(),
         GetError::Destination(_) => {
             tracing::error!("content in memory could not be written");
-            Problem::internal()
+            ProblemKind::Internal.into()
         }
     }
 }

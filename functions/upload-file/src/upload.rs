@@ -3,15 +3,12 @@
 use std::time::SystemTime;
 
 use axum::{
-    Json,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use caas_aws::{ObjectKey, PutOptions};
 use caas_crypto::ClientName;
-use caas_http::{
-    FileForm, FileName, FormFile, Problem, ProblemDetails, ProblemKind, read_file_form,
-};
+use caas_http::{Caller, FileForm, FileName, FormFile, Json, Problem, ProblemKind, read_file_form};
 use caas_vault::PutError;
 use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
@@ -21,19 +18,10 @@ use crate::{
     Service,
     description::StoredFile,
     idempotency::IdempotencyKey,
-    service::{from_put_error, from_unavailable, in_time, unavailable},
+    service::{from_put_error, from_unavailable, unavailable},
 };
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// A form with the file to store.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the form")]
-struct UploadForm {
-    /// The file.
-    #[schema(value_type = String, format = Binary)]
-    file: Vec<u8>,
-}
 
 /// A file was stored.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -46,7 +34,7 @@ struct Uploaded {
 /// Store a file encrypted
 ///
 /// Encrypts the file with a key of its own, has KMS wrap that key, and stores ciphertext and wrapped
-/// key in S3. With an `Idempotency-Key` an upload may be repeated: a repeat answers the file that is
+/// key in S3. With an `Idempotency-Key` an upload may be repeated: a repeat returns the file that is
 /// stored, with `idempotency-replayed: true`, whatever its name and content this time. Do not send
 /// two files with one key at the same moment: under two names both would be stored.
 #[utoipa::path(
@@ -55,35 +43,29 @@ struct Uploaded {
     tag = "Stored files",
     params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
         description = "Recognises a repeat of this upload")),
-    request_body(content = inline(UploadForm), content_type = "multipart/form-data"),
+    request_body(content = inline(FileForm<0>), content_type = "multipart/form-data"),
     responses(
         (status = 201, description = "The file is stored", body = inline(Uploaded),
             headers(
                 ("Location" = String, description = "The path of the file"),
                 ("idempotency-replayed" = Option<String>, description = "`true` for a repeat"),
             )),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS or S3 does not answer", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn upload(
     State(service): State<crate::State>,
+    Caller(client): Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    let client = service.authenticate(request.headers())?;
     let key = IdempotencyKey::read(request.headers())?;
     let folder = key.map(|key| key.folder(&client));
     let max_body_bytes = service.config.http.max_body_bytes;
     let FileForm { file, texts: [] } = read_file_form(request, max_body_bytes, []).await?;
-    in_time(async {
-        match folder {
-            None => store(&service, &client, Uuid::now_v7(), file).await,
-            Some(folder) => store_once(&service, &client, folder, file).await,
-        }
-    })
-    .await
+    match folder {
+        None => store(&service, &client, Uuid::now_v7(), file).await,
+        Some(folder) => store_once(&service, &client, folder, file).await,
+    }
 }
 
 /// Stores a file that has not been stored before.
@@ -123,15 +105,8 @@ pub(crate) fn new_key(
     folder: Uuid,
     name: &FileName,
 ) -> Result<ObjectKey, Problem> {
-    ObjectKey::new(client, &format!("{folder}/{}", name.as_str())).map_err(|_| invalid_name())
-}
-
-/// 400 for a name that a stored file cannot have.
-pub(crate) fn invalid_name() -> Problem {
-    Problem::new(
-        ProblemKind::InvalidFilename,
-        "The name of a stored file cannot hold control characters.",
-    )
+    ObjectKey::new(client, &format!("{folder}/{}", name.as_str()))
+        .map_err(|_| ProblemKind::InvalidFilename.into())
 }
 
 async fn put(service: &Service, key: &ObjectKey, file: FormFile) -> Result<Response, PutError> {
@@ -147,7 +122,7 @@ async fn put(service: &Service, key: &ObjectKey, file: FormFile) -> Result<Respo
     Ok(uploaded(file))
 }
 
-/// Answers a file that is there already.
+/// The response for a file that is there already.
 async fn replay(service: &Service, key: &ObjectKey) -> Result<Response, Problem> {
     let info = service.vault.head(key).await.map_err(from_unavailable)?;
     // It was there a moment ago: somebody deletes it, or its first upload failed. Try again.

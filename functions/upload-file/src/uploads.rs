@@ -3,35 +3,35 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    Json,
-    extract::{Request, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use caas_aws::{ObjectKey, PresignedRequest, PutOptions};
-use caas_http::{FileName, Problem, ProblemDetails, ProblemKind, read_json_object};
+use caas_http::{Caller, FileName, Json, Problem, ProblemKind};
 use caas_inbox::SINGLE_USE;
 use caas_vault::{MAX_PUT_BYTES, UploadGrant};
 use http::{StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
 use uuid::Uuid;
 
 use crate::{
     Service,
     description::{DEFAULT_CONTENT_TYPE, rfc3339},
     grant::Encryption,
-    service::{from_put_error, from_unavailable, in_time, invalid},
-    upload::{invalid_name, new_key},
+    service::{from_put_error, from_unavailable},
+    upload::new_key,
 };
 
 /// A file that is about to be uploaded.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes the body")]
-struct UploadRequest {
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadRequest {
     /// The file's name; of a path its last component.
     #[schema(example = "film.mp4")]
     name: String,
     /// Its exact length in bytes.
-    #[schema(maximum = 5_000_000_000_u64)]
+    #[schema(schema_with = file_size)]
     size: u64,
     /// Its content type, `application/octet-stream` by default.
     #[schema(example = "video/mp4", max_length = 255, nullable = false)]
@@ -40,8 +40,9 @@ struct UploadRequest {
 }
 
 /// Who encrypts: the service, once the file is in its inbox, or the client, before it sends.
-#[derive(Clone, Copy, utoipa::ToSchema)]
-#[schema(as = UploadMode, rename_all = "lowercase")]
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = UploadMode)]
 enum Mode {
     Inbox,
     Client,
@@ -72,7 +73,7 @@ struct Upload {
 
 /// Begin an upload of up to 5 GB
 ///
-/// Answers a request to S3 for the file itself: good for exactly this length, these headers, and five
+/// Returns a request to S3 for the file itself: good for exactly this length, these headers, and five
 /// minutes, and once. In mode `client` the client encrypts, and the plaintext never leaves it. In mode
 /// `inbox` any HTTP client sends the file as it is; it lies unencrypted by us in the inbox until it is
 /// sealed, which takes seconds, and is at `/api/files/{id}` from then on.
@@ -84,49 +85,34 @@ struct Upload {
     responses(
         (status = 201, description = "The file can be sent", body = inline(Upload),
             headers(("Location" = String, description = "The path that the file will have"))),
-        (status = "4XX", description = "A problem", body = ProblemDetails,
-            content_type = "application/problem+json"),
-        (status = 503, description = "KMS does not answer", body = ProblemDetails,
-            content_type = "application/problem+json"),
+        Problem,
     )
 )]
 pub(crate) async fn begin(
     State(service): State<crate::State>,
-    request: Request,
+    Caller(client): Caller,
+    Json(request): Json<UploadRequest>,
 ) -> Result<Response, Problem> {
-    let client = service.authenticate(request.headers())?;
-    let (parts, body) = request.into_parts();
-    let limit = service.config.http.max_body_bytes;
-    let mut fields = read_json_object(&parts.headers, body, limit).await?;
-    let name = fields.text("name")?.ok_or_else(|| missing("name"))?;
-    let size = fields.whole_number("size")?;
-    let content_type = fields.text("content_type")?;
-    let mode = fields.text("mode")?.ok_or_else(|| missing("mode"))?;
-    fields.finish()?;
-
-    let name: FileName = name.parse().map_err(|_| invalid_name())?;
-    let mode = match mode.as_str() {
-        "inbox" => Mode::Inbox,
-        "client" => Mode::Client,
-        _ => return Err(invalid("'mode' is 'inbox' or 'client'.")),
-    };
-    let content_type = content_type.as_ref().map_or(DEFAULT_CONTENT_TYPE, |it| it);
+    let name: FileName = request
+        .name
+        .parse()
+        .map_err(|_| ProblemKind::InvalidFilename)?;
+    let content_type = request.content_type.as_deref();
     let options = PutOptions::default().if_absent();
-    let options = options.content_type(content_type).map_err(|_| {
-        invalid("'content_type' is 1 to 255 visible ASCII characters, such as 'video/mp4'.")
-    })?;
+    let options = options.content_type(content_type.unwrap_or(DEFAULT_CONTENT_TYPE));
     let file = File {
         key: new_key(&client, Uuid::now_v7(), &name)?,
-        size: size.ok_or_else(|| missing("size"))?,
-        options,
+        size: request.size,
+        options: options.map_err(|_| {
+            Problem::invalid(
+                "'content_type' must be 1 to 255 visible ASCII characters, such as 'video/mp4'.",
+            )
+        })?,
     };
-    let upload = in_time(async {
-        match mode {
-            Mode::Inbox => file.through_inbox(&service).await,
-            Mode::Client => file.sealed_by_client(&service).await,
-        }
-    })
-    .await?;
+    let upload = match request.mode {
+        Mode::Inbox => file.through_inbox(&service).await,
+        Mode::Client => file.sealed_by_client(&service).await,
+    }?;
     let location = format!("/api/files/{}", upload.id);
     Ok((
         StatusCode::CREATED,
@@ -146,11 +132,13 @@ struct File {
 impl File {
     async fn through_inbox(self, service: &Service) -> Result<Upload, Problem> {
         let (Some(inbox), Some(settings)) = (&service.inbox, &service.config.inbox) else {
-            return Err(invalid("There is no inbox here: use mode 'client'."));
+            return Err(Problem::invalid(
+                "There is no inbox here: use mode 'client'.",
+            ));
         };
         self.admit(settings.max_bytes.min(MAX_PUT_BYTES))?;
         let options = self.options.metadata(SINGLE_USE, "true");
-        let options = options.map_err(|_| Problem::internal())?;
+        let options = options.map_err(|_| ProblemKind::Internal)?;
         let (key, size) = (&self.key, self.size);
         let request = service.presigner.put(inbox.name(), key, size, &options);
         let request = request.await.map_err(from_unavailable)?;
@@ -175,7 +163,7 @@ impl File {
         if self.size > limit {
             return Err(Problem::new(
                 ProblemKind::TooLarge,
-                format!("An upload has at most {limit} bytes. Send the file in several."),
+                format!("An upload has at most {limit} bytes. Split it into smaller files."),
             ));
         }
         Ok(())
@@ -193,9 +181,11 @@ fn upload(key: &ObjectKey, request: PresignedRequest, encryption: Option<Encrypt
     }
 }
 
-fn missing(field: &'static str) -> Problem {
-    Problem::new(
-        ProblemKind::InvalidRequest,
-        format!("The field '{field}' is missing."),
-    )
+fn file_size() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(0))
+        .maximum(Some(MAX_PUT_BYTES))
+        .build()
 }

@@ -1,14 +1,18 @@
 //! API keys: who is calling.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
+use axum::extract::FromRequestParts;
 use caas_crypto::{ClientName, ContentKey, RandomnessUnavailable};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header, request::Parts};
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use crate::Problem;
+use crate::{HttpConfig, Problem, ProblemKind};
+
+/// The header that carries an API key.
+pub const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What every key begins with, so that people and secret scanners recognise one.
 const PREFIX: &str = "caas_";
@@ -46,7 +50,7 @@ impl ApiKeys {
     /// 401, the same after the same work, for no, an unknown and a malformed key.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<ClientName, Problem> {
         self.identify(presented_key(headers))
-            .ok_or_else(Problem::unauthorized)
+            .ok_or_else(|| ProblemKind::Unauthorized.into())
     }
 
     /// The client whose key is in the headers, in the body, or in both: then both are this client's.
@@ -63,7 +67,9 @@ impl ApiKeys {
         };
         let client = self.identify(in_body.as_bytes());
         let agree = !presents_key(headers) || self.identify(presented_key(headers)) == client;
-        client.filter(|_| agree).ok_or_else(Problem::unauthorized)
+        client
+            .filter(|_| agree)
+            .ok_or_else(|| ProblemKind::Unauthorized.into())
     }
 
     /// The client that `key` belongs to. The time taken depends on the number of configured keys
@@ -77,6 +83,20 @@ impl ApiKeys {
         let (client, _) = self.0.get(found as usize)?;
         // The hash of nothing, deployed by mistake, lets nobody in.
         (!key.is_empty()).then(|| client.clone())
+    }
+}
+
+/// The client whose API key is in the headers. First among a handler's extractors: no body is read
+/// of a stranger.
+#[derive(Clone, Debug)]
+pub struct Caller(pub ClientName);
+
+impl<S: AsRef<HttpConfig> + Send + Sync> FromRequestParts<Arc<S>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<S>) -> Result<Self, Problem> {
+        let api_keys = &S::as_ref(state).api_keys;
+        api_keys.authenticate(&parts.headers).map(Self)
     }
 }
 
@@ -95,7 +115,7 @@ fn presents_key(headers: &HeaderMap) -> bool {
 
 fn presented_keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers
-        .get_all("x-api-key")
+        .get_all(API_KEY_HEADER)
         .iter()
         .map(http::HeaderValue::as_bytes)
         .chain(

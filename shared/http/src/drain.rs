@@ -1,4 +1,4 @@
-//! Reading on what nobody wants to read.
+//! Drains unread request bodies.
 
 use std::{
     pin::Pin,
@@ -12,32 +12,56 @@ use std::{
 
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, sync::watch, time::timeout};
 
-/// What is read on at most.
+/// What is drained at most.
 const MAX_BYTES: u64 = 256 << 20;
 const MAX_TIME: Duration = Duration::from_secs(10);
 
 /// A request body that is read to its end even when the handler has lost interest.
 ///
-/// A server that answers early and closes while the client still sends makes most clients report a
-/// broken connection instead of the answer.
+/// A server that responds early and closes while the client still sends makes most clients report a
+/// broken connection instead of the response.
 pub(crate) struct DrainedBody {
     body: Option<Body>,
     read: Arc<AtomicU64>,
+    _until_dropped: watch::Sender<()>,
+}
+
+/// What a handler does with its request's body.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    read: Arc<AtomicU64>,
+    dropped: watch::Receiver<()>,
+}
+
+impl Reading {
+    /// The bytes that the handler has read so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the handler has dropped the body.
+    pub(crate) async fn done(mut self) {
+        while self.dropped.changed().await.is_ok() {}
+    }
 }
 
 impl DrainedBody {
-    /// The body, and how many bytes of it the handler has read so far.
-    pub(crate) fn new(body: Body) -> (Self, Arc<AtomicU64>) {
+    /// The body, and what its handler does with it.
+    pub(crate) fn new(body: Body) -> (Self, Reading) {
         let read = Arc::<AtomicU64>::default();
-        (
-            Self {
-                body: Some(body),
-                read: Arc::clone(&read),
-            },
+        let (until_dropped, dropped) = watch::channel(());
+        let reading = Reading {
+            read: Arc::clone(&read),
+            dropped,
+        };
+        let body = Self {
+            body: Some(body),
             read,
-        )
+            _until_dropped: until_dropped,
+        };
+        (body, reading)
     }
 }
 

@@ -1,26 +1,30 @@
 //! What surrounds every route: request id, log line, problem documents, headers, CORS, panics.
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Body,
     extract::Request,
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::time::sleep;
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, timeout::RequestBodyTimeoutLayer};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{AllowedOrigins, Problem, ProblemKind, drain::DrainedBody};
+use crate::{
+    API_KEY_HEADER, AllowedOrigins, Problem, ProblemKind,
+    drain::{DrainedBody, Reading},
+};
 
 /// A request's body may pause for this long.
 const BODY_IDLE: Duration = Duration::from_secs(20);
+
+/// How long a handler may work once it has done with the request's body: less than API Gateway waits.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -37,9 +41,10 @@ impl Edge {
     pub fn around<S: Clone + Send + Sync + 'static>(&self, routes: Router<S>) -> Router<S> {
         routes
             .layer(CatchPanicLayer::custom(|_| {
-                Problem::internal().into_response()
+                Problem::from(ProblemKind::Internal).into_response()
             }))
             .layer(RequestBodyTimeoutLayer::new(BODY_IDLE))
+            .layer(middleware::from_fn(in_time))
             .layer(self.cors())
             .layer(middleware::from_fn(handle))
     }
@@ -54,7 +59,7 @@ impl Edge {
                 header::IF_NONE_MATCH,
                 HeaderName::from_static("encryption-key"),
                 HeaderName::from_static("idempotency-key"),
-                HeaderName::from_static("x-api-key"),
+                API_KEY_HEADER,
             ])
             .expose_headers([
                 header::CONTENT_DISPOSITION,
@@ -70,8 +75,9 @@ async fn handle(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = new_request_id();
     let span = tracing::error_span!("request", request_id = id);
-    let (parts, body) = request.into_parts();
-    let (body, read) = DrainedBody::new(body);
+    let (mut parts, body) = request.into_parts();
+    let (body, reading) = DrainedBody::new(body);
+    parts.extensions.insert(reading.clone());
     let request = Request::from_parts(parts, Body::new(body));
 
     let response = next.run(request).instrument(span.clone()).await;
@@ -80,11 +86,23 @@ async fn handle(request: Request, next: Next) -> Response {
         tracing::info!(
             status = response.status().as_u16(),
             duration_ms = start.elapsed().as_secs_f64() * 1e3,
-            size = size_class(read.load(Ordering::Relaxed)),
+            size = size_class(reading.bytes()),
             "request"
         );
     });
     response
+}
+
+/// Ends a request that waits for KMS or S3 for too long. Reading its body has limits of its own.
+async fn in_time(Extension(reading): Extension<Reading>, request: Request, next: Next) -> Response {
+    let too_late = async {
+        reading.done().await;
+        sleep(DEADLINE).await;
+    };
+    tokio::select! {
+        response = next.run(request) => response,
+        () = too_late => Problem::from(ProblemKind::DependencyUnavailable).into_response(),
+    }
 }
 
 pub(crate) fn new_request_id() -> String {
@@ -115,7 +133,7 @@ pub(crate) fn finish(mut response: Response, id: &str) -> Response {
     response
 }
 
-/// The problem that a handler returned, or that the router's own bare answers stand for.
+/// The problem that a handler returned, or that the router's own bare responses stand for.
 fn problem_of(response: &mut Response) -> Option<Problem> {
     response
         .extensions_mut()
@@ -125,10 +143,7 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
                 ProblemKind::NotFound,
                 "There is nothing at this path.",
             )),
-            StatusCode::METHOD_NOT_ALLOWED => Some(Problem::new(
-                ProblemKind::MethodNotAllowed,
-                "This path does not take this method; see the Allow header.",
-            )),
+            StatusCode::METHOD_NOT_ALLOWED => Some(ProblemKind::MethodNotAllowed.into()),
             _ => None,
         })
 }

@@ -17,9 +17,13 @@ use futures::{Stream, StreamExt, ready, stream};
 use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use multer::{Field, Multipart};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
+};
 use zeroize::Zeroizing;
 
-use crate::{FileName, InvalidFileName, Problem, ProblemKind, disposition::Disposition};
+use crate::{FileName, Problem, ProblemKind, disposition::Disposition};
 
 /// Parts of one form at most.
 const MAX_PARTS: usize = 16;
@@ -31,10 +35,13 @@ const MAX_PART_HEADERS: usize = 8 * 1024;
 const MAX_TEXT: usize = 8 * 1024;
 
 /// A form with exactly one part named `file`, and any text fields that were asked for.
+#[derive(ToSchema)]
 pub struct FileForm<const TEXTS: usize> {
     /// The file.
+    #[schema(inline)]
     pub file: FormFile,
     /// The text fields in the order asked for.
+    #[schema(ignore)]
     pub texts: [Option<Zeroizing<String>>; TEXTS],
 }
 
@@ -54,6 +61,16 @@ pub struct FormFile {
     /// Its content.
     pub content: Vec<u8>,
 }
+
+impl PartialSchema for FormFile {
+    fn schema() -> RefOr<Schema> {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        let file = ObjectBuilder::new().schema_type(Type::String);
+        file.format(Some(binary)).into()
+    }
+}
+
+impl ToSchema for FormFile {}
 
 /// Name and content stay out of logs.
 impl fmt::Debug for FormFile {
@@ -109,24 +126,24 @@ pub async fn read_file_form<const TEXTS: usize>(
         budget.suspend();
         if name == "file" {
             if file.is_some() {
-                return Err(wrong_file_count());
+                return Err(ProblemKind::FileCount.into());
             }
             let name = match file_name {
-                Some(name) => name.parse().map_err(invalid_file_name)?,
+                Some(name) => name.parse().map_err(|_| ProblemKind::InvalidFilename)?,
                 None => FileName::default(),
             };
             let content_type = part.content_type().map(ToString::to_string);
             let content = read(part, limit)
                 .await
                 .map_err(refused)?
-                .ok_or_else(wrong_file_count)?;
+                .ok_or(ProblemKind::FileCount)?;
             file = Some(FormFile {
                 name,
                 content_type,
                 content,
             });
         } else if file_name.is_some() {
-            return Err(wrong_file_count());
+            return Err(ProblemKind::FileCount.into());
         } else {
             let text = read(part, MAX_TEXT)
                 .await
@@ -137,18 +154,20 @@ pub async fn read_file_form<const TEXTS: usize>(
             })?;
             if let Some(index) = texts.iter().position(|asked| *asked == name) {
                 let text = std::str::from_utf8(&text)
-                    .map_err(|_| invalid("A text field is not UTF-8."))?;
+                    .map_err(|_| Problem::invalid(format!("The field '{name}' is not UTF-8.")))?;
                 if values[index]
                     .replace(Zeroizing::new(text.to_owned()))
                     .is_some()
                 {
-                    return Err(invalid("A field comes twice."));
+                    return Err(Problem::invalid(format!(
+                        "The field '{name}' is repeated: send it once."
+                    )));
                 }
             }
         }
         budget.renew();
     }
-    let file = file.ok_or_else(wrong_file_count)?;
+    let file = file.ok_or(ProblemKind::FileCount)?;
     Ok(FileForm {
         file,
         texts: values,
@@ -285,26 +304,8 @@ fn headers_too_large() -> Problem {
     )
 }
 
-fn invalid_file_name(_: InvalidFileName) -> Problem {
-    Problem::new(
-        ProblemKind::InvalidFilename,
-        "A file name cannot hold control characters such as NUL, CR or LF.",
-    )
-}
-
-fn wrong_file_count() -> Problem {
-    Problem::new(
-        ProblemKind::FileCount,
-        "Send exactly one file, in a part named 'file'.",
-    )
-}
-
 fn malformed(detail: &'static str) -> Problem {
     Problem::new(ProblemKind::MalformedMultipart, detail)
-}
-
-fn invalid(detail: &'static str) -> Problem {
-    Problem::new(ProblemKind::InvalidRequest, detail)
 }
 
 fn refusal(error: &multer::Error, max_body_bytes: u64) -> Problem {

@@ -1,17 +1,24 @@
 //! JSON bodies (RFC 8259), read strictly: one object, each field known, once, and of its type.
 
-use std::fmt;
+use std::sync::Arc;
 
-use axum::body::Body;
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    response::{IntoResponse, Response},
+};
+use caas_crypto::ClientName;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, SeqAccess, Visitor},
-};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_path_to_error::Path;
 use zeroize::Zeroizing;
 
-use crate::{Problem, ProblemKind, form::refuse_encoding};
+use crate::{
+    HttpConfig, Problem, ProblemKind,
+    form::refuse_encoding,
+    json_value::{InvalidValue, Value},
+};
 
 /// The longest JSON body in bytes.
 pub const MAX_JSON_BYTES: u64 = 1_000_000;
@@ -19,230 +26,110 @@ pub const MAX_JSON_BYTES: u64 = 1_000_000;
 /// Objects and arrays inside each other at most.
 const MAX_DEPTH: usize = 16;
 
-/// Fields in an object at most: more than any route knows.
-const MAX_FIELDS: usize = 32;
-
-/// Strings in one array at most.
-const MAX_ITEMS: usize = 1000;
-
-/// A JSON object, of which every field has to be taken.
-pub struct JsonObject(Vec<(String, Json)>);
-
-/// One value, or several of them in an array.
-#[derive(Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(untagged)]
-pub enum OneOrMany<T> {
-    /// One value.
-    One(T),
-    /// An array of up to 1,000 values.
-    Many(Vec<T>),
-}
-
-/// Values stay out of logs.
-impl<T> fmt::Debug for OneOrMany<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::One(_) => f.write_str("One(..)"),
-            Self::Many(values) => write!(f, "Many(.. {} values)", values.len()),
-        }
-    }
-}
-
-/// Reads a body that is a JSON object of at most `max_body_bytes` and [`MAX_JSON_BYTES`].
+/// A JSON body.
+///
+/// As an extractor it takes an object of at most [`HttpConfig::max_body_bytes`] and
+/// [`MAX_JSON_BYTES`]. `T` derives `Deserialize` with `deny_unknown_fields`. A field given twice, an
+/// array for an object and `null` for an optional field are refused at every level.
 ///
 /// # Errors
 /// * `unsupported-media-type`: not `application/json`, or with a content encoding;
 /// * `too-large`: over the limit, or over 16 levels deep;
-/// * `malformed-json`: not JSON in UTF-8;
-/// * `invalid-request`: not an object, or a field twice.
-pub async fn read_json_object(
-    headers: &HeaderMap,
-    body: Body,
-    max_body_bytes: u64,
-) -> Result<JsonObject, Problem> {
-    refuse_encoding(headers)?;
-    if !is_json(headers) {
+/// * `malformed-json`: not JSON in UTF-8, with line and column;
+/// * `invalid-request`: not a `T`, with the name of the field and never its value.
+#[derive(Clone, Copy)]
+pub struct Json<T>(pub T);
+
+/// A [`Json`] body that can bring the API key itself, as `apiKey`. It is typed only if its key is known.
+pub struct AuthenticatedJson<T> {
+    /// The client whose API key is in the body, in the headers, or in both.
+    pub client: ClientName,
+    /// The body.
+    pub body: T,
+}
+
+impl<S, T> FromRequest<Arc<S>> for Json<T>
+where
+    S: AsRef<HttpConfig> + Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &Arc<S>) -> Result<Self, Problem> {
+        typed(read_value(request, S::as_ref(state)).await?).map(Self)
+    }
+}
+
+impl<S, T> FromRequest<Arc<S>> for AuthenticatedJson<T>
+where
+    S: AsRef<HttpConfig> + Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &Arc<S>) -> Result<Self, Problem> {
+        let config = S::as_ref(state);
+        let headers = request.headers().clone();
+        let value = read_value(request, config).await?;
+        let key = match value.field("apiKey") {
+            None => None,
+            Some(Value::Text(key)) => Some(key.as_str()),
+            Some(_) => return Err(Problem::invalid("The field 'apiKey' must be a string.")),
+        };
+        let client = config.api_keys.authenticate_with_body(&headers, key)?;
+        typed(value).map(|body| Self { client, body })
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+async fn read_value(request: Request, config: &HttpConfig) -> Result<Value, Problem> {
+    refuse_encoding(request.headers())?;
+    if !is_json(request.headers()) {
         return Err(Problem::new(
             ProblemKind::UnsupportedMediaType,
             "Send the body as application/json, in UTF-8.",
         ));
     }
-    let text = read(body, max_body_bytes.min(MAX_JSON_BYTES)).await?;
-    if depth(&text) > MAX_DEPTH {
+    let limit = config.max_body_bytes.min(MAX_JSON_BYTES);
+    parse(&read(request.into_body(), limit).await?)
+}
+
+fn parse(text: &[u8]) -> Result<Value, Problem> {
+    if depth(text) > MAX_DEPTH {
         return Err(Problem::new(
             ProblemKind::TooLarge,
-            "The JSON is more than 16 levels deep.",
+            format!("The JSON is more than {MAX_DEPTH} levels deep."),
         ));
     }
-    let json = serde_json::from_slice(&text)
-        .map_err(|_| Problem::new(ProblemKind::MalformedJson, "The body is not JSON in UTF-8."))?;
-    let Json::Object(fields) = json else {
-        return Err(invalid("The body is not a JSON object."));
-    };
-    if fields.len() > MAX_FIELDS {
-        return Err(invalid(
-            "The object has fields that this route does not know.",
-        ));
-    }
-    let twice = |(position, (name, _)): (usize, &(String, Json))| {
-        fields[..position]
-            .iter()
-            .any(|(earlier, _)| earlier == name)
-    };
-    if fields.iter().enumerate().any(twice) {
-        return Err(invalid("The object has a field twice."));
-    }
-    Ok(JsonObject(fields))
-}
-
-impl JsonObject {
-    /// The string in the field of this name, if there is one.
-    ///
-    /// # Errors
-    /// `invalid-request`: something else than a string.
-    pub fn text(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(invalid(format!("The field '{name}' is not a string."))),
-        }
-    }
-
-    /// The whole number, 0 or more and without fraction or exponent, in the field of this name, if
-    /// there is one.
-    ///
-    /// # Errors
-    /// `invalid-request`: something else.
-    pub fn whole_number(&mut self, name: &str) -> Result<Option<u64>, Problem> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Json::WholeNumber(number)) => Ok(Some(number)),
-            Some(_) => Err(invalid(format!(
-                "The field '{name}' is not a whole number."
-            ))),
-        }
-    }
-
-    /// The string or the array of up to 1,000 strings in the field of this name, if there is one.
-    ///
-    /// # Errors
-    /// `invalid-request`: something else.
-    pub fn texts(&mut self, name: &str) -> Result<Option<OneOrMany<Zeroizing<String>>>, Problem> {
-        let wrong = || {
-            invalid(format!(
-                "The field '{name}' is no string and no array of strings."
-            ))
-        };
-        match self.take(name) {
-            None => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(OneOrMany::One(text))),
-            Some(Json::Array(items)) if items.len() > MAX_ITEMS => Err(invalid(format!(
-                "The field '{name}' has more than {MAX_ITEMS} items."
-            ))),
-            Some(Json::Array(items)) => {
-                let texts = items.into_iter().map(|item| match item {
-                    Json::Text(text) => Ok(text),
-                    _ => Err(wrong()),
-                });
-                texts
-                    .collect::<Result<_, _>>()
-                    .map(OneOrMany::Many)
-                    .map(Some)
-            }
-            Some(_) => Err(wrong()),
-        }
-    }
-
-    /// Says that every field was taken.
-    ///
-    /// # Errors
-    /// `invalid-request`: there are others.
-    pub fn finish(self) -> Result<(), Problem> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(invalid(
-                "The object has fields that this route does not know.",
-            ))
-        }
-    }
-
-    fn take(&mut self, name: &str) -> Option<Json> {
-        let position = self.0.iter().position(|(field, _)| field == name)?;
-        Some(self.0.swap_remove(position).1)
+    let value = serde_json::from_slice(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Problem::new(
+            ProblemKind::MalformedJson,
+            format!("The body is not JSON in UTF-8: see line {line}, column {column}."),
+        )
+    })?;
+    match value {
+        Value::Object(_) => Ok(value),
+        _ => Err(Problem::invalid("The body must be an object.")),
     }
 }
 
-/// Names and values stay out of logs.
-impl fmt::Debug for JsonObject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JsonObject").finish_non_exhaustive()
-    }
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| invalid(error.path(), error.inner()))
 }
 
-/// Any JSON, as much of it as is asked for. All of it is read, so that an error is one of syntax.
-enum Json {
-    Text(Zeroizing<String>),
-    WholeNumber(u64),
-    Array(Vec<Json>),
-    Object(Vec<(String, Json)>),
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyJson)
-    }
-}
-
-struct AnyJson;
-
-impl<'de> Visitor<'de> for AnyJson {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(Zeroizing::new(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Json::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
-        }
-        Ok(Json::Object(fields))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
-        Ok(Json::WholeNumber(number))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
+fn invalid(path: &Path, error: &InvalidValue) -> Problem {
+    // The path to an unknown field ends with its name, which can hold anything.
+    let known = path.iter().len() - usize::from(matches!(error, InvalidValue::Unknown(..)));
+    let segments = path.iter().take(known).map(ToString::to_string);
+    let segments: Vec<_> = segments.chain(error.field().map(str::to_owned)).collect();
+    let field = segments.join(".").replace(".[", "[");
+    Problem::invalid(format!("The field '{field}' {error}."))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -308,13 +195,12 @@ fn depth(text: &[u8]) -> usize {
     deepest
 }
 
-fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
-    Problem::new(ProblemKind::InvalidRequest, detail)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
+    use crate::OneOrMany;
 
     #[test]
     fn only_json_in_utf_8_is_json() {
@@ -355,9 +241,147 @@ mod tests {
         }
     }
 
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it is read matters")]
+    struct Order {
+        secret: Zeroizing<String>,
+        #[serde(alias = "other_texts")]
+        texts: Option<OneOrMany<Zeroizing<String>>>,
+        size: Option<u64>,
+        mode: Option<Mode>,
+        sender: Option<Sender>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Mode {
+        Inbox,
+        Client,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it is read matters")]
+    struct Sender {
+        name: String,
+    }
+
     #[test]
-    fn debug_shows_no_content() {
-        let object = JsonObject(vec![("name".to_owned(), Json::Other)]);
-        assert_eq!(format!("{object:?}"), "JsonObject { .. }");
+    fn what_is_wrong_is_named_without_its_value() {
+        let long = "n".repeat(41);
+        let known = "this route takes secret, other_texts, texts, size, mode, sender.";
+        for (fields, detail) in [
+            (
+                r#","mode":"hidden""#,
+                "The field 'mode' must be 'inbox' or 'client'.",
+            ),
+            (r#","mode":1"#, "The field 'mode' must be a string."),
+            (
+                r#","mode":{"inbox":null}"#,
+                "The field 'mode' must be a string.",
+            ),
+            (
+                r#","size":"hidden""#,
+                "The field 'size' must be a whole number.",
+            ),
+            (r#","size":-1"#, "The field 'size' must be a whole number."),
+            (r#","size":1.0"#, "The field 'size' must be a whole number."),
+            (
+                r#","size":null"#,
+                "The field 'size' must be a whole number.",
+            ),
+            (
+                r#","secret":"hidden""#,
+                "The field 'secret' is repeated: send it once.",
+            ),
+            (
+                r#","texts":"a","other_texts":"b""#,
+                "The field 'texts' is repeated: send it once.",
+            ),
+            (
+                r#","texts":null"#,
+                "The field 'texts' must be a string or an array of up to 1000 strings.",
+            ),
+            (
+                r#","texts":["a",["hidden"]]"#,
+                "The field 'texts[1]' must be a string.",
+            ),
+            (r#","sender":null"#, "The field 'sender' must be an object."),
+            (
+                r#","sender":["hidden"]"#,
+                "The field 'sender' must be an object.",
+            ),
+            (r#","sender":{}"#, "The field 'sender.name' is missing."),
+            (
+                r#","sender":{"name":true}"#,
+                "The field 'sender.name' must be a string.",
+            ),
+            (
+                r#","sender":{"name":"hidden","name":"hidden"}"#,
+                "The field 'sender.name' is repeated: send it once.",
+            ),
+            (
+                r#","sender":{"name":"hidden","age":1}"#,
+                "The field 'sender.age' is unknown: this route takes name.",
+            ),
+            (
+                r#","Secret":"hidden""#,
+                &format!("The field 'Secret' is unknown: {known}"),
+            ),
+            (
+                r#","<hidden>":1"#,
+                &format!("The field '…' is unknown: {known}"),
+            ),
+            (
+                &format!(r#","{long}":1"#),
+                &format!("The field '…' is unknown: {known}"),
+            ),
+        ] {
+            let text = format!(r#"{{"secret":"hidden"{fields}}}"#);
+            refused(&text, ProblemKind::InvalidRequest, detail);
+        }
+        for text in ["null", "1", r#""hidden""#, r#"["hidden"]"#] {
+            let detail = "The body must be an object.";
+            refused(text, ProblemKind::InvalidRequest, detail);
+        }
+        let missing = "The field 'secret' is missing.";
+        refused("{}", ProblemKind::InvalidRequest, missing);
+    }
+
+    #[test]
+    fn syntax_errors_are_placed_before_types_are_looked_at() {
+        for (text, line, column) in [
+            ("", 1, 0),
+            ("{\"secret\": 1,\n \"hidden\"}", 2, 10),
+            ("{\"secret\": \"\\ud800\"}", 1, 19),
+        ] {
+            let detail =
+                format!("The body is not JSON in UTF-8: see line {line}, column {column}.");
+            refused(text, ProblemKind::MalformedJson, &detail);
+        }
+    }
+
+    #[test]
+    fn absent_fields_and_arrays_are_read() {
+        let read = order(r#"{"secret":"\u0061\n"}"#).unwrap();
+        assert_eq!(read.secret.as_str(), "a\n");
+        assert!(read.texts.is_none());
+        let read = order(r#"{"secret":"","other_texts":["a","b"],"size":7}"#).unwrap();
+        assert!(matches!(read.texts, Some(OneOrMany::Many(texts)) if texts.len() == 2));
+        assert_eq!(read.size, Some(7));
+    }
+
+    fn order(text: &str) -> Result<Order, Problem> {
+        parse(text.as_bytes()).and_then(typed)
+    }
+
+    fn refused(text: &str, kind: ProblemKind, detail: &str) {
+        let details = order(text).unwrap_err().details("");
+        assert_eq!(
+            (details.kind, details.detail.as_str()),
+            (kind, detail),
+            "{text}"
+        );
     }
 }

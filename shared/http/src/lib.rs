@@ -23,14 +23,21 @@ mod edge;
 mod file_name;
 mod form;
 mod json;
+mod json_value;
+mod one_or_many;
 mod origins;
 mod problem;
+mod problem_kind;
 
-pub use api_key::{ApiKeys, InvalidApiKeys, generate_api_key, hash_api_key};
+pub use api_key::{
+    API_KEY_HEADER, ApiKeys, Caller, InvalidApiKeys, generate_api_key, hash_api_key,
+};
 pub use config::HttpConfig;
 pub use edge::Edge;
 pub use file_name::{FileName, InvalidFileName};
 pub use form::{FileForm, FormFile, read_file_form};
-pub use json::{JsonObject, MAX_JSON_BYTES, OneOrMany, read_json_object};
+pub use json::{AuthenticatedJson, Json, MAX_JSON_BYTES};
+pub use one_or_many::OneOrMany;
 pub use origins::{AllowedOrigins, InvalidOrigin};
-pub use problem::{Problem, ProblemDetails, ProblemKind};
+pub use problem::{Problem, ProblemDetails};
+pub use problem_kind::{ProblemDefinition, ProblemKind};
