@@ -5,6 +5,7 @@ setting breaks a rule, and so does adding or widening any permission.
 """
 
 import copy
+import json
 import sys
 
 from facts import facts_in_two_places
@@ -153,6 +154,22 @@ def without_one_setting(template):
                 )
 
 
+def with_other_problems(template):
+    """Every template in which one response of the gateway differs from the registry of problems."""
+    for name, resource in template["Resources"].items():
+        responses = resource.get("Properties", {}).get("Body", {})
+        for kind in responses.get("x-amazon-apigateway-gateway-responses", {}):
+            for member, other in [("type", "/problems/other"), ("status", 418), ("title", "Other")]:
+                def replace(r, name=name, kind=kind, member=member, other=other):
+                    body = r[name]["Properties"]["Body"]
+                    response = body["x-amazon-apigateway-gateway-responses"][kind]
+                    templates = response["responseTemplates"]
+                    problem = json.loads(templates["application/json"])
+                    templates["application/json"] = json.dumps(problem | {member: other})
+
+                yield f"{kind}: {member}", replace
+
+
 def main():
     template = rendered(written())
     faults = check(template) + rules_in_words(template) + other_parameters(template)
@@ -165,6 +182,7 @@ def main():
         ("permissions and conditions, each removed", without_one(template)),
         ("permissions, each added or widened", with_one_more(template)),
         ("settings, each removed", without_one_setting(template)),
+        ("the gateway's problems, each changed", with_other_problems(template)),
     ]:
         changes = list(changes)
         for what, change in changes:

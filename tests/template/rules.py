@@ -3,8 +3,9 @@ function and log is configured."""
 
 import itertools
 import json
+import re
 
-from rendered import ACCOUNT, resolved
+from rendered import ACCOUNT, TEMPLATE, resolved
 
 KMS_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/"
 LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
@@ -120,8 +121,17 @@ KEYS = {
 }
 ALARMS = ["DeadLetters", "InboxAge", "IntegrityFailures", "KmsThrottles", "ServerErrors"]
 PROBLEMS = {
-    "BAD_REQUEST_BODY": 400, "REQUEST_TOO_LARGE": 413, "THROTTLED": 429, "DEFAULT_5XX": 500,
-    "INTEGRATION_FAILURE": 503, "INTEGRATION_TIMEOUT": 503,
+    "BAD_REQUEST_BODY": "invalid-request", "REQUEST_TOO_LARGE": "too-large",
+    "THROTTLED": "rate-limited", "DEFAULT_5XX": "internal",
+    "INTEGRATION_FAILURE": "dependency-unavailable", "INTEGRATION_TIMEOUT": "dependency-unavailable",
+}
+# Each problem's status and title by its type, of the registry in shared/http.
+REGISTRY = {
+    uri: (int(status), title)
+    for uri, status, title in re.findall(
+        r"^\| `(/problems/[a-z-]+)` \| (\d+) \| (.+?) \|",
+        (TEMPLATE.parent / "docs/problems.md").read_text(), re.MULTILINE,
+    )
 }
 
 
@@ -380,14 +390,17 @@ def api(resources, expect):
     responses = body["x-amazon-apigateway-gateway-responses"]
     expect(set(responses) == set(PROBLEMS), "the gateway's own errors are known")
     for kind, response in responses.items():
-        status = PROBLEMS.get(kind)
+        uri = f"/problems/{PROBLEMS.get(kind)}"
+        status, title = REGISTRY.get(uri, (None, None))
         headers = response["responseParameters"]
         expect(str(response["statusCode"]) == str(status), f"{kind} is a {status}")
         content_type = headers.get("gatewayresponse.header.Content-Type")
         expect(content_type == "'application/problem+json'", f"{kind} is a problem document")
         problem = json.loads(response["responseTemplates"]["application/json"])
         members = ["detail", "instance", "status", "title", "type"]
-        expect(sorted(problem) == members and problem["status"] == status, f"{kind} is complete")
+        expect(sorted(problem) == members, f"{kind} is complete")
+        registered = {"type": uri, "status": status, "title": title}
+        expect(registered.items() <= problem.items(), f"{kind} is as in the registry of problems")
     settings, = stage["MethodSettings"]
     expect(settings.get("LoggingLevel") == "OFF", "the gateway logs no executions, because they contain paths")
     expect(settings.get("DataTraceEnabled") is False, "the gateway logs no bodies")

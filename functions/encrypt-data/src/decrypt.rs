@@ -46,7 +46,6 @@ pub(crate) struct ItemError {
     index: usize,
     /// As in a problem document.
     #[serde(rename = "type")]
-    #[schema(inline)]
     kind: ProblemKind,
 }
 

@@ -28,10 +28,11 @@ pub(crate) struct EncryptRequest {
     #[schema(value_type = OneOrMany<String>)]
     data: OneOrMany<Zeroizing<String>>,
     /// `aes-256-gcm` for a value that `/decrypt` accepts; without it the result is a digest.
-    #[schema(inline, nullable = false)]
+    #[schema(nullable = false)]
     cipher: Option<ReversibleCipher>,
 }
 
+/// A cipher whose values `/decrypt` accepts.
 #[derive(Deserialize, utoipa::ToSchema)]
 enum ReversibleCipher {
     #[serde(rename = "aes-256-gcm")]

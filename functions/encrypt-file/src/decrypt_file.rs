@@ -16,7 +16,7 @@ use crate::encrypt_file::{ENCRYPTION_KEY, SUFFIX};
 #[expect(dead_code, reason = "describes the form")]
 struct DecryptForm {
     /// The encrypted file.
-    #[schema(inline)]
+    #[schema(value_type = String, format = Binary)]
     file: FormFile,
     /// The key, unless it is in the header `Encryption-Key`.
     #[schema(max_length = 8192, nullable = false)]

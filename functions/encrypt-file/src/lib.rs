@@ -1,7 +1,7 @@
 //! Encrypts a file and gives it back with the one key that opens it; nothing is stored.
 //!
-//! Also the service's front door: `/`, `/health`, `/openapi.json`, and the problem document for
-//! every path that does not exist.
+//! Also the service's front door: `/`, `/health`, `/openapi.json`, `/problems/{code}`, and the
+//! problem document for every path that does not exist.
 
 mod config;
 mod decrypt_file;
@@ -39,6 +39,7 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(service::index))
         .routes(routes!(service::health))
         .routes(routes!(service::openapi_document))
+        .routes(routes!(service::problem))
 }
 
 /// Lets the caller in, if the routes are open or the API key is known.

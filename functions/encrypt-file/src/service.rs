@@ -1,6 +1,10 @@
-//! `GET /`, `GET /health`, `GET /openapi.json`
+//! `GET /`, `GET /health`, `GET /openapi.json`, `GET /problems/{code}`
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{
+    extract::{Path, State, rejection::PathRejection},
+    response::IntoResponse,
+};
+use caas_http::{Json, Problem, ProblemDefinition, ProblemKind};
 use http::header;
 use serde::Serialize;
 
@@ -66,4 +70,33 @@ pub(crate) async fn health(State(config): State<crate::State>) -> Json<Health> {
 )]
 pub(crate) async fn openapi_document() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+/// Describe a kind of problem
+///
+/// The `type` of a problem document leads here.
+#[utoipa::path(
+    get,
+    path = "/problems/{code}",
+    tag = "Service",
+    params(("code" = String, Path, description = "The last segment of a problem's `type`")),
+    security(()),
+    responses(
+        (status = 200, description = "The kind of problem", body = ProblemDefinition),
+        Problem,
+    )
+)]
+pub(crate) async fn problem(
+    code: Result<Path<String>, PathRejection>,
+) -> Result<Json<ProblemDefinition>, Problem> {
+    let kind = code
+        .ok()
+        .and_then(|Path(code)| ProblemKind::from_code(&code));
+    let kind = kind.ok_or_else(|| {
+        Problem::new(
+            ProblemKind::NotFound,
+            "There is no problem with this code; /openapi.json lists them.",
+        )
+    })?;
+    Ok(Json(kind.definition()))
 }

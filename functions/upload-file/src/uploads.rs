@@ -30,7 +30,6 @@ pub(crate) struct UploadRequest {
     /// The file's name; of a path its last component.
     #[schema(example = "film.mp4")]
     name: String,
-    /// Its exact length in bytes.
     #[schema(schema_with = file_size)]
     size: u64,
     /// Its content type, `application/octet-stream` by default.
@@ -185,6 +184,7 @@ fn file_size() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .description(Some("Its exact length in bytes."))
         .minimum(Some(0))
         .maximum(Some(MAX_PUT_BYTES))
         .build()

@@ -34,11 +34,11 @@ const MAX_PART_HEADERS: usize = 8 * 1024;
 /// A value in a text field in bytes at most.
 const MAX_TEXT: usize = 8 * 1024;
 
-/// A form with exactly one part named `file`, and any text fields that were asked for.
+/// A form with one file.
 #[derive(ToSchema)]
 pub struct FileForm<const TEXTS: usize> {
     /// The file.
-    #[schema(inline)]
+    #[schema(value_type = String, format = Binary)]
     pub file: FormFile,
     /// The text fields in the order asked for.
     #[schema(ignore)]

@@ -96,7 +96,6 @@ impl utoipa::IntoResponses for Problem {
 pub struct ProblemDetails {
     /// A stable URI, `/problems/{code}`, which describes this kind of problem.
     #[serde(rename = "type")]
-    #[schema(inline)]
     pub kind: ProblemKind,
     /// The kind of problem in a few words.
     pub title: String,

@@ -1,5 +1,7 @@
 //! The registry of problems: every kind with its code, its status, its title and what to do.
 
+use std::borrow::Cow;
+
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};
 use utoipa::{
@@ -133,7 +135,11 @@ impl PartialSchema for ProblemKind {
     }
 }
 
-impl ToSchema for ProblemKind {}
+impl ToSchema for ProblemKind {
+    fn name() -> Cow<'static, str> {
+        "ProblemType".into()
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ mod functions;
 mod host;
 mod keygen;
 mod openapi;
+mod problems;
 mod serve;
 mod trigger;
 mod welcome;
@@ -81,6 +82,8 @@ enum Command {
     },
     /// Print the OpenAPI document, as in openapi.json
     Openapi,
+    /// Print every kind of problem, as docs/problems.md has it
+    Problems,
 }
 
 #[tokio::main]
@@ -92,6 +95,7 @@ async fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Some(Command::Openapi) => Ok(writeln!(io::stdout(), "{}", openapi::document()?)?),
+        Some(Command::Problems) => Ok(io::stdout().write_all(problems::document().as_bytes())?),
         None => run(options).await,
     }
 }

@@ -1,13 +1,22 @@
 //! The OpenAPI document of the whole API, merged from those of the functions.
 
-use utoipa::openapi::{
-    Info, OpenApi, Server,
-    security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+use caas_http::{API_KEY_HEADER, ProblemDetails};
+use utoipa::{
+    OpenApi as _,
+    openapi::{
+        Info, Server,
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+    },
 };
+
+/// What every operation refers to.
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(ProblemDetails)))]
+struct Shared;
 
 /// `openapi.json`.
 pub(crate) fn document() -> anyhow::Result<String> {
-    let mut api = OpenApi::default();
+    let mut api = Shared::openapi();
     for function in [
         encrypt_data::openapi(),
         encrypt_file::openapi(),
@@ -28,7 +37,7 @@ pub(crate) fn document() -> anyhow::Result<String> {
     let schemes = [
         (
             "api_key",
-            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key"))),
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(API_KEY_HEADER.as_str()))),
         ),
         (
             "bearer",

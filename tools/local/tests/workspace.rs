@@ -89,16 +89,21 @@ fn every_crate_depends_only_on_what_it_may() {
 }
 
 #[test]
-fn openapi_json_is_what_the_code_says() {
-    let output = Command::new(env!("CARGO_BIN_EXE_caas-local"))
-        .arg("openapi")
-        .output()
-        .unwrap();
-    let written = fs::read_to_string(Path::new(ROOT).join("openapi.json")).unwrap();
-    assert!(
-        String::from_utf8(output.stdout).unwrap() == written,
-        "openapi.json is stale; write it with: cargo run -- openapi > openapi.json"
-    );
+fn generated_files_are_what_the_code_says() {
+    for (command, file) in [
+        ("openapi", "openapi.json"),
+        ("problems", "docs/problems.md"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_caas-local"))
+            .arg(command)
+            .output()
+            .unwrap();
+        let written = fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+        assert!(
+            String::from_utf8(output.stdout).unwrap() == written,
+            "{file} is stale; write it with: cargo run -- {command} > {file}"
+        );
+    }
 }
 
 /// Every file and test that docs/REQUIREMENTS.md names is there, and every promise names a check.

@@ -27,6 +27,7 @@ const EVENTS: &[(&str, u16, &str, &str)] = &[
         "/problems/not-found",
     ),
     ("openapi.json", 200, "application/json", "/encrypt_file"),
+    ("problem.json", 200, "application/json", "too-large"),
 ];
 
 fn folder() -> PathBuf {

@@ -2,6 +2,7 @@
 
 use crate::support::{API_KEY, FILE, KEY, call, form, post};
 use axum::body::Body;
+use caas_http::ProblemKind;
 use http::{Request, StatusCode};
 
 fn get(path: &str) -> Request<Body> {
@@ -122,6 +123,27 @@ async fn the_service_describes_itself() {
     let openapi = call(false, get("/openapi.json")).await;
     assert_eq!(openapi.header("content-type"), "application/json");
     assert!(openapi.json()["paths"]["/encrypt_file"]["post"].is_object());
+}
+
+#[tokio::test]
+async fn the_type_of_a_problem_leads_to_its_description() {
+    for kind in ProblemKind::ALL {
+        let definition = kind.definition();
+        let described = call(false, get(&kind.uri())).await;
+        assert_eq!(described.status, StatusCode::OK, "{kind:?}");
+        let expected = serde_json::json!({
+            "code": definition.code,
+            "status": definition.status,
+            "title": definition.title,
+            "remedy": definition.remedy,
+        });
+        assert_eq!(described.json(), expected);
+    }
+    for unknown in ["/problems/malformed-body", "/problems/%ff", "/problems/"] {
+        let answer = call(false, get(unknown)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{unknown}");
+        assert_eq!(answer.json()["type"], "/problems/not-found");
+    }
 }
 
 #[tokio::test]

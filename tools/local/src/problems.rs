@@ -1,0 +1,25 @@
+//! The registry of problems, for people.
+
+use std::fmt::Write;
+
+use caas_http::{ProblemDefinition, ProblemKind};
+
+/// `docs/problems.md`.
+pub(crate) fn document() -> String {
+    let mut text = "# Problems\n\n\
+        Every error is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). Its `type` is \
+        stable; `detail` says what went wrong this time. `GET` the `type` for the same as below.\n\n\
+        | type | status | title | what to do |\n|---|---|---|---|\n"
+        .to_owned();
+    for kind in ProblemKind::ALL {
+        let ProblemDefinition {
+            status,
+            title,
+            remedy,
+            ..
+        } = kind.definition();
+        let uri = kind.uri();
+        let _ = writeln!(text, "| `{uri}` | {status} | {title} | {remedy} |");
+    }
+    text
+}
