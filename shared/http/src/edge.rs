@@ -162,3 +162,43 @@ fn size_class(bytes: u64) -> &'static str {
         _ => "more",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Bytes, routing::post};
+    use futures::stream;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// A body that takes a minute to arrive is not late; a handler that works for longer than the
+    /// deadline after it is, and the page that asked may read why.
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_starts_when_the_body_was_read() {
+        for (work, status) in [(19, 200), (21, 503)] {
+            let handler = async move |body: Bytes| {
+                sleep(Duration::from_secs(work)).await;
+                body
+            };
+            let edge = Edge {
+                allowed_origins: "https://app.example".parse().unwrap(),
+            };
+            let router: Router = edge.around(Router::new().route("/", post(handler)));
+            let chunks = stream::unfold(0, async |sent| {
+                sleep(Duration::from_secs(10)).await;
+                (sent < 6).then_some((Ok::<_, axum::Error>("chunk"), sent + 1))
+            });
+            let request = Request::post("/")
+                .header(header::ORIGIN, "https://app.example")
+                .body(Body::from_stream(chunks));
+            let response = router.oneshot(request.unwrap()).await.unwrap();
+            assert_eq!(response.status(), status);
+            assert_eq!(
+                response.headers().contains_key(header::RETRY_AFTER),
+                status == 503
+            );
+            let allowed = response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+            assert_eq!(allowed.unwrap(), "https://app.example");
+        }
+    }
+}
