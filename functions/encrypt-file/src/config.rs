@@ -11,6 +11,8 @@ pub struct Config {
     /// `PUBLIC_ENCRYPT_FILE`: whether `/encrypt_file` and `/decrypt_file` need no key. `false` by
     /// default.
     pub public: bool,
+    /// `CAAS_URL`: where the service is. None by default: API Gateway says it with each request.
+    pub url: Option<String>,
 }
 
 impl Config {
@@ -23,6 +25,7 @@ impl Config {
         let public =
             public.map_err(|_| InvalidSetting::new("PUBLIC_ENCRYPT_FILE", "not true or false"))?;
         Ok(Self {
+            url: settings.get("CAAS_URL"),
             http: HttpConfig::read(settings)?,
             public,
         })

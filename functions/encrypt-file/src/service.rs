@@ -1,12 +1,15 @@
 //! `GET /`, `GET /health`, `GET /openapi.json`, `GET /problems/{code}`
 
 use axum::{
+    Extension,
     extract::{Path, State, rejection::PathRejection},
-    response::IntoResponse,
 };
 use caas_http::{Json, Problem, ProblemDefinition, ProblemKind};
-use http::header;
+use lambda_http::request::RequestContext;
 use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::Config;
 
 /// The description of the whole service, written by `cargo run -- openapi`.
 const OPENAPI: &str = include_str!("../../../openapi.json");
@@ -16,7 +19,7 @@ const OPENAPI: &str = include_str!("../../../openapi.json");
     get,
     path = "/",
     tag = "Service",
-    security(()),
+    security(),
     responses((status = 200, description = "One line", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn index() -> &'static str {
@@ -46,7 +49,7 @@ pub(crate) struct Limits {
     get,
     path = "/health",
     tag = "Service",
-    security(()),
+    security(),
     responses((status = 200, description = "In good health", body = Health))
 )]
 pub(crate) async fn health(State(config): State<crate::State>) -> Json<Health> {
@@ -64,12 +67,40 @@ pub(crate) async fn health(State(config): State<crate::State>) -> Json<Health> {
     get,
     path = "/openapi.json",
     tag = "Service",
-    security(()),
+    security(),
     responses((status = 200, description = "This document", content_type = "application/json",
         body = Object))
 )]
-pub(crate) async fn openapi_document() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+pub(crate) async fn openapi_document(
+    State(config): State<crate::State>,
+    context: Option<Extension<RequestContext>>,
+) -> Json<Value> {
+    let gateway = context.and_then(|Extension(context)| gateway_url(&context));
+    Json(describe(&config, gateway.or_else(|| config.url.clone())))
+}
+
+/// The description of this deployment, which is at `url` if that is known.
+fn describe(config: &Config, url: Option<String>) -> Value {
+    let mut api: Value = serde_json::from_str(OPENAPI).expect("generated JSON");
+    if let Some(url) = url {
+        api["servers"] = json!([{ "url": url }]);
+    }
+    if !config.public {
+        for path in ["/encrypt_file", "/decrypt_file"] {
+            api["paths"][path]["post"]["security"] = api["security"].clone();
+        }
+    }
+    api
+}
+
+/// Where API Gateway has this service: its domain, and what precedes the route, which is the stage.
+fn gateway_url(context: &RequestContext) -> Option<String> {
+    let RequestContext::ApiGatewayV1(context) = context else {
+        return None;
+    };
+    let domain = context.domain_name.as_deref()?;
+    let stage = context.path.as_deref()?.strip_suffix("/openapi.json")?;
+    Some(format!("https://{domain}{stage}"))
 }
 
 /// Describe a kind of problem

@@ -13,11 +13,12 @@ const CLIENT: &str = "local";
 /// The routes of the functions behind HTTP, and the trigger of seal-object.
 pub(crate) async fn start(
     options: &Options,
+    url: &str,
     api_key: &str,
     cloud: &Cloud,
     data_dir: DataDir,
 ) -> anyhow::Result<(Router, Trigger)> {
-    let variables = variables(options, api_key, cloud)?;
+    let variables = variables(options, url, api_key, cloud)?;
     let settings = &Settings::new(move |name| variables.get(name).cloned());
     let clients = encrypt_data::connections(cloud.connections())
         .connect()
@@ -40,11 +41,13 @@ pub(crate) async fn start(
 /// The variables that `template.yaml` sets on Lambda.
 fn variables(
     options: &Options,
+    url: &str,
     api_key: &str,
     cloud: &Cloud,
 ) -> anyhow::Result<HashMap<&'static str, String>> {
     let mut variables: HashMap<_, _> = cloud.variables()?.into_iter().collect();
     let hash = caas_http::hash_api_key(api_key);
+    variables.insert("CAAS_URL", url.to_owned());
     variables.insert("API_KEYS", format!("{CLIENT}:{hash}"));
     variables.insert("MAX_BODY_BYTES", options.max_body_bytes.to_string());
     variables.insert("PUBLIC_ENCRYPT_FILE", "true".to_owned());

@@ -110,13 +110,13 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let cloud = Cloud::start(data_dir.path(), s3_port, kms_port, &origins.parse()?).await?;
     let api_key = data_dir.api_key(options.api_key.clone())?;
     let dropped = cloud.object_created();
-    let started = functions::start(&options, api_key.as_str(), &cloud, data_dir.clone());
+    let url = listeners.url();
+    let started = functions::start(&options, &url, api_key.as_str(), &cloud, data_dir.clone());
     let (router, trigger) = started.await?;
     let router = host::guard(router);
 
     // Before the program announces itself: whoever reads that may stop it.
     let mut signals = StopSignals::listen()?;
-    let url = listeners.url();
     let mut variables = cloud.variables()?;
     variables.push(("CAAS_URL", url.clone()));
     variables.push(("CAAS_API_KEY", api_key.as_str().to_owned()));

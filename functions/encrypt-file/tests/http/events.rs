@@ -26,7 +26,12 @@ const EVENTS: &[(&str, u16, &str, &str)] = &[
         "application/problem+json",
         "/problems/not-found",
     ),
-    ("openapi.json", 200, "application/json", "/encrypt_file"),
+    (
+        "openapi.json",
+        200,
+        "application/json",
+        r#""servers":[{"url":"https://abcdefghij.execute-api.us-east-1.amazonaws.com/Prod"}]"#,
+    ),
     ("problem.json", 200, "application/json", "too-large"),
 ];
 

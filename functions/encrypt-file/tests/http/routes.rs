@@ -1,9 +1,10 @@
 //! What the routes answer.
 
-use crate::support::{API_KEY, FILE, KEY, call, form, post};
+use crate::support::{API_KEY, FILE, KEY, URL, call, form, post};
 use axum::body::Body;
 use caas_http::ProblemKind;
 use http::{Request, StatusCode};
+use serde_json::json;
 
 fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
@@ -119,10 +120,26 @@ async fn the_service_describes_itself() {
             "limits": {"max_body_bytes": crate::support::MAX_BODY_BYTES},
         })
     );
+}
 
-    let openapi = call(false, get("/openapi.json")).await;
-    assert_eq!(openapi.header("content-type"), "application/json");
-    assert!(openapi.json()["paths"]["/encrypt_file"]["post"].is_object());
+#[tokio::test]
+async fn the_description_is_of_this_deployment() {
+    for public in [true, false] {
+        let mut request = get("/openapi.json");
+        for header in ["host", "x-forwarded-host", "forwarded"] {
+            let elsewhere = "host=evil.example".parse().unwrap();
+            request.headers_mut().insert(header, elsewhere);
+        }
+        let openapi = call(public, request).await;
+        assert_eq!(openapi.header("content-type"), "application/json");
+        let api = openapi.json();
+        assert_eq!(api["servers"], json!([{"url": URL}]));
+        for path in ["/encrypt_file", "/decrypt_file"] {
+            let security = &api["paths"][path]["post"]["security"];
+            assert_eq!(security[0] == json!({}), public, "{path}: {security}");
+            assert_eq!(*security == api["security"], !public, "{path}: {security}");
+        }
+    }
 }
 
 #[tokio::test]

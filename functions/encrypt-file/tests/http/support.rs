@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 pub(crate) const API_KEY: &str = "caas_tests-only-tests-only-tests-only-tests-only";
+pub(crate) const URL: &str = "http://localhost:1234";
 pub(crate) const MAX_BODY_BYTES: u64 = 100_000;
 pub(crate) const BOUNDARY: &str = "multipart-boundary";
 
@@ -40,7 +41,8 @@ pub(crate) fn router(public: bool) -> Router {
             allowed_origins: "https://app.example".parse::<AllowedOrigins>().unwrap(),
         },
     };
-    encrypt_file::router(Arc::new(Config { http, public }))
+    let url = Some(URL.to_owned());
+    encrypt_file::router(Arc::new(Config { http, public, url }))
 }
 
 /// One request against a new router.
