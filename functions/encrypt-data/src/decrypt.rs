@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     caller::{self, Encrypted},
+    encrypt::Texts,
     error::{does_not_open, no_key},
 };
 
@@ -25,17 +26,20 @@ pub(crate) struct DecryptRequest {
     user: String,
     /// A value `caas:v1:…`, or up to 1,000 of them, under this name or as `encrypted_data`.
     #[serde(rename = "encryptedData", alias = "encrypted_data")]
-    #[schema(value_type = OneOrMany<String>)]
+    #[schema(value_type = Texts)]
     encrypted: OneOrMany<Zeroizing<String>>,
 }
+
+type OptionalTexts = OneOrMany<Option<String>>;
 
 /// What was decrypted.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct DecryptResponse {
     /// The datum; or an array in the order of the values, with `null` where one did not open.
-    sensitive_data: OneOrMany<Option<String>>,
+    sensitive_data: OptionalTexts,
     /// For an array: the values that did not open.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     errors: Option<Vec<ItemError>>,
 }
 
@@ -56,11 +60,16 @@ pub(crate) struct ItemError {
 #[utoipa::path(
     post,
     path = "/decrypt",
+    operation_id = "decrypt_data",
     tag = "Users' data",
-    request_body = inline(DecryptRequest),
+    request_body(content = inline(DecryptRequest), example = json!({
+        "userUUID": "123e4567-e89b-12d3-a456-426614174000",
+        "encryptedData": "caas:v1:AAAAAU-H-utebQKWC342az0_yq3SzsAOx9QKm-pKBuXz33xcgKRNaXX2W1rsDCAJW0BjvVBXIF6t8F4",
+    })),
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
-        (status = 200, description = "The data", body = inline(DecryptResponse)),
+        (status = 200, description = "The data", body = inline(DecryptResponse),
+            example = json!({"sensitive_data": "this is some sensitive data"})),
         Problem,
     )
 )]

@@ -11,6 +11,9 @@ use crate::{caller, error::no_key};
 /// What a body of `/decrypt` holds besides the values, in bytes.
 const DECRYPT_OVERHEAD: usize = 1000;
 
+/// An alias, since utoipa composes the schemas of generic types without their own limits.
+pub(crate) type Texts = OneOrMany<String>;
+
 /// What to encrypt, and for whom.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +28,7 @@ pub(crate) struct EncryptRequest {
     user: String,
     /// The datum, or up to 1,000 of them.
     #[serde(rename = "sensitiveData")]
-    #[schema(value_type = OneOrMany<String>)]
+    #[schema(value_type = Texts)]
     data: OneOrMany<Zeroizing<String>>,
     /// `aes-256-gcm` for a value that `/decrypt` accepts; without it the result is a digest.
     #[schema(nullable = false)]
@@ -43,7 +46,7 @@ enum ReversibleCipher {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct EncryptResponse {
     /// A digest in lower-case hex, or a value `caas:v1:…`; an array in the order of the data.
-    encrypted_data: OneOrMany<String>,
+    encrypted_data: Texts,
 }
 
 /// Encrypt a datum for one user
@@ -53,11 +56,18 @@ pub(crate) struct EncryptResponse {
 #[utoipa::path(
     post,
     path = "/encrypt",
+    operation_id = "encrypt_data",
     tag = "Users' data",
-    request_body = inline(EncryptRequest),
+    request_body(content = inline(EncryptRequest), example = json!({
+        "userUUID": "123e4567-e89b-12d3-a456-426614174000",
+        "sensitiveData": "this is some sensitive data",
+    })),
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
-        (status = 200, description = "The encrypted data", body = inline(EncryptResponse)),
+        (status = 200, description = "The encrypted data", body = inline(EncryptResponse),
+            example = json!({
+                "encrypted_data": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+            })),
         Problem,
     )
 )]

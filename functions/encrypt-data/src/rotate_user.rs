@@ -23,10 +23,11 @@ pub(crate) struct RotateResponse {
     post,
     path = "/users/{uuid}/rotate",
     tag = "Users' keys",
-    params(("uuid" = String, Path, description = "The user, a UUID with hyphens", format = "uuid")),
-    security(("api_key" = []), ("bearer" = [])),
+    params(("uuid" = String, Path, description = "The user, a UUID with hyphens", format = "uuid",
+        example = "123e4567-e89b-12d3-a456-426614174000")),
     responses(
-        (status = 200, description = "The new version", body = inline(RotateResponse)),
+        (status = 200, description = "The new version", body = inline(RotateResponse),
+            example = json!({"version": 2})),
         Problem,
     )
 )]

@@ -30,11 +30,13 @@ pub(crate) struct Version {
 #[utoipa::path(
     get,
     path = "/users/{uuid}",
+    operation_id = "get_user",
     tag = "Users' keys",
-    params(("uuid" = String, Path, description = "The user, a UUID with hyphens", format = "uuid")),
-    security(("api_key" = []), ("bearer" = [])),
+    params(("uuid" = String, Path, description = "The user, a UUID with hyphens", format = "uuid",
+        example = "123e4567-e89b-12d3-a456-426614174000")),
     responses(
-        (status = 200, description = "The versions", body = inline(UserKeyVersions)),
+        (status = 200, description = "The versions", body = inline(UserKeyVersions),
+            example = json!({"versions": [{"version": 1, "created_at": "2026-01-01T00:00:00Z"}]})),
         Problem,
     )
 )]

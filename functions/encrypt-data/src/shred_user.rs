@@ -16,9 +16,10 @@ use crate::{
 #[utoipa::path(
     delete,
     path = "/users/{uuid}",
+    operation_id = "delete_user",
     tag = "Users' keys",
-    params(("uuid" = String, Path, description = "The user, a UUID with hyphens", format = "uuid")),
-    security(("api_key" = []), ("bearer" = [])),
+    params(("uuid" = String, Path, description = "The user, a UUID with hyphens", format = "uuid",
+        example = "123e4567-e89b-12d3-a456-426614174000")),
     responses(
         (status = 204, description = "There are no keys any more"),
         Problem,

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     caller::{self, Encrypted},
+    encrypt::Texts,
     error::no_key,
 };
 
@@ -26,19 +27,21 @@ pub(crate) struct VerifyRequest {
     user: String,
     /// The datum, or up to 1,000 of them.
     #[serde(rename = "sensitiveData")]
-    #[schema(value_type = OneOrMany<String>)]
+    #[schema(value_type = Texts)]
     data: OneOrMany<Zeroizing<String>>,
     /// What `/encrypt` returned, under this name or as `encrypted_data`: as many as there are data.
     #[serde(rename = "encryptedData", alias = "encrypted_data")]
-    #[schema(value_type = OneOrMany<String>)]
+    #[schema(value_type = Texts)]
     encrypted: OneOrMany<Zeroizing<String>>,
 }
+
+type Flags = OneOrMany<bool>;
 
 /// Whether they belong together.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct VerifyResponse {
     /// True where the encrypted data are the data's; an array in the same order.
-    valid: OneOrMany<bool>,
+    valid: Flags,
 }
 
 /// Compare a datum with what it became
@@ -47,11 +50,17 @@ pub(crate) struct VerifyResponse {
 #[utoipa::path(
     post,
     path = "/verify",
+    operation_id = "verify_data",
     tag = "Users' data",
-    request_body = inline(VerifyRequest),
+    request_body(content = inline(VerifyRequest), example = json!({
+        "userUUID": "123e4567-e89b-12d3-a456-426614174000",
+        "sensitiveData": "this is some sensitive data",
+        "encryptedData": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    })),
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
-        (status = 200, description = "The outcome", body = inline(VerifyResponse)),
+        (status = 200, description = "The outcome", body = inline(VerifyResponse),
+            example = json!({"valid": true})),
         Problem,
     )
 )]

@@ -19,7 +19,7 @@ struct DecryptForm {
     #[schema(value_type = String, format = Binary)]
     file: FormFile,
     /// The key, unless it is in the header `Encryption-Key`.
-    #[schema(max_length = 8192, nullable = false)]
+    #[schema(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$", nullable = false)]
     key: Option<String>,
 }
 
@@ -30,13 +30,18 @@ struct DecryptForm {
     post,
     path = "/decrypt_file",
     tag = "Session files",
-    params(("Encryption-Key" = Option<String>, Header, description = "The key, unless it is in the form")),
-    request_body(content = inline(DecryptForm), content_type = "multipart/form-data"),
+    params(("Encryption-Key" = Option<String>, Header, nullable = false,
+        pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
+        example = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        description = "The key, unless it is in the form")),
+    request_body(content = inline(DecryptForm), content_type = "multipart/form-data",
+        example = json!({"file": "nonce, ciphertext and tag"})),
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The file", content_type = "application/octet-stream",
             body = inline(FormFile),
-            headers(("Content-Disposition" = String, description = "The file's name without `.enc`"))),
+            headers(("Content-Disposition" = String, description = "The file's name without `.enc`")),
+            example = "my notes"),
         Problem,
     )
 )]

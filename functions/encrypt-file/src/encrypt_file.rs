@@ -21,7 +21,8 @@ pub(crate) const SUFFIX: &str = ".enc";
     post,
     path = "/encrypt_file",
     tag = "Session files",
-    request_body(content = inline(FileForm<0>), content_type = "multipart/form-data"),
+    request_body(content = inline(FileForm<0>), content_type = "multipart/form-data",
+        example = json!({"file": "my notes"})),
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The encrypted file", content_type = "application/octet-stream",
@@ -29,7 +30,7 @@ pub(crate) const SUFFIX: &str = ".enc";
             headers(
                 ("Encryption-Key" = String, description = "32 bytes in base64url without padding"),
                 ("Content-Disposition" = String, description = "The file's name with `.enc`"),
-            )),
+            ), example = "nonce, ciphertext and tag"),
         Problem,
     )
 )]

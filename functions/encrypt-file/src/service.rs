@@ -18,9 +18,14 @@ const OPENAPI: &str = include_str!("../../../openapi.json");
 #[utoipa::path(
     get,
     path = "/",
+    operation_id = "get_index",
     tag = "Service",
     security(),
-    responses((status = 200, description = "One line", body = String, content_type = "text/plain"))
+    responses(
+        (status = 200, description = "One line", body = String, content_type = "text/plain",
+            example = "CaaS, Crypto as a Service, is running."),
+        Problem,
+    )
 )]
 pub(crate) async fn index() -> &'static str {
     "CaaS, Crypto as a Service, is running. The API is described at /openapi.json\n"
@@ -48,9 +53,15 @@ pub(crate) struct Limits {
 #[utoipa::path(
     get,
     path = "/health",
+    operation_id = "get_health",
     tag = "Service",
     security(),
-    responses((status = 200, description = "In good health", body = Health))
+    responses(
+        (status = 200, description = "In good health", body = Health, example = json!({
+            "status": "ok", "version": "0.2.0", "limits": {"max_body_bytes": 4500000},
+        })),
+        Problem,
+    )
 )]
 pub(crate) async fn health(State(config): State<crate::State>) -> Json<Health> {
     Json(Health {
@@ -66,10 +77,14 @@ pub(crate) async fn health(State(config): State<crate::State>) -> Json<Health> {
 #[utoipa::path(
     get,
     path = "/openapi.json",
+    operation_id = "get_openapi",
     tag = "Service",
     security(),
-    responses((status = 200, description = "This document", content_type = "application/json",
-        body = Object))
+    responses(
+        (status = 200, description = "This document", content_type = "application/json",
+            body = Object, example = json!({"openapi": "3.1.0"})),
+        Problem,
+    )
 )]
 pub(crate) async fn openapi_document(
     State(config): State<crate::State>,
@@ -109,11 +124,14 @@ fn gateway_url(context: &RequestContext) -> Option<String> {
 #[utoipa::path(
     get,
     path = "/problems/{code}",
+    operation_id = "get_problem",
     tag = "Service",
-    params(("code" = String, Path, description = "The last segment of a problem's `type`")),
-    security(()),
+    params(("code" = String, Path, description = "The last segment of a problem's `type`",
+        example = "unauthorized")),
+    security(),
     responses(
-        (status = 200, description = "The kind of problem", body = ProblemDefinition),
+        (status = 200, description = "The kind of problem", body = ProblemDefinition,
+            example = json!(ProblemKind::Unauthorized.definition())),
         Problem,
     )
 )]

@@ -21,10 +21,12 @@ pub(crate) struct DeleteQuery {
 #[utoipa::path(
     delete,
     path = "/api/files/{id}",
+    operation_id = "delete_file",
     tag = "Stored files",
     params(
-        ("id" = String, Path, description = "The file's id"),
-        ("purge" = Option<bool>, Query, description = "Whether to remove every version for good"),
+        ("id" = String, Path, description = "The file's id", example = "MDE5Li4u"),
+        ("purge" = Option<bool>, Query, example = false,
+            description = "Whether to remove every version for good"),
     ),
     responses(
         (status = 204, description = "The file is deleted"),

@@ -14,24 +14,19 @@ pub(crate) const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct StoredFile {
     /// What names the file in `/api/files/{id}`. Opaque.
-    #[schema(example = "MDE5Li4u")]
     id: String,
     /// Its name.
-    #[schema(example = "report.pdf")]
     name: String,
     /// Its length in bytes.
     size: u64,
     /// The content type it was uploaded with.
-    #[schema(example = "application/pdf")]
     content_type: String,
     /// When it was stored.
-    #[schema(example = "2026-01-01T00:00:00Z", format = DateTime)]
+    #[schema(format = DateTime)]
     created_at: String,
     /// How it is encrypted.
-    #[schema(example = "AES-256-GCM")]
     algorithm: &'static str,
     /// The format it is stored in: AWS's own S3 Encryption Clients open it.
-    #[schema(example = "amazon-s3-encryption-client-v3")]
     format: &'static str,
 }
 
@@ -64,15 +59,13 @@ pub(crate) struct FileEntry {
     /// What names the file in `/api/files/{id}`. Opaque.
     id: String,
     /// Where it is among the client's files.
-    #[schema(example = "0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11/report.pdf")]
     path: String,
     /// Its name, the end of the path.
-    #[schema(example = "report.pdf")]
     name: String,
     /// Its length in bytes.
     size: u64,
     /// When it was stored.
-    #[schema(example = "2026-01-01T00:00:00Z", format = DateTime)]
+    #[schema(format = DateTime)]
     created_at: String,
     /// Its ETag.
     etag: String,

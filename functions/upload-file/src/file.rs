@@ -23,10 +23,12 @@ const SIZE: HeaderName = HeaderName::from_static("caas-size");
 #[utoipa::path(
     get,
     path = "/api/files/{id}",
+    operation_id = "get_file",
     tag = "Stored files",
     params(
-        ("id" = String, Path, description = "The file's id"),
-        ("If-None-Match" = Option<String>, Header, description = "ETags that the caller has"),
+        ("id" = String, Path, description = "The file's id", example = "MDE5Li4u"),
+        ("If-None-Match" = Option<String>, Header, nullable = false, example = "\"0191b9c4\"",
+            description = "ETags that the caller has"),
     ),
     responses(
         (status = 200, description = "The file", content_type = "application/octet-stream",
@@ -35,7 +37,7 @@ const SIZE: HeaderName = HeaderName::from_static("caas-size");
                 ("Content-Disposition" = String, description = "The file's name"),
                 ("ETag" = String, description = "Changes with the file"),
                 ("caas-size" = u64, description = "The file's length in bytes"),
-            )),
+            ), example = "annual report"),
         (status = 304, description = "The caller has it"),
         Problem,
     )
@@ -63,10 +65,12 @@ pub(crate) async fn get(
 #[utoipa::path(
     head,
     path = "/api/files/{id}",
+    operation_id = "head_file",
     tag = "Stored files",
     params(
-        ("id" = String, Path, description = "The file's id"),
-        ("If-None-Match" = Option<String>, Header, description = "ETags that the caller has"),
+        ("id" = String, Path, description = "The file's id", example = "MDE5Li4u"),
+        ("If-None-Match" = Option<String>, Header, nullable = false, example = "\"0191b9c4\"",
+            description = "ETags that the caller has"),
     ),
     responses(
         (status = 200, description = "The file's headers",
@@ -77,7 +81,7 @@ pub(crate) async fn get(
             )),
         (status = 304, description = "The caller has it"),
         (status = "4XX", description = "A problem"),
-        (status = 503, description = "S3 does not answer"),
+        (status = "5XX", description = "A problem"),
     )
 )]
 pub(crate) async fn head(

@@ -19,13 +19,10 @@ pub(crate) struct Encryption {
     /// The key, 32 bytes, of this object alone.
     key: String,
     /// The initialisation vector, 12 bytes.
-    #[schema(example = "AQEBAQEBAQEBAQEB")]
     iv: String,
     /// The additional data.
-    #[schema(example = "AHM=")]
     aad: String,
     /// The tag's length in bytes.
-    #[schema(example = 16)]
     tag_length: usize,
 }
 
@@ -45,20 +42,17 @@ impl Encryption {
 pub(crate) struct Grant {
     /// Where to GET the encrypted file, exactly this version of it. Whoever has this can, until it
     /// expires; ranges are served.
-    #[schema(example = "https://…")]
     url: String,
     /// When S3 begins to refuse the URL: in five minutes at most.
-    #[schema(example = "2026-01-01T00:05:00Z", format = DateTime)]
+    #[schema(format = DateTime)]
     expires_at: String,
     /// How to open it. This does not expire.
     encryption: Encryption,
     /// The file's length in bytes, without the tag.
     size: u64,
     /// Its name.
-    #[schema(example = "film.mp4")]
     name: String,
     /// The content type it was uploaded with.
-    #[schema(example = "video/mp4")]
     content_type: String,
 }
 
@@ -70,10 +64,23 @@ pub(crate) struct Grant {
 #[utoipa::path(
     post,
     path = "/api/files/{id}/grant",
+    operation_id = "grant_file",
     tag = "Stored files",
-    params(("id" = String, Path, description = "The file's id")),
+    params(("id" = String, Path, description = "The file's id", example = "MDE5Li4u")),
     responses(
-        (status = 200, description = "The grant", body = inline(Grant)),
+        (status = 200, description = "The grant", body = inline(Grant), example = json!({
+            "url": "https://vault.example/film.mp4",
+            "expires_at": "2026-01-01T00:05:00Z",
+            "encryption": {
+                "key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+                "iv": "AQEBAQEBAQEBAQEB",
+                "aad": "AHM=",
+                "tag_length": 16,
+            },
+            "size": 1000000,
+            "name": "film.mp4",
+            "content_type": "video/mp4",
+        })),
         Problem,
     )
 )]

@@ -25,6 +25,7 @@ pub(crate) struct FileList {
     /// The files, in the order of their paths.
     files: Vec<FileEntry>,
     /// Where the next page begins; `null` on the last one.
+    #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
@@ -34,13 +35,26 @@ pub(crate) struct FileList {
 #[utoipa::path(
     get,
     path = "/api/files",
+    operation_id = "list_files",
     tag = "Stored files",
     params(
-        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, description = "Files per page, 100 by default"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, example = 100,
+            description = "Files per page, 100 by default"),
+        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]+$", example = "MDE5Li4u",
+            description = "`next_cursor` of the page before"),
     ),
     responses(
-        (status = 200, description = "A page of files", body = FileList),
+        (status = 200, description = "A page of files", body = FileList, example = json!({
+            "files": [{
+                "id": "MDE5Li4u",
+                "path": "0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11/report.pdf",
+                "name": "report.pdf",
+                "size": 1000000,
+                "created_at": "2026-01-01T00:00:00Z",
+                "etag": "\"0191b9c4\"",
+            }],
+            "next_cursor": null,
+        })),
         Problem,
     )
 )]

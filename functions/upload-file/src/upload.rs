@@ -26,7 +26,6 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// A file was stored.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Uploaded {
-    #[schema(example = "File uploaded and encrypted successfully.")]
     message: &'static str,
     file: StoredFile,
 }
@@ -40,16 +39,32 @@ struct Uploaded {
 #[utoipa::path(
     post,
     path = "/api/upload/",
+    operation_id = "upload_file",
     tag = "Stored files",
-    params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("Idempotency-Key" = Option<String>, Header, nullable = false,
+        min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$",
+        example = "123e4567-e89b-12d3-a456-426614174000",
         description = "Recognises a repeat of this upload")),
-    request_body(content = inline(FileForm<0>), content_type = "multipart/form-data"),
+    request_body(content = inline(FileForm<0>), content_type = "multipart/form-data",
+        example = json!({"file": "annual report"})),
     responses(
         (status = 201, description = "The file is stored", body = inline(Uploaded),
             headers(
                 ("Location" = String, description = "The path of the file"),
-                ("idempotency-replayed" = Option<String>, description = "`true` for a repeat"),
-            )),
+                ("idempotency-replayed" = String, description = "`true` for a repeat"),
+            ),
+            example = json!({
+                "message": "File uploaded and encrypted successfully.",
+                "file": {
+                    "id": "MDE5Li4u",
+                    "name": "report.pdf",
+                    "size": 1000000,
+                    "content_type": "application/pdf",
+                    "created_at": "2026-01-01T00:00:00Z",
+                    "algorithm": "AES-256-GCM",
+                    "format": "amazon-s3-encryption-client-v3",
+                },
+            })),
         Problem,
     )
 )]

@@ -28,12 +28,17 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadRequest {
     /// The file's name; of a path its last component.
-    #[schema(example = "film.mp4")]
+    #[schema(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: String,
     #[schema(schema_with = file_size)]
     size: u64,
     /// Its content type, `application/octet-stream` by default.
-    #[schema(example = "video/mp4", max_length = 255, nullable = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]([ -~]*[!-~])?$",
+        nullable = false
+    )]
     content_type: Option<String>,
     mode: Mode,
 }
@@ -51,22 +56,20 @@ enum Mode {
 #[derive(Serialize, utoipa::ToSchema)]
 struct Upload {
     /// What will name the file in `/api/files/{id}`. Opaque.
-    #[schema(example = "MDE5Li4u")]
     id: String,
     /// Where to send it. Whoever has this can, until it expires.
-    #[schema(example = "https://…")]
     url: String,
     /// How.
-    #[schema(example = "PUT")]
     method: &'static str,
     /// The headers to send, exactly. All of them are signed; a browser sets `content-length` itself.
     headers: BTreeMap<String, String>,
     /// When S3 begins to refuse it: in five minutes at most.
-    #[schema(example = "2026-01-01T00:05:00Z", format = DateTime)]
+    #[schema(format = DateTime)]
     expires_at: String,
     /// In mode `client`: what to encrypt the file with, and only this file, once. The body to send is
     /// ciphertext and tag.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     encryption: Option<Encryption>,
 }
 
@@ -79,11 +82,21 @@ struct Upload {
 #[utoipa::path(
     post,
     path = "/api/uploads",
+    operation_id = "begin_upload",
     tag = "Stored files",
-    request_body(content = inline(UploadRequest), content_type = "application/json"),
+    request_body(content = inline(UploadRequest), example = json!({
+        "name": "film.mp4", "size": 1000000, "content_type": "video/mp4", "mode": "inbox",
+    })),
     responses(
         (status = 201, description = "The file can be sent", body = inline(Upload),
-            headers(("Location" = String, description = "The path that the file will have"))),
+            headers(("Location" = String, description = "The path that the file will have")),
+            example = json!({
+                "id": "MDE5Li4u",
+                "url": "https://inbox.example/film.mp4",
+                "method": "PUT",
+                "headers": {"content-type": "video/mp4", "content-length": "1000000"},
+                "expires_at": "2026-01-01T00:05:00Z",
+            })),
         Problem,
     )
 )]

@@ -1,10 +1,14 @@
 //! One value, or several of them in an array.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, SeqAccess, Visitor},
+};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, OneOfBuilder, RefOr, Schema},
 };
 use zeroize::Zeroizing;
 
@@ -12,13 +16,27 @@ use zeroize::Zeroizing;
 const MAX_ITEMS: usize = 1000;
 
 /// One value, or several of them in an array.
-#[derive(Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum OneOrMany<T> {
     /// One value.
     One(T),
     /// An array of up to 1,000 values.
     Many(Vec<T>),
+}
+
+impl<T: PartialSchema> PartialSchema for OneOrMany<T> {
+    fn schema() -> RefOr<Schema> {
+        let many = ArrayBuilder::new().items(T::schema());
+        let many = many.max_items(Some(MAX_ITEMS));
+        OneOfBuilder::new().item(T::schema()).item(many).into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for OneOrMany<T> {
+    fn name() -> Cow<'static, str> {
+        format!("OneOrMany_{}", T::name()).into()
+    }
 }
 
 /// Values stay out of logs.

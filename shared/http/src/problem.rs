@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
+use uuid::Uuid;
 
 use crate::{ProblemKind, edge};
 
@@ -77,16 +78,25 @@ impl IntoResponse for Problem {
     }
 }
 
-impl utoipa::IntoResponses for Problem {
-    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
-        let document = Ref::from_schema_name("ProblemDetails");
-        let document = ContentBuilder::new().schema(Some(document)).build();
+impl<'r> utoipa::ToResponse<'r> for Problem {
+    fn response() -> (&'r str, RefOr<openapi::Response>) {
+        let example = Self::from(ProblemKind::Unauthorized).details(&Uuid::nil().to_string());
+        let document = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("ProblemDetails")))
+            .example(serde_json::to_value(example).ok())
+            .build();
         let problem = ResponseBuilder::new()
             .description("A problem")
-            .content("application/problem+json", document)
-            .build();
+            .content("application/problem+json", document);
+        ("Problem", problem.build().into())
+    }
+}
+
+impl utoipa::IntoResponses for Problem {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        let problem = || Ref::from_response_name("Problem").into();
         ["4XX", "5XX"]
-            .map(|statuses| (statuses.to_owned(), problem.clone().into()))
+            .map(|statuses| (statuses.to_owned(), problem()))
             .into()
     }
 }

@@ -84,10 +84,8 @@ registry! {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemDefinition {
     /// The code, the last segment of the problem's `type`.
-    #[schema(example = "unauthorized")]
     pub code: &'static str,
     /// The HTTP status.
-    #[schema(example = 401)]
     pub status: u16,
     /// The kind of problem in a few words.
     pub title: &'static str,

@@ -1,17 +1,34 @@
 //! The OpenAPI document of the whole API, merged from those of the functions.
 
-use caas_http::{API_KEY_HEADER, ProblemDetails};
+use caas_http::{API_KEY_HEADER, Problem, ProblemDetails};
 use utoipa::{
     OpenApi as _,
     openapi::{
-        Info, Server,
+        OpenApi,
         security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
     },
 };
 
-/// What every operation refers to.
+/// What the functions have in common.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(ProblemDetails)))]
+#[openapi(
+    info(
+        title = "CaaS, Crypto as a Service",
+        description = "Encryption for backends that do not want to own cryptography. Every error \
+                       is a problem document (RFC 9457).",
+        license(name = "Apache-2.0 or MIT", identifier = "Apache-2.0 OR MIT"),
+    ),
+    servers((url = "http://localhost:5000")),
+    tags(
+        (name = "Users' data", description = "Digests and reversible values, with each user's key"),
+        (name = "Users' keys", description = "Versions, rotation and erasure of users' keys"),
+        (name = "Stored files", description = "Files of any size, stored encrypted"),
+        (name = "Session files", description = "Files returned encrypted; nothing is stored"),
+        (name = "Service", description = "What runs here, and its limits"),
+    ),
+    security(("api_key" = []), ("bearer" = [])),
+    components(schemas(ProblemDetails), responses(Problem)),
+)]
 struct Shared;
 
 /// `openapi.json`.
@@ -24,28 +41,28 @@ pub(crate) fn document() -> anyhow::Result<String> {
     ] {
         api.merge(function);
     }
-    let mut info = Info::new("CaaS, Crypto as a Service", env!("CARGO_PKG_VERSION"));
-    info.description = Some(
-        "Encryption for backends that do not want to own cryptography. Every error is a problem \
-         document (RFC 9457)."
-            .to_owned(),
-    );
-    info.license = None;
-    api.info = info;
-    api.servers = Some(vec![Server::new("http://localhost:5000")]);
+    let header = ApiKey::Header(ApiKeyValue::new(API_KEY_HEADER.as_str()));
+    let bearer = Http::new(HttpAuthScheme::Bearer);
     let components = api.components.get_or_insert_default();
-    let schemes = [
-        (
-            "api_key",
-            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(API_KEY_HEADER.as_str()))),
-        ),
-        (
-            "bearer",
-            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
-        ),
-    ];
-    for (name, scheme) in schemes {
-        components.add_security_scheme(name, scheme);
-    }
+    components.add_security_scheme("api_key", SecurityScheme::ApiKey(header));
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    repeat_security(&mut api);
     Ok(api.to_pretty_json()?)
+}
+
+/// openapi-python-client ignores the global requirements: every operation without its own gets them.
+fn repeat_security(api: &mut OpenApi) {
+    for path in api.paths.paths.values_mut() {
+        let operations = [
+            &mut path.get,
+            &mut path.head,
+            &mut path.post,
+            &mut path.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            if operation.security.is_none() {
+                operation.security.clone_from(&api.security);
+            }
+        }
+    }
 }
