@@ -31,7 +31,9 @@ def call(stack, method, path, status, headers=HEADERS, **rest):
 
 def front_door(stack):
     assert call(stack, "GET", "/health", 200).json()["limits"]["max_body_bytes"] == 4_500_000
-    assert "/api/files" in call(stack, "GET", "/openapi.json", 200).json()["paths"]
+    api = call(stack, "GET", "/openapi.json", 200).json()
+    assert "/api/files" in api["paths"]
+    assert api["paths"]["/encrypt_file"]["post"]["security"] == api["security"], "public by mistake"
     call(stack, "GET", "/", 200)
 
 

@@ -56,6 +56,7 @@ async fn no_canary_in_the_log() {
     let router = encrypt_file::router(Arc::new(Config {
         http,
         public: false,
+        url: None,
     }));
 
     let key = |name: &str, value: &str| {

@@ -40,7 +40,7 @@ pub(crate) struct FileList {
     params(
         ("limit" = Option<u16>, Query, minimum = 1, maximum = 1000, example = 100,
             description = "Files per page, 100 by default"),
-        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]+$", example = "MDE5Li4u",
+        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]*$", example = "MDE5Li4u",
             description = "`next_cursor` of the page before"),
     ),
     responses(
