@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use caas_crypto::{ContentKey, session};
-use caas_http::{FileForm, FormFile, Problem, ProblemKind, read_file_form};
+use caas_http::{FileForm, FormFile, Problem, ProblemKind, read_file_form, single_header};
 use http::{HeaderMap, header};
 use zeroize::Zeroizing;
 
@@ -86,15 +86,10 @@ pub(crate) async fn decrypt_file(
 }
 
 fn key_header(headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Problem> {
-    let mut values = headers.get_all(ENCRYPTION_KEY).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => match value.to_str() {
-            Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
-            Err(_) => Err(Problem::invalid(
-                "The Encryption-Key header must be base64url.",
-            )),
-        },
-        (Some(_), Some(_)) => Err(Problem::invalid("Send the Encryption-Key header once.")),
-    }
+    let Some(key) = single_header(headers, &ENCRYPTION_KEY)? else {
+        return Ok(None);
+    };
+    let key = key.to_str().map(|key| Zeroizing::new(key.to_owned()));
+    key.map(Some)
+        .map_err(|_| Problem::invalid("The Encryption-Key header must be base64url."))
 }

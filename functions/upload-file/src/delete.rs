@@ -11,7 +11,8 @@ use crate::service::{StoredKey, from_unavailable, not_found};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteQuery {
-    purge: Option<String>,
+    #[serde(default)]
+    purge: bool,
 }
 
 /// Delete a file
@@ -38,16 +39,9 @@ pub(crate) async fn delete(
     StoredKey(key): StoredKey,
     query: Result<Query<DeleteQuery>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
-    let query = query.map(|Query(query)| query.purge);
-    let purge = match query.as_ref().map(Option::as_deref) {
-        Ok(None | Some("false")) => false,
-        Ok(Some("true")) => true,
-        _ => {
-            return Err(Problem::invalid(
-                "Send 'purge' once, as 'true' or 'false', and nothing else in the query.",
-            ));
-        }
-    };
+    let Query(DeleteQuery { purge }) = query.map_err(|_| {
+        Problem::invalid("Send 'purge' once, as 'true' or 'false', and nothing else in the query.")
+    })?;
     let deleted = delete_file(&service.vault, service.inbox.as_ref(), &key, purge).await;
     match deleted.map_err(from_unavailable)? {
         true => Ok(StatusCode::NO_CONTENT),

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: an upload that may be repeated.
 
 use caas_crypto::ClientName;
-use caas_http::Problem;
+use caas_http::{Problem, single_header};
 use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -16,13 +16,9 @@ pub(crate) struct IdempotencyKey<'h>(&'h str);
 impl<'h> IdempotencyKey<'h> {
     /// The key in the headers, if there is one: 1 to 255 visible ASCII characters.
     pub(crate) fn read(headers: &'h HeaderMap) -> Result<Option<Self>, Problem> {
-        let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-        let Some(value) = values.next() else {
+        let Some(value) = single_header(headers, &IDEMPOTENCY_KEY)? else {
             return Ok(None);
         };
-        if values.next().is_some() {
-            return Err(Problem::invalid("Send the Idempotency-Key header once."));
-        }
         let legal = |key: &&str| (1..=MAX_LEN).contains(&key.len());
         match value.to_str().ok().filter(legal) {
             Some(key) => Ok(Some(Self(key))),

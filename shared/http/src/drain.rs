@@ -12,7 +12,8 @@ use std::{
 
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
-use tokio::{runtime::Handle, sync::watch, time::timeout};
+use tokio::{runtime::Handle, time::timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What is drained at most.
 const MAX_BYTES: u64 = 256 << 20;
@@ -25,43 +26,18 @@ const MAX_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct DrainedBody {
     body: Option<Body>,
     read: Arc<AtomicU64>,
-    _until_dropped: watch::Sender<()>,
-}
-
-/// What a handler does with its request's body.
-#[derive(Clone)]
-pub(crate) struct Reading {
-    read: Arc<AtomicU64>,
-    dropped: watch::Receiver<()>,
-}
-
-impl Reading {
-    /// The bytes that the handler has read so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
-    }
-
-    /// Waits until the handler has dropped the body.
-    pub(crate) async fn done(mut self) {
-        while self.dropped.changed().await.is_ok() {}
-    }
+    _done: DropGuard,
 }
 
 impl DrainedBody {
-    /// The body, and what its handler does with it.
-    pub(crate) fn new(body: Body) -> (Self, Reading) {
-        let read = Arc::<AtomicU64>::default();
-        let (until_dropped, dropped) = watch::channel(());
-        let reading = Reading {
-            read: Arc::clone(&read),
-            dropped,
-        };
-        let body = Self {
+    /// The body, counting in `read` the bytes that the handler reads and cancelling `done` when the
+    /// handler drops it.
+    pub(crate) fn new(body: Body, read: Arc<AtomicU64>, done: CancellationToken) -> Self {
+        Self {
             body: Some(body),
             read,
-            _until_dropped: until_dropped,
-        };
-        (body, reading)
+            _done: done.drop_guard(),
+        }
     }
 }
 

@@ -1,6 +1,12 @@
 //! What surrounds every route: request id, log line, problem documents, headers, CORS, panics.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use axum::{
     Extension, Json, Router,
@@ -11,14 +17,12 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, timeout::RequestBodyTimeoutLayer};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{
-    API_KEY_HEADER, AllowedOrigins, Problem, ProblemKind,
-    drain::{DrainedBody, Reading},
-};
+use crate::{API_KEY_HEADER, AllowedOrigins, Problem, ProblemKind, drain::DrainedBody};
 
 /// A request's body may pause for this long.
 const BODY_IDLE: Duration = Duration::from_secs(20);
@@ -75,10 +79,12 @@ async fn handle(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = new_request_id();
     let span = tracing::error_span!("request", request_id = id);
-    let (mut parts, body) = request.into_parts();
-    let (body, reading) = DrainedBody::new(body);
-    parts.extensions.insert(reading.clone());
-    let request = Request::from_parts(parts, Body::new(body));
+    let (read, body_done) = (Arc::<AtomicU64>::default(), CancellationToken::new());
+    let mut request = request.map(|body| {
+        let body = DrainedBody::new(body, Arc::clone(&read), body_done.clone());
+        Body::new(body)
+    });
+    request.extensions_mut().insert(body_done);
 
     let response = next.run(request).instrument(span.clone()).await;
     let response = finish(response, &id);
@@ -86,7 +92,7 @@ async fn handle(request: Request, next: Next) -> Response {
         tracing::info!(
             status = response.status().as_u16(),
             duration_ms = start.elapsed().as_secs_f64() * 1e3,
-            size = size_class(reading.bytes()),
+            size = size_class(read.load(Ordering::Relaxed)),
             "request"
         );
     });
@@ -94,9 +100,13 @@ async fn handle(request: Request, next: Next) -> Response {
 }
 
 /// Ends a request that waits for KMS or S3 for too long. Reading its body has limits of its own.
-async fn in_time(Extension(reading): Extension<Reading>, request: Request, next: Next) -> Response {
+async fn in_time(
+    Extension(body_done): Extension<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response {
     let too_late = async {
-        reading.done().await;
+        body_done.cancelled().await;
         sleep(DEADLINE).await;
     };
     tokio::select! {

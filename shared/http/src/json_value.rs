@@ -4,17 +4,24 @@
 //! errors hold no value. Every string is wiped on drop; serde_json's scratch buffer, through which
 //! strings with escapes pass, is not.
 
-use std::fmt::{self, Display};
+use std::{
+    fmt::{self, Display},
+    marker::PhantomData,
+};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{
-        Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+        DeserializeSeed, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+        Visitor,
         value::{MapDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
 };
 use zeroize::Zeroizing;
+
+/// Objects and arrays inside each other at most.
+pub(crate) const MAX_DEPTH: usize = 16;
 
 /// The longest name of an unknown field that an error repeats, in bytes.
 const MAX_NAME: usize = 40;
@@ -74,14 +81,6 @@ impl Error for InvalidValue {
             "u64" => "a whole number".to_owned(),
             other => other.to_owned(),
         })
-    }
-
-    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(unexpected, expected)
-    }
-
-    fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
-        Self::Not(expected.to_string())
     }
 
     fn unknown_variant(_: &str, variants: &'static [&'static str]) -> Self {
@@ -160,13 +159,27 @@ impl<'de> IntoDeserializer<'de, InvalidValue> for Value {
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+/// Reads any JSON. Its only error of its own is that there are more than [`MAX_DEPTH`] levels.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct AnyValue {
+    depth: usize,
+}
+
+impl AnyValue {
+    fn inner<E: Error>(self) -> Result<Self, E> {
+        let depth = self.depth + 1;
+        let inner = (depth <= MAX_DEPTH).then_some(Self { depth });
+        inner.ok_or_else(|| E::custom("too deep"))
     }
 }
 
-struct AnyValue;
+impl<'de> DeserializeSeed<'de> for AnyValue {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
 impl<'de> Visitor<'de> for AnyValue {
     type Value = Value;
@@ -184,16 +197,18 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
+        while let Some(item) = seq.next_element_seed(inner)? {
             items.push(item);
         }
         Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
         let mut fields = Vec::new();
-        while let Some(field) = map.next_entry()? {
+        while let Some(field) = map.next_entry_seed(PhantomData, inner)? {
             fields.push(field);
         }
         Ok(Value::Object(fields))

@@ -28,6 +28,7 @@ mod one_or_many;
 mod origins;
 mod problem;
 mod problem_kind;
+mod single_header;
 
 pub use api_key::{
     API_KEY_HEADER, ApiKeys, Caller, InvalidApiKeys, generate_api_key, hash_api_key,
@@ -41,3 +42,4 @@ pub use one_or_many::OneOrMany;
 pub use origins::{AllowedOrigins, InvalidOrigin};
 pub use problem::{Problem, ProblemDetails};
 pub use problem_kind::{ProblemDefinition, ProblemKind};
+pub use single_header::single_header;

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{Error, SeqAccess, Visitor},
+    de::{Error, SeqAccess, Unexpected, Visitor},
 };
 use utoipa::{
     PartialSchema, ToSchema,
@@ -73,7 +73,7 @@ impl<'de> Visitor<'de> for StringOrStrings {
         let mut items = Vec::new();
         while let Some(item) = seq.next_element()? {
             if items.len() == MAX_ITEMS {
-                return Err(A::Error::invalid_length(MAX_ITEMS + 1, &self));
+                return Err(A::Error::invalid_type(Unexpected::Seq, &self));
             }
             items.push(item);
         }
