@@ -36,13 +36,13 @@ fn parse_uuid(text: &str) -> Result<Uuid, Problem> {
         .ok_or_else(|| ProblemKind::InvalidUuid.into())
 }
 
-/// What `/encrypt` may have answered, by its form alone.
+/// What `/encrypt` can have returned, by its form alone.
 pub(crate) enum Encrypted {
     /// A digest.
     Digest(String),
     /// A reversible value.
     Value(reversible::Value),
-    /// Nothing that comes from here.
+    /// Nothing that `/encrypt` returns.
     Neither,
 }
 

@@ -1,27 +1,23 @@
-//! What becomes of errors.
+//! The problems of users' keys and values.
 
 use caas_http::{Problem, ProblemKind};
 use caas_users::UserKeyError;
 
-/// The answer where a user's key cannot be had.
+/// Why a user's key is not available.
 pub(crate) fn no_key(error: UserKeyError) -> Problem {
     match error {
         UserKeyError::Damaged => Problem::new(
             ProblemKind::IntegrityFailure,
-            "This user's keys do not open. Nothing was changed; the operator can look into it.",
+            "This user's keys do not open. Nothing was changed; ask the operator to inspect the record.",
         ),
-        UserKeyError::Unavailable => Problem::new(
-            ProblemKind::DependencyUnavailable,
-            "The user's keys cannot be reached at the moment. Try again.",
-        ),
-        UserKeyError::TooManyVersions => Problem::new(
-            ProblemKind::InvalidRequest,
-            "This user already has the maximum of 1,000 key versions.",
-        ),
+        UserKeyError::Unavailable => ProblemKind::DependencyUnavailable.into(),
+        UserKeyError::TooManyVersions => {
+            Problem::invalid("This user already has the maximum of 1,000 key versions.")
+        }
     }
 }
 
-/// The answer to a value that does not open, whatever the cause.
+/// A value does not open, whatever the cause.
 pub(crate) fn does_not_open() -> Problem {
     Problem::new(
         ProblemKind::IntegrityFailure,
@@ -29,7 +25,7 @@ pub(crate) fn does_not_open() -> Problem {
     )
 }
 
-/// The answer where a user has no keys, or another client has them.
+/// The user has no keys, or belongs to another client.
 pub(crate) fn no_user() -> Problem {
     Problem::new(ProblemKind::NotFound, "This user has no keys.")
 }

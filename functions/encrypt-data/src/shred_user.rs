@@ -12,7 +12,7 @@ use crate::{
 /// Shred a user's keys
 ///
 /// Everything that was encrypted for this user becomes unreadable and unverifiable: in this process
-/// at once, in others within the seconds that keys are cached. A second time it does no harm.
+/// at once, in others within the seconds that keys are cached. Repeating it is harmless.
 #[utoipa::path(
     delete,
     path = "/users/{uuid}",
@@ -21,7 +21,7 @@ use crate::{
     params(("uuid" = String, Path, description = "The user, a UUID with hyphens", format = "uuid",
         example = "123e4567-e89b-12d3-a456-426614174000")),
     responses(
-        (status = 204, description = "There are no keys any more"),
+        (status = 204, description = "The keys are shredded"),
         Problem,
     )
 )]

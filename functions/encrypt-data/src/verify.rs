@@ -13,7 +13,7 @@ use crate::{
     error::no_key,
 };
 
-/// A datum, and what it is said to have become.
+/// A datum, and what `/encrypt` is said to have returned for it.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifyRequest {
@@ -40,11 +40,11 @@ type Flags = OneOrMany<bool>;
 /// Whether they belong together.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct VerifyResponse {
-    /// True where the encrypted data are the data's; an array in the same order.
+    /// Whether the encrypted datum is the datum's; for arrays an array in the same order.
     valid: Flags,
 }
 
-/// Compare a datum with what it became
+/// Compare a datum with its encrypted form
 ///
 /// Takes digests and reversible values, of every key version that the user still has.
 #[utoipa::path(
@@ -94,7 +94,7 @@ pub(crate) async fn verify(
     Ok(Json(VerifyResponse { valid }))
 }
 
-/// The comparisons of one request. Keys are looked for when the first is needed.
+/// The comparisons of one request. Keys are loaded for the first that needs them.
 struct Checks<'a> {
     service: &'a crate::Service,
     user: caas_users::UserId,

@@ -1,4 +1,4 @@
-//! Encrypts a file and gives it back with the one key that opens it; nothing is stored.
+//! Encrypts a file and returns it with the one key that opens it; nothing is stored.
 //!
 //! Also the service's front door: `/`, `/health`, `/openapi.json`, `/problems/{code}`, and the
 //! problem document for every path that does not exist.
@@ -42,7 +42,7 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(service::problem))
 }
 
-/// Lets the caller in, if the routes are open or the API key is known.
+/// Admits the caller if the routes are public or the API key is known.
 fn authorize(config: &Config, headers: &HeaderMap) -> Result<(), Problem> {
     if !config.public {
         config.http.api_keys.authenticate(headers)?;

@@ -7,7 +7,7 @@ use caas_vault::ListedFile;
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// What a file is stored under when its uploader says nothing.
+/// The content type of a file whose uploader names none.
 pub(crate) const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
 
 /// A stored file.
@@ -84,7 +84,7 @@ impl From<ListedFile> for FileEntry {
     }
 }
 
-/// Whole seconds, which is what S3 knows.
+/// In whole seconds, as S3 reports times.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let time = OffsetDateTime::from(time);
     let time = time.replace_nanosecond(0).unwrap_or(time);

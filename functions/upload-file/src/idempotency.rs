@@ -10,7 +10,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 const MAX_LEN: usize = 255;
 
-/// A key by which a client recognises its own upload.
+/// The key by which a repeated upload is recognised.
 pub(crate) struct IdempotencyKey<'h>(&'h str);
 
 impl<'h> IdempotencyKey<'h> {

@@ -1,4 +1,4 @@
-//! Stores files encrypted in S3, each under a key of its own that KMS wraps, and gives them back.
+//! Stores files encrypted in S3, each under its own key that KMS wraps, and returns them.
 
 mod config;
 mod delete;

@@ -32,7 +32,7 @@ struct Uploaded {
 
 /// Store a file encrypted
 ///
-/// Encrypts the file with a key of its own, has KMS wrap that key, and stores ciphertext and wrapped
+/// Encrypts the file with its own key, has KMS wrap that key, and stores ciphertext and wrapped
 /// key in S3. With an `Idempotency-Key` an upload may be repeated: a repeat returns the file that is
 /// stored, with `idempotency-replayed: true`, whatever its name and content this time. Do not send
 /// two files with one key at the same moment: under two names both would be stored.

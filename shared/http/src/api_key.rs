@@ -1,4 +1,4 @@
-//! API keys: who is calling.
+//! API keys identify the caller.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{HttpConfig, Problem, ProblemKind};
 /// The header that carries an API key.
 pub const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What every key begins with, so that people and secret scanners recognise one.
+/// The prefix of every key, by which people and secret scanners recognise one.
 const PREFIX: &str = "caas_";
 
 /// A new API key: `caas_` and 256 random bits in base64url, 48 characters.
@@ -29,17 +29,17 @@ pub fn generate_api_key() -> Result<Zeroizing<String>, RandomnessUnavailable> {
     )))
 }
 
-/// What is deployed in a key's place: the lower-case hex SHA-256 of its text.
+/// What is deployed instead of a key: the lower-case hex SHA-256 of its text.
 ///
 /// The keys have 256 bits of entropy, so that a plain hash is as good as a slow one.
 pub fn hash_api_key(key: &str) -> String {
     hex::encode(Sha256::digest(key))
 }
 
-/// The hashes of the keys that may call, each with the client it belongs to.
+/// The hashes of the accepted keys, each with the client it belongs to.
 ///
 /// Written as `client:sha256hex,…`; a client may have several keys, for rotation. The default is
-/// empty: nobody gets in.
+/// empty and refuses everybody.
 #[derive(Clone, Debug, Default)]
 pub struct ApiKeys(Vec<(ClientName, [u8; 32])>);
 
@@ -47,7 +47,7 @@ impl ApiKeys {
     /// The client whose key is in `x-api-key` or `Authorization: Bearer`.
     ///
     /// # Errors
-    /// 401, the same after the same work, for no, an unknown and a malformed key.
+    /// `unauthorized`: no key, an unknown or a malformed one, all after the same work.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<ClientName, Problem> {
         self.identify(presented_key(headers))
             .ok_or_else(|| ProblemKind::Unauthorized.into())
@@ -56,7 +56,7 @@ impl ApiKeys {
     /// The client whose key is in the headers, in the body, or in both: then both are this client's.
     ///
     /// # Errors
-    /// 401, the same for every cause.
+    /// `unauthorized`, the same for every cause.
     pub fn authenticate_with_body(
         &self,
         headers: &HeaderMap,
@@ -81,13 +81,13 @@ impl ApiKeys {
             found.conditional_assign(&index, hash.ct_eq(&presented));
         }
         let (client, _) = self.0.get(found as usize)?;
-        // The hash of nothing, deployed by mistake, lets nobody in.
+        // The hash of an empty key, deployed by mistake, admits nobody.
         (!key.is_empty()).then(|| client.clone())
     }
 }
 
-/// The client whose API key is in the headers. First among a handler's extractors: no body is read
-/// of a stranger.
+/// The client whose API key is in the headers. As a handler's first extractor it refuses a stranger
+/// before the body is read.
 #[derive(Clone, Debug)]
 pub struct Caller(pub ClientName);
 
@@ -100,7 +100,7 @@ impl<S: AsRef<HttpConfig> + Send + Sync> FromRequestParts<Arc<S>> for Caller {
     }
 }
 
-/// The key as sent; empty when there is none or more than one.
+/// The key as sent; empty if there is none or more than one.
 fn presented_key(headers: &HeaderMap) -> &[u8] {
     let mut keys = presented_keys(headers);
     match (keys.next(), keys.next()) {

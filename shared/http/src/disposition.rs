@@ -14,8 +14,8 @@ pub(crate) struct Disposition {
 impl Disposition {
     /// Reads `form-data` and its parameters; `None` for everything else.
     ///
-    /// Quoted strings are taken as clients send them: a backslash escapes a quote and nothing else,
-    /// since paths of Windows come unescaped; and the three escapes that browsers apply (WHATWG HTML,
+    /// Quoted strings are read as clients write them: a backslash escapes a quote and nothing else,
+    /// since Windows paths are sent unescaped; and the three escapes that browsers apply (WHATWG HTML,
     /// multipart/form-data encoding algorithm) are undone. `filename*`, which RFC 7578 forbids and older
     /// clients send for names beyond ASCII, is read where there is no `filename`.
     pub(crate) fn parse(header: &str) -> Option<Self> {

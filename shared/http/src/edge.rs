@@ -27,12 +27,13 @@ use crate::{API_KEY_HEADER, AllowedOrigins, Problem, ProblemKind, drain::Drained
 /// A request's body may pause for this long.
 const BODY_IDLE: Duration = Duration::from_secs(20);
 
-/// How long a handler may work once it has done with the request's body: less than API Gateway waits.
+/// How long a handler may work after it has finished with the request's body: less than API Gateway
+/// waits.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What every route gets: an `x-request-id` of our own making, one line in the log, problem
+/// What every route gets: an `x-request-id` that the service makes, one line in the log, problem
 /// documents, security headers, CORS for the allowed origins, and a 500 instead of a panic.
 #[derive(Clone, Debug, Default)]
 pub struct Edge {
@@ -99,7 +100,7 @@ async fn handle(request: Request, next: Next) -> Response {
     response
 }
 
-/// Ends a request that waits for KMS or S3 for too long. Reading its body has limits of its own.
+/// Ends a request that waits too long for KMS or S3. Reading its body has its own limits.
 async fn in_time(
     Extension(body_done): Extension<CancellationToken>,
     request: Request,
@@ -181,8 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// A body that takes a minute to arrive is not late; a handler that works for longer than the
-    /// deadline after it is, and the page that asked may read why.
+    /// The body takes a minute to arrive. A page of an allowed origin can read the problem.
     #[tokio::test(start_paused = true)]
     async fn the_deadline_starts_when_the_body_was_read() {
         for (work, status) in [(19, 200), (21, 503)] {

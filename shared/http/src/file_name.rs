@@ -1,4 +1,4 @@
-//! Names of files, as clients send them and as browsers may be told them.
+//! File names, as clients send them and as browsers receive them.
 
 use std::{fmt, str::FromStr};
 
@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// The longest name in bytes.
 const MAX_LEN: usize = 255;
 
-/// What a name that says nothing becomes.
+/// The name of a file that has none.
 const ANONYMOUS: &str = "file";
 
 /// `attr-char` of RFC 5987 §3.2.1 stays as it is.
@@ -39,13 +39,13 @@ impl FileName {
         &self.0
     }
 
-    /// The name with `suffix` behind it, cut before the suffix where it would be too long.
+    /// The name followed by `suffix`, shortened to leave room for the suffix.
     pub fn with_suffix(&self, suffix: &str) -> Self {
         let room = MAX_LEN.saturating_sub(suffix.len());
         Self(format!("{}{suffix}", cut(&self.0, room)))
     }
 
-    /// The name without `suffix`, if it ends in it and a name is left.
+    /// The name without `suffix`, if it ends in it and something is left.
     pub fn without_suffix(&self, suffix: &str) -> Self {
         match self.0.strip_suffix(suffix) {
             None | Some("" | "." | "..") => self.clone(),

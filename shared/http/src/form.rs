@@ -45,18 +45,18 @@ pub struct FileForm<const TEXTS: usize> {
     pub texts: [Option<Zeroizing<String>>; TEXTS],
 }
 
-/// Without the fields, which may be keys.
+/// Without the fields, which can be keys.
 impl<const TEXTS: usize> fmt::Debug for FileForm<TEXTS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileForm").finish_non_exhaustive()
     }
 }
 
-/// A file as it came in a form.
+/// A file from a form.
 pub struct FormFile {
     /// Its name, reduced to the last component.
     pub name: FileName,
-    /// Its content type, as the client says it.
+    /// Its content type, as the client claims.
     pub content_type: Option<String>,
     /// Its content.
     pub content: Vec<u8>,
@@ -84,11 +84,11 @@ impl fmt::Debug for FormFile {
 ///
 /// # Errors
 /// * `unsupported-media-type`: not `multipart/form-data`, or with a content encoding;
-/// * `malformed-multipart`: no boundary, broken, unterminated, a part without a name or with one that
-///   can be read in two ways;
+/// * `malformed-multipart`: no boundary, broken, unterminated, a part without a name or with an
+///   ambiguous one;
 /// * `file-count`: no file, several, or one under another name;
 /// * `invalid-filename`: a control character in the name;
-/// * `invalid-request`: a text field that was asked for, but comes twice or not in UTF-8;
+/// * `invalid-request`: one of `texts` repeated or not in UTF-8;
 /// * `too-large`: a body over `max_body_bytes`, over 16 parts, over 8 KiB of headers in one part or
 ///   of text in one field.
 pub async fn read_file_form<const TEXTS: usize>(
@@ -193,7 +193,7 @@ fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
     })
 }
 
-/// Bodies come as they are.
+/// Refuses a body with a content encoding.
 pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(header::CONTENT_ENCODING) {
         Some(encoding) if encoding != "identity" => Err(Problem::new(
@@ -219,9 +219,7 @@ fn disposition(part: &Field<'_>) -> Result<Disposition, Problem> {
     std::str::from_utf8(header.as_bytes())
         .ok()
         .and_then(Disposition::parse)
-        .ok_or_else(|| {
-            malformed("The Content-Disposition of a part cannot be read as UTF-8 form-data.")
-        })
+        .ok_or_else(|| malformed("The Content-Disposition of a part must be form-data in UTF-8."))
 }
 
 /// Reads a part of at most `limit` bytes; `None` if it is longer.
@@ -236,19 +234,19 @@ async fn read(mut part: Field<'_>, limit: usize) -> Result<Option<Vec<u8>>, mult
     Ok(Some(content))
 }
 
-/// How much may still arrive before the next part's content begins. The parser looks through all
-/// that it holds whenever more arrives, so what it waits for must not grow with the body.
+/// How many bytes may still arrive before the next part's content begins. The parser searches its
+/// whole buffer whenever more arrives, so the buffer must not grow with the body.
 #[derive(Clone)]
 struct HeaderBudget(Arc<AtomicUsize>);
 
 impl HeaderBudget {
     /// Twice the headers of one part.
     const BYTES: usize = 2 * MAX_PART_HEADERS;
-    /// Used up: the parser may look once more at what it has.
+    /// Used up: the parser may search its buffer once more.
     const USED_UP: usize = 0;
-    /// The parser has looked, and found no end.
+    /// The parser has searched, and found no end.
     const EXCEEDED: usize = usize::MAX - 1;
-    /// While content is read, which has limits of its own.
+    /// While content is read, which has its own limits.
     const SUSPENDED: usize = usize::MAX;
 
     /// Fails the stream when the budget is exceeded.
@@ -318,7 +316,7 @@ fn refusal(error: &multer::Error, max_body_bytes: u64) -> Problem {
     }
 }
 
-/// Whether a `Cause` of the body's stream is behind `error`.
+/// Whether a `Cause` in the body's stream led to `error`.
 fn is_caused_by<Cause: std::error::Error + 'static>(error: &multer::Error) -> bool {
     let mut cause = match error {
         multer::Error::StreamReadFailed(cause) => Some(cause.as_ref() as &dyn std::error::Error),

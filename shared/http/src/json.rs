@@ -29,7 +29,7 @@ pub const MAX_JSON_BYTES: u64 = 1_000_000;
 /// A JSON body.
 ///
 /// As an extractor it takes an object of at most [`HttpConfig::max_body_bytes`] and
-/// [`MAX_JSON_BYTES`]. `T` derives `Deserialize` with `deny_unknown_fields`. A field given twice, an
+/// [`MAX_JSON_BYTES`]. `T` derives `Deserialize` with `deny_unknown_fields`. A repeated field, an
 /// array for an object and `null` for an optional field are refused at every level.
 ///
 /// # Errors
@@ -40,7 +40,7 @@ pub const MAX_JSON_BYTES: u64 = 1_000_000;
 #[derive(Clone, Copy)]
 pub struct Json<T>(pub T);
 
-/// A [`Json`] body that can bring the API key itself, as `apiKey`. It is typed only if its key is known.
+/// A [`Json`] body that can carry the API key, as `apiKey`. The key is checked before the other fields.
 pub struct AuthenticatedJson<T> {
     /// The client whose API key is in the body, in the headers, or in both.
     pub client: ClientName,

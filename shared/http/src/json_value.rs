@@ -1,6 +1,6 @@
 //! JSON that was parsed and has no type yet, and the deserializer that gives it one.
 //!
-//! Unlike serde_json's own it takes no array for a struct and no `null` for an absent field, and its
+//! Unlike serde_json's own it accepts no array for a struct and no `null` for an absent field, and its
 //! errors hold no value. Every string is wiped on drop; serde_json's scratch buffer, through which
 //! strings with escapes pass, is not.
 
@@ -159,7 +159,7 @@ impl<'de> IntoDeserializer<'de, InvalidValue> for Value {
     }
 }
 
-/// Reads any JSON. Its only error of its own is that there are more than [`MAX_DEPTH`] levels.
+/// Reads any JSON of at most [`MAX_DEPTH`] levels; beyond them, a data error.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct AnyValue {
     depth: usize,

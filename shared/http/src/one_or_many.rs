@@ -49,7 +49,7 @@ impl<T> fmt::Debug for OneOrMany<T> {
     }
 }
 
-/// Not derived: serde buffers an untagged enum, and the buffer is not wiped.
+/// Not derived: serde buffers an untagged enum and does not wipe the buffer.
 impl<'de> Deserialize<'de> for OneOrMany<Zeroizing<String>> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(StringOrStrings)

@@ -8,7 +8,7 @@ use caas_http::{ProblemDefinition, ProblemKind};
 pub(crate) fn document() -> String {
     let mut text = "# Problems\n\n\
         Every error is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). Its `type` is \
-        stable; `detail` says what went wrong this time. `GET` the `type` for the same as below.\n\n\
+        stable, and `GET` of it returns the entry below; `detail` says what went wrong this time.\n\n\
         | type | status | title | what to do |\n|---|---|---|---|\n"
         .to_owned();
     for kind in ProblemKind::ALL {
