@@ -1,6 +1,6 @@
 """Runs what needs a running service: `cargo run` as the README prints it, every block of the README and the
-guide that is marked `<!-- ci -->`, generated clients, the events through cargo lambda, the interoperation with AWS's own client,
-and large files in constant memory.
+guide that is marked `<!-- ci -->`, generated clients, the events through cargo lambda, the interoperation with
+AWS's own client, and large files in constant memory.
 
 Each page runs in its own shell, in an empty folder that shares the data folder. Consecutive Python blocks
 are one program.

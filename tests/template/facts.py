@@ -1,4 +1,4 @@
-"""The numbers that template.yaml and the code both contain: each is one constant in the code."""
+"""Compares the numbers in template.yaml with the constants in the code."""
 
 import pathlib
 import re
@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def constant(path, name):
-    """The value of a number, or of a duration in seconds, in a Rust source file."""
+    """The value of a constant in a Rust source file; of a duration, its seconds."""
     source = (ROOT / path).read_text()
     value = re.search(rf"const {name}: \w+ =\s*(?:Duration::from_secs\()?([\d_ *]+)\)?;", source)
     assert value, f"{path} has no constant {name}"
@@ -18,7 +18,7 @@ def constant(path, name):
 
 
 def facts_in_two_places(template):
-    """What the template says differently from the code."""
+    """Every number that differs between the template and the code."""
     parameters = template["Parameters"]
     body = constant("shared/http/src/config.rs", "DEFAULT_MAX_BODY_BYTES")
     put = constant("shared/vault/src/part.rs", "MAX_PUT_BYTES")
