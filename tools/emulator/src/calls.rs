@@ -1,7 +1,9 @@
 //! Counts of the requests that reached S3 and KMS.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 /// How often each operation was asked for, by names such as `s3:PutObject` and `kms:Decrypt`.
 ///

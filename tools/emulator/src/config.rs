@@ -1,7 +1,9 @@
 //! What an emulator is started with.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 /// The largest object that S3 takes in one PUT or one part.
 const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;

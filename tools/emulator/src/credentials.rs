@@ -1,8 +1,6 @@
 //! The emulator's one identity.
 
-use std::fmt;
-use std::io;
-use std::path::Path;
+use std::{fmt, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};

@@ -3,9 +3,11 @@
 //! A name becomes visible by an atomic rename of a file that is already on the disk, and is
 //! acknowledged only after the folder that holds the name has been synchronised as well.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
 
 /// The ending of files that are being written. One found at start was never acknowledged.
 pub(crate) const TEMPORARY: &str = "tmp";

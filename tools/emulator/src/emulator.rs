@@ -1,29 +1,31 @@
 //! Starting and stopping S3 and KMS on one data folder.
 
-use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{
+    fmt,
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use http::Request;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinSet;
+use hyper::{body::Incoming, service::service_fn};
+use tokio::{net::TcpListener, sync::mpsc::UnboundedReceiver, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::calls::{Calls, Counter};
-use crate::config::{BucketConfig, Config};
-use crate::credentials::Credentials;
-use crate::disk;
-use crate::kms::Kms;
-use crate::s3;
-use crate::server;
-use crate::store::record::{CorsRuleRecord, Versioning};
-use crate::store::{ObjectCreated, Store, StoreError};
+use crate::{
+    calls::{Calls, Counter},
+    config::{BucketConfig, Config},
+    credentials::Credentials,
+    disk,
+    kms::Kms,
+    s3, server,
+    store::{
+        ObjectCreated, Store, StoreError,
+        record::{CorsRuleRecord, Versioning},
+    },
+};
 
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]

@@ -2,23 +2,19 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/Welcome.html>
 
-use std::fs::File;
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::{fs::File, io, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http::{
+    Method, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
 
-use self::error::KmsError;
-use self::keys::KeyStore;
-use crate::calls::Counter;
-use crate::credentials::Credentials;
-use crate::random;
+use self::{error::KmsError, keys::KeyStore};
+use crate::{calls::Counter, credentials::Credentials, random};
 
 mod administration;
 mod ciphertext;

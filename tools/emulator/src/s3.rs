@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use http::header::EXPECT;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, header::EXPECT};
 use hyper::body::Incoming;
-use s3s::auth::SecretKey;
-use s3s::config::{S3Config, StaticConfigProvider};
-use s3s::dto::*;
-use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{
+    S3, S3Request, S3Response, S3Result,
+    auth::SecretKey,
+    config::{S3Config, StaticConfigProvider},
+    dto::*,
+    service::{S3Service, S3ServiceBuilder},
+};
 
-use self::access::{OneIdentity, SignedAccess};
-use self::request_body::RequestBody;
-use crate::calls::Counter;
-use crate::credentials::Credentials;
-use crate::random;
-use crate::store::Store;
+use self::{
+    access::{OneIdentity, SignedAccess},
+    request_body::RequestBody,
+};
+use crate::{calls::Counter, credentials::Credentials, random, store::Store};
 
 mod access;
 mod buckets;

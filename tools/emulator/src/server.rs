@@ -1,18 +1,19 @@
 //! One HTTP/1.1 listener on loopback, stopped gracefully.
 
-use std::error::Error;
-use std::io;
-use std::pin::pin;
-use std::time::Duration;
+use std::{error::Error, io, pin::pin, time::Duration};
 
 use http::{Request, Response};
-use hyper::body::{Body, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::Service;
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::Service,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests that are under way may take once the server stops.

@@ -18,23 +18,29 @@
 //! **Invariant:** everything that changes one key happens under that key's lock, on a thread that
 //! finishes even when the client has gone.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use s3s::StdError;
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::{
+    Mutex as AsyncMutex, OwnedMutexGuard,
+    mpsc::{self, UnboundedReceiver, UnboundedSender},
+};
 use tokio_util::task::TaskTracker;
 
-use self::blob::Blob;
-use self::bucket::{Bucket, Version};
-use self::record::{
-    Attributes, BlobRecord, ObjectChecksum, ObjectRecord, VersionRecord, Versioning,
+use self::{
+    blob::Blob,
+    bucket::{Bucket, Version},
+    record::{Attributes, BlobRecord, ObjectChecksum, ObjectRecord, VersionRecord, Versioning},
 };
 use crate::random;
 

@@ -3,9 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::error::KmsError;
-use super::keys::{self, ACCOUNT, Key, KeyState, KeyStore};
-use super::operations::{SYMMETRIC, parse, to_bytes};
+use super::{
+    error::KmsError,
+    keys::{self, ACCOUNT, Key, KeyState, KeyStore},
+    operations::{SYMMETRIC, parse, to_bytes},
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -12,11 +12,12 @@
 //! order of their names' bytes, each name and value after its length as four bytes, big-endian.
 //! Nonces are random: one key takes 2^32 ciphertexts (NIST SP 800-38D, section 8.3).
 
-use std::collections::BTreeMap;
-use std::io;
+use std::{collections::BTreeMap, io};
 
-use aes_gcm::aead::{Aead as _, Payload};
-use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
+use aes_gcm::{
+    Aes256Gcm, KeyInit, Nonce,
+    aead::{Aead, Payload},
+};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 

@@ -1,21 +1,19 @@
 //! The master keys: in memory, and in one file that only this user can read.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
+};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::KmsError;
-use crate::store::now_ms;
-use crate::{disk, random};
+use crate::{disk, random, store::now_ms};
 
 /// The account that ARNs name.
 pub(super) const ACCOUNT: &str = "000000000000";

@@ -1,16 +1,16 @@
 //! The operations, each from JSON to JSON; here those that encrypt, decrypt and generate.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::administration;
-use super::ciphertext::{self, EncryptionContext};
-use super::error::KmsError;
-use super::keys::{Key, KeyStore};
+use super::{
+    administration,
+    ciphertext::{self, EncryptionContext},
+    error::KmsError,
+    keys::{Key, KeyStore},
+};
 
 /// The most that Encrypt takes.
 const MAX_PLAINTEXT: usize = 4096;

@@ -3,12 +3,11 @@
 //! KMS requests are POSTs to `/` without a query, which leaves little of the algorithm:
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
-use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
 
 use super::error::KmsError;
 use crate::credentials::Credentials;

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use percent_encoding::percent_decode_str;
-use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::{S3Auth, SecretKey};
-use s3s::{S3Result, s3_error};
-use subtle::ConstantTimeEq as _;
+use s3s::{
+    S3Result,
+    access::{S3Access, S3AccessContext},
+    auth::{S3Auth, SecretKey},
+    s3_error,
+};
+use subtle::ConstantTimeEq;
 
 use crate::calls::Counter;
 

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use s3s::dto::*;
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
 use super::{Api, errors};
-use crate::store::StoreError;
-use crate::store::record::Versioning;
+use crate::store::{StoreError, record::Versioning};
 
 /// The owner of everything.
 pub(super) fn owner() -> Owner {

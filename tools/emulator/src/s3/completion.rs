@@ -1,12 +1,17 @@
 //! What must be right before the parts of an upload become an object.
 
-use s3s::dto::{ChecksumType, CompleteMultipartUploadInput, CompletedPart, ETag};
-use s3s::{S3Result, s3_error};
+use s3s::{
+    S3Result,
+    dto::{ChecksumType, CompleteMultipartUploadInput, CompletedPart, ETag},
+    s3_error,
+};
 
 use super::objects::checksum_type;
-use crate::store::checksum::Algorithm;
-use crate::store::record::{ChecksumKind, ObjectChecksum};
-use crate::store::uploads::{Part as StoredPart, Parts as StoredParts, Upload};
+use crate::store::{
+    checksum::Algorithm,
+    record::{ChecksumKind, ObjectChecksum},
+    uploads::{Part as StoredPart, Parts as StoredParts, Upload},
+};
 
 /// Every part but the last has at least this many bytes.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;

@@ -1,14 +1,18 @@
 //! `If-Match` and its relatives.
 
-use http::header::{IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderName};
-use s3s::dto::{ETagCondition, Timestamp};
-use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use http::{
+    HeaderMap, HeaderName,
+    header::{IF_MATCH, IF_NONE_MATCH},
+};
+use s3s::{
+    S3Error, S3ErrorCode, S3Result,
+    dto::{ETagCondition, Timestamp},
+    s3_error,
+};
 use time::OffsetDateTime;
 
 use super::errors;
-use crate::store::Precondition;
-use crate::store::record::ObjectRecord;
+use crate::store::{Precondition, record::ObjectRecord};
 
 /// The precondition of a write: `If-None-Match: *` or `If-Match: <etag>`, as S3 has them.
 ///

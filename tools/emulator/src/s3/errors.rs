@@ -2,13 +2,17 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
-use http::header::{ALLOW, CONTENT_TYPE, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue, StatusCode};
-use s3s::dto::{Timestamp, TimestampFormat};
-use s3s::{S3Error, S3ErrorCode, s3_error};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{ALLOW, CONTENT_TYPE, LAST_MODIFIED},
+};
+use s3s::{
+    S3Error, S3ErrorCode,
+    dto::{Timestamp, TimestampFormat},
+    s3_error,
+};
 
-use crate::store::StoreError;
-use crate::store::bucket::Version;
+use crate::store::{StoreError, bucket::Version};
 
 impl From<StoreError> for S3Error {
     fn from(error: StoreError) -> Self {

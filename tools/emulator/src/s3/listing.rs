@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use s3s::dto::*;
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
-use super::Api;
-use super::buckets::owner;
-use super::errors::timestamp;
-use super::objects::checksum_type;
-use super::walk::{Entry, Walk};
+use super::{
+    Api,
+    buckets::owner,
+    errors::timestamp,
+    objects::checksum_type,
+    walk::{Entry, Walk},
+};
 use crate::store::bucket::Version;
 
 /// The most entries on one page.

@@ -2,24 +2,28 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
-use s3s::dto::*;
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
-use super::Api;
-use super::buckets::owner;
-use super::completion::{choose_parts, object_checksum, part_number, verify_object};
-use super::conditions;
-use super::errors::timestamp;
-use super::listing::{Encoding, page_size};
-use super::objects::{
-    attributes, checksum_type, encryption, fill_checksum, fill_checksum_value, refuse_unsupported,
-    shown_version_id,
+use super::{
+    Api,
+    buckets::owner,
+    completion::{choose_parts, object_checksum, part_number, verify_object},
+    conditions,
+    errors::timestamp,
+    listing::{Encoding, page_size},
+    objects::{
+        attributes, checksum_type, encryption, fill_checksum, fill_checksum_value,
+        refuse_unsupported, shown_version_id,
+    },
+    upload_body::Announced,
 };
-use super::upload_body::Announced;
-use crate::store::checksum::{Algorithm, Hashes};
-use crate::store::record::{BlobRecord, ChecksumKind, PartRecord, UploadRecord};
-use crate::store::uploads::{Part as StoredPart, Upload};
-use crate::store::{NewObject, now_ms};
+use crate::store::{
+    NewObject,
+    checksum::{Algorithm, Hashes},
+    now_ms,
+    record::{BlobRecord, ChecksumKind, PartRecord, UploadRecord},
+    uploads::{Part as StoredPart, Upload},
+};
 
 pub(super) async fn create_multipart_upload(
     api: &Api,

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use s3s::dto::*;
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
-use super::conditions::{self, ReadConditions};
-use super::upload_body::Announced;
-use super::{Api, errors, reading};
-use crate::store::NewObject;
-use crate::store::bucket::{Bucket as StoredBucket, Version};
-use crate::store::checksum::Algorithm;
-use crate::store::record::{Attributes, ChecksumKind, ObjectChecksum, Versioning};
+use super::{
+    Api,
+    conditions::{self, ReadConditions},
+    errors, reading,
+    upload_body::Announced,
+};
+use crate::store::{
+    NewObject,
+    bucket::{Bucket as StoredBucket, Version},
+    checksum::Algorithm,
+    record::{Attributes, ChecksumKind, ObjectChecksum, Versioning},
+};
 
 /// S3's limit for user metadata: names and values together, in bytes of UTF-8.
 const MAX_METADATA_BYTES: usize = 2048;
@@ -351,7 +355,10 @@ macro_rules! fill_checksum_value {
     };
 }
 
-pub(super) use {attributes, fill_checksum, fill_checksum_value, refuse_unsupported};
+pub(super) use attributes;
+pub(super) use fill_checksum;
+pub(super) use fill_checksum_value;
+pub(super) use refuse_unsupported;
 
 /// The name of a kind of checksum in headers and XML.
 pub(super) fn checksum_type(kind: ChecksumKind) -> ChecksumType {

@@ -1,19 +1,21 @@
 //! GetObject and HeadObject.
 
-use std::ops::Range;
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use s3s::dto::*;
-use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3Request, S3Response, S3Result, dto::*, s3_error};
 
-use super::Api;
-use super::conditions::ReadConditions;
-use super::errors;
-use super::objects::{encryption, fill_checksum, fill_checksum_value, shown_version_id};
-use crate::store::StoreError;
-use crate::store::blob::BlobReader;
-use crate::store::bucket::{Bucket as StoredBucket, NULL_VERSION, Version};
-use crate::store::record::{ObjectChecksum, ObjectRecord};
+use super::{
+    Api,
+    conditions::ReadConditions,
+    errors,
+    objects::{encryption, fill_checksum, fill_checksum_value, shown_version_id},
+};
+use crate::store::{
+    StoreError,
+    blob::BlobReader,
+    bucket::{Bucket as StoredBucket, NULL_VERSION, Version},
+    record::{ObjectChecksum, ObjectRecord},
+};
 
 /// Both outputs have these fields, and no common type.
 macro_rules! output {

@@ -3,12 +3,14 @@
 //! A client that is still sending when the connection closes sees a broken pipe and not the answer,
 //! and takes a `NoSuchUpload` for a network failure.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 /// How much of an unwanted body is read; beyond it the connection is closed.

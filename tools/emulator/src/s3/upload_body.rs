@@ -1,7 +1,6 @@
 //! What a client announces about a body, and whether the body keeps the promise.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderMap;
 use s3s::{S3Request, S3Result, TrailingHeaders, s3_error};
 

@@ -1,10 +1,8 @@
 //! Walking over the keys of a bucket: prefixes, common prefixes, markers and pages.
 
-use std::ops::Bound;
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use s3s::{S3Result, s3_error};
 
 use crate::store::bucket::{Index, Version};

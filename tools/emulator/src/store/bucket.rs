@@ -1,19 +1,21 @@
 //! One bucket: its folder, and the index of its versions in memory.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+};
 
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 
-use super::StoreError;
-use super::blob::Blob;
-use super::record::{BucketRecord, ObjectRecord, VersionRecord, Versioning};
-use super::uploads::Upload;
-use crate::disk;
-use crate::random;
+use super::{
+    StoreError,
+    blob::Blob,
+    record::{BucketRecord, ObjectRecord, VersionRecord, Versioning},
+    uploads::Upload,
+};
+use crate::{disk, random};
 
 /// The version id of the null version.
 pub(crate) const NULL_VERSION: &str = "null";

@@ -1,20 +1,23 @@
 //! Reading a data folder at start, and removing what was never acknowledged.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
+};
 
 use serde::de::DeserializeOwned;
 use tokio_util::task::TaskTracker;
 
-use super::blob::Blob;
-use super::bucket::{BUCKET_FILE, Bucket, OBJECTS_DIR, UPLOADS_DIR, Version};
-use super::record::{BucketRecord, PartRecord, UploadRecord, VersionRecord};
-use super::uploads::{Part, UPLOAD_FILE, Upload};
-use super::{LOCKS, Store};
+use super::{
+    LOCKS, Store,
+    blob::Blob,
+    bucket::{BUCKET_FILE, Bucket, OBJECTS_DIR, UPLOADS_DIR, Version},
+    record::{BucketRecord, PartRecord, UploadRecord, VersionRecord},
+    uploads::{Part, UPLOAD_FILE, Upload},
+};
 use crate::disk;
 
 /// Why a data folder cannot be read.

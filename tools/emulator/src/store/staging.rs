@@ -1,15 +1,16 @@
 //! Bodies on their way to disk, before anybody can see them.
 
-use std::io;
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt, TryStreamExt};
 use s3s::dto::StreamingBlob;
 
-use super::blob::{Blob, BlobWriter};
-use super::bucket::Place;
-use super::checksum::{Algorithm, Digests, Hashes};
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    blob::{Blob, BlobWriter},
+    bucket::Place,
+    checksum::{Algorithm, Digests, Hashes},
+};
 
 /// Bytes gathered before a body is written on.
 const BATCH: usize = 256 * 1024;

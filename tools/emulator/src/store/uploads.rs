@@ -1,18 +1,21 @@
 //! Multipart uploads under way.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::blob::Blob;
-use super::bucket::{Bucket, Uploads, Version, to_json};
-use super::record::{PartRecord, UploadRecord};
-use super::{NewObject, Precondition, Store, StoreError};
-use crate::disk;
-use crate::random;
+use super::{
+    NewObject, Precondition, Store, StoreError,
+    blob::Blob,
+    bucket::{Bucket, Uploads, Version, to_json},
+    record::{PartRecord, UploadRecord},
+};
+use crate::{disk, random};
 
 pub(super) const UPLOAD_FILE: &str = "upload.json";
 

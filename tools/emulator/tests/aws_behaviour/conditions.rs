@@ -1,7 +1,6 @@
 //! Conditional writes, deletes and reads.
 
-use crate::Aws;
-use crate::clients::refused;
+use crate::{Aws, clients::refused};
 
 crate::behaviours! {
     if_none_match_creates_once,

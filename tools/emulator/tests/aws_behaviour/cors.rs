@@ -2,8 +2,7 @@
 
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 
-use crate::Aws;
-use crate::clients::refused;
+use crate::{Aws, clients::refused};
 
 crate::behaviours! {
     a_configuration_is_kept,

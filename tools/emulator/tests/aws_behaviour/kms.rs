@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{DataKeySpec, KeyState};
+use aws_sdk_kms::{
+    primitives::Blob,
+    types::{DataKeySpec, KeyState},
+};
 
-use crate::Aws;
-use crate::clients::refused;
+use crate::{Aws, clients::refused};
 
 crate::behaviours! {
     a_data_key_opens_with_its_context,

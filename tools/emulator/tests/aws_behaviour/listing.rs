@@ -2,8 +2,7 @@
 
 use aws_sdk_s3::types::EncodingType;
 
-use crate::Aws;
-use crate::clients::refused;
+use crate::{Aws, clients::refused};
 
 crate::behaviours! {
     keys_come_in_the_order_of_their_bytes,

@@ -4,8 +4,7 @@ use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
 };
 
-use crate::Aws;
-use crate::clients::refused;
+use crate::{Aws, clients::refused};
 
 crate::behaviours! {
     parts_become_one_object,

@@ -2,8 +2,7 @@
 
 use aws_sdk_s3::types::{MetadataDirective, ServerSideEncryption};
 
-use crate::Aws;
-use crate::clients::refused;
+use crate::{Aws, clients::refused};
 
 crate::behaviours! {
     an_object_comes_back_as_it_was_put,

@@ -1,10 +1,8 @@
 //! Versions and delete markers.
 
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::types::BucketVersioningStatus;
+use aws_sdk_s3::{error::SdkError, types::BucketVersioningStatus};
 
-use crate::Aws;
-use crate::clients::refused;
+use crate::{Aws, clients::refused};
 
 crate::behaviours! {
     versioning_is_off_enabled_suspended,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
+use aws_sdk_s3::{
+    presigning::PresigningConfig,
+    types::{CorsConfiguration, CorsRule},
+};
 use caas_emulator::{BucketConfig, Config, Emulator};
 use reqwest::{Client, Method, Response, StatusCode};
 
-use crate::clients::s3_of;
-use crate::{BUCKET, UNVERSIONED, start};
+use crate::{BUCKET, UNVERSIONED, clients::s3_of, start};
 
 const PAGE: &str = "http://127.0.0.1:9000";
 

@@ -1,16 +1,17 @@
 //! SIGKILL: what was acknowledged is there, and nothing else is visible.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+};
 
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
-use crate::lifecycle::files_in;
-use crate::{ALIAS, BUCKET, UNVERSIONED, clients, start_in};
+use crate::{ALIAS, BUCKET, UNVERSIONED, clients, lifecycle::files_in, start_in};
 
 const FOLDER: &str = "CAAS_TEST_DATA_DIR";
 const WRITERS: usize = 8;

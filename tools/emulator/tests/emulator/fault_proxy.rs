@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use aws_sdk_kms::error::ProvideErrorMetadata as _;
+use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_s3::error::SdkError;
 use caas_emulator::{Emulator, Fault, FaultProxy};
 use tempfile::TempDir;
 
-use crate::clients::{kms, refused, s3};
-use crate::{ALIAS, BUCKET, start};
+use crate::{
+    ALIAS, BUCKET,
+    clients::{kms, refused, s3},
+    start,
+};
 
 struct Proxied {
     emulator: Emulator,

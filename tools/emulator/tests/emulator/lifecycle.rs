@@ -4,8 +4,11 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use caas_emulator::{BucketConfig, Config, Emulator, StartError};
 
-use crate::clients::{kms_of, s3_of};
-use crate::{ALIAS, BUCKET, start, start_in};
+use crate::{
+    ALIAS, BUCKET,
+    clients::{kms_of, s3_of},
+    start, start_in,
+};
 
 #[tokio::test]
 async fn everything_is_there_after_a_restart() {

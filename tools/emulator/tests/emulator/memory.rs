@@ -3,8 +3,7 @@
 
 use aws_sdk_s3::primitives::ByteStream;
 
-use crate::BUCKET;
-use crate::durability::Process;
+use crate::{BUCKET, durability::Process};
 
 #[tokio::test]
 async fn memory_stays_constant() {

@@ -6,8 +6,7 @@ use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use caas_emulator::Emulator;
 use reqwest::{Client, RequestBuilder, StatusCode};
 
-use crate::clients::s3_of;
-use crate::{BUCKET, start};
+use crate::{BUCKET, clients::s3_of, start};
 
 fn for_a_minute() -> PresigningConfig {
     PresigningConfig::expires_in(Duration::from_secs(60)).unwrap()

@@ -3,8 +3,11 @@
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use futures::future::join_all;
 
-use crate::clients::{refused, s3_of};
-use crate::{BUCKET, UNVERSIONED, start};
+use crate::{
+    BUCKET, UNVERSIONED,
+    clients::{refused, s3_of},
+    start,
+};
 
 const WRITERS: usize = 64;
 

@@ -2,8 +2,11 @@
 
 use aws_sdk_kms::primitives::Blob;
 
-use crate::clients::{kms, refused, s3};
-use crate::{ALIAS, BUCKET, start};
+use crate::{
+    ALIAS, BUCKET,
+    clients::{kms, refused, s3},
+    start,
+};
 
 #[tokio::test]
 async fn s3_needs_the_right_secret() {

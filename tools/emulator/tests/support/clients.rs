@@ -1,7 +1,9 @@
 //! AWS SDK clients for loopback endpoints, and how their errors look on the wire.
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::{
+    config::{BehaviorVersion, Credentials, Region},
+    error::{ProvideErrorMetadata, SdkError},
+};
 use caas_emulator::Emulator;
 
 /// An S3 client with path-style addressing.
