@@ -20,7 +20,7 @@ use crate::{
     credentials::Credentials,
     disk,
     kms::Kms,
-    s3, server,
+    s3,
     store::{
         ObjectCreated, Store, StoreError,
         record::{CorsRuleRecord, Versioning},
@@ -130,8 +130,8 @@ impl Emulator {
             }
         });
         let mut servers = JoinSet::new();
-        servers.spawn(server::serve(s3_listener, s3, stop.clone()));
-        servers.spawn(server::serve(kms_listener, kms_service, stop.clone()));
+        servers.spawn(caas_server::serve(s3_listener, s3, stop.clone()));
+        servers.spawn(caas_server::serve(kms_listener, kms_service, stop.clone()));
         let _stop_on_drop = stop.clone().drop_guard();
         Ok(Self {
             region,

@@ -28,8 +28,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::server;
-
 type BoxError = Box<dyn Error + Send + Sync>;
 type ProxyBody = BoxBody<Bytes, BoxError>;
 type Rule = dyn Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync;
@@ -185,7 +183,7 @@ impl FaultProxy {
             handle(upstream, request, fault)
         });
         let stop = CancellationToken::new();
-        let server = tokio::spawn(server::serve(listener, service, stop.clone()));
+        let server = tokio::spawn(caas_server::serve(listener, service, stop.clone()));
         Ok(Self {
             addr,
             script,

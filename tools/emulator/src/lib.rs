@@ -48,12 +48,10 @@ mod fault_proxy;
 mod kms;
 mod random;
 mod s3;
-mod server;
 mod store;
 
 pub use calls::Calls;
 pub use config::{BucketConfig, Config};
 pub use emulator::{Emulator, StartError};
 pub use fault_proxy::{Fault, FaultProxy, ProxiedRequest};
-pub use server::serve;
 pub use store::ObjectCreated;

@@ -53,7 +53,7 @@ impl Listeners {
     /// Serves until `stop` is cancelled, then finishes the requests in flight.
     pub(crate) async fn serve(self, router: Router, stop: CancellationToken) {
         let service = TowerToHyperService::new(router);
-        let serve = |socket| caas_emulator::serve(socket, service.clone(), stop.clone());
+        let serve = |socket| caas_server::serve(socket, service.clone(), stop.clone());
         join_all(self.sockets.into_iter().map(serve)).await;
     }
 }

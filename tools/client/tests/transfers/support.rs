@@ -121,7 +121,7 @@ pub(crate) async fn serve(router: Router, stop: CancellationToken) -> std::net::
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = TowerToHyperService::new(router);
-    tokio::spawn(caas_emulator::serve(listener, service, stop));
+    tokio::spawn(caas_server::serve(listener, service, stop));
     address
 }
 

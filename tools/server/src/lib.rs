@@ -1,4 +1,4 @@
-//! One HTTP/1.1 listener on loopback, stopped gracefully.
+//! One HTTP/1.1 listener, stopped gracefully.
 
 use std::{error::Error, io, pin::pin, time::Duration};
 
@@ -16,19 +16,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long requests that are under way may take once the server stops.
+/// How long requests in progress may take once the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// After a failed accept (too many open files), before the next.
+/// The wait after a failed accept (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a connection may be silent after the stop before its first request.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// Serves HTTP/1.1 on `listener` until `stop` is cancelled, then finishes the requests that have
-/// arrived, for at most ten seconds. When it returns, no connection is left.
-///
-/// What the emulator listens with, for programs that serve something of their own beside it.
+/// Serves HTTP/1.1 on `listener` until `stop` is cancelled, then gives the requests that have arrived
+/// ten seconds to finish. When it returns, no connection is open.
 pub async fn serve<S, B>(listener: TcpListener, service: S, stop: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -43,7 +41,7 @@ where
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
-            // Finished tasks are taken out, or the set would grow with every connection.
+            // Without this the set would grow with every connection.
             Some(_) = connections.join_next() => continue,
         };
         let Ok((stream, _)) = accepted else {
@@ -57,7 +55,7 @@ where
     }
     let finish = async { while connections.join_next().await.is_some() {} };
     if timeout(GRACE, finish).await.is_err() {
-        tracing::warn!("requests were still under way and are cut off");
+        tracing::warn!("requests in progress were cut off");
     }
     connections.shutdown().await;
 }
@@ -80,10 +78,10 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    // Responses are written in two pieces, head and body: Nagle would delay the second.
+    // Head and body are two writes: Nagle's algorithm would delay the second.
     let _ = stream.set_nodelay(true);
-    // On a graceful shutdown hyper closes a connection of which it has read nothing, although its
-    // request may have arrived: so it learns of the stop only after its first read.
+    // On a graceful shutdown hyper closes a connection from which it has read nothing, even if a request
+    // has arrived: so the connection learns of the stop only after its first read.
     tokio::select! {
         _ = stream.readable() => {}
         () = async { stop.cancelled().await; sleep(SILENCE).await } => return,
