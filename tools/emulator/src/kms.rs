@@ -19,6 +19,7 @@ use crate::{calls::Counter, credentials::Credentials, random};
 mod administration;
 mod ciphertext;
 mod error;
+mod json;
 mod keys;
 mod operations;
 mod signature;

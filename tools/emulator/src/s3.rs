@@ -27,6 +27,7 @@ mod errors;
 mod listing;
 mod multipart;
 mod objects;
+mod output;
 mod reading;
 mod request_body;
 mod upload_body;

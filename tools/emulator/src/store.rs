@@ -50,7 +50,8 @@ pub(crate) mod checksum;
 pub(crate) mod record;
 mod recovery;
 mod staging;
-pub(crate) mod uploads;
+pub(crate) mod upload;
+mod uploads;
 
 /// Locks for keys. Two keys may share one, which costs time but nothing else.
 const LOCKS: usize = 1024;

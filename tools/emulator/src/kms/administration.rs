@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{
     error::KmsError,
-    keys::{self, ACCOUNT, Key, KeyState, KeyStore},
-    operations::{SYMMETRIC, parse, to_bytes},
+    json::{parse, to_bytes},
+    keys::{self, ACCOUNT, Key, KeyState, KeyStore, SYMMETRIC},
 };
 
 #[derive(Deserialize)]

@@ -18,6 +18,9 @@ use crate::{disk, random, store::now_ms};
 /// The account that ARNs name.
 pub(super) const ACCOUNT: &str = "000000000000";
 
+/// The only key spec here, which is also the name of its algorithm.
+pub(super) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
+
 const FILE: &str = "keys.json";
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 

@@ -1,7 +1,7 @@
 //! The operations, each from JSON to JSON; here those that encrypt, decrypt and generate.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -9,7 +9,8 @@ use super::{
     administration,
     ciphertext::{self, EncryptionContext},
     error::KmsError,
-    keys::{Key, KeyStore},
+    json::{parse, to_bytes},
+    keys::{Key, KeyStore, SYMMETRIC},
 };
 
 /// The most that Encrypt takes.
@@ -211,8 +212,6 @@ fn generate_random(_: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
     })
 }
 
-pub(super) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
-
 /// Opens a ciphertext of ours with the key that it names, which must be the one asked for.
 fn open(
     keys: &KeyStore,
@@ -301,13 +300,4 @@ fn refuse_dry_run(dry_run: bool) -> Result<(), KmsError> {
     } else {
         Ok(())
     }
-}
-
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, KmsError> {
-    // serde's own words would repeat values of the request.
-    serde_json::from_slice(body).map_err(|_| KmsError::serialization())
-}
-
-pub(super) fn to_bytes<T: Serialize>(answer: &T) -> Result<Vec<u8>, KmsError> {
-    serde_json::to_vec(answer).map_err(|error| std::io::Error::other(error).into())
 }

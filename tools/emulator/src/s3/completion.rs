@@ -6,11 +6,11 @@ use s3s::{
     s3_error,
 };
 
-use super::objects::checksum_type;
+use super::output::checksum_type;
 use crate::store::{
     checksum::Algorithm,
     record::{ChecksumKind, ObjectChecksum},
-    uploads::{Part as StoredPart, Parts as StoredParts, Upload},
+    upload::{Part as StoredPart, Parts as StoredParts, Upload},
 };
 
 /// Every part but the last has at least this many bytes.

@@ -9,7 +9,7 @@ use super::{
     Api,
     buckets::owner,
     errors::timestamp,
-    objects::checksum_type,
+    output::checksum_type,
     walk::{Entry, Walk},
 };
 use crate::store::bucket::Version;

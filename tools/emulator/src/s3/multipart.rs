@@ -11,10 +11,8 @@ use super::{
     conditions,
     errors::timestamp,
     listing::{Encoding, page_size},
-    objects::{
-        attributes, checksum_type, encryption, fill_checksum, fill_checksum_value,
-        refuse_unsupported, shown_version_id,
-    },
+    objects::{attributes, refuse_unsupported},
+    output::{checksum_type, encryption, fill_checksum, fill_checksum_value, shown_version_id},
     upload_body::Announced,
 };
 use crate::store::{
@@ -22,7 +20,7 @@ use crate::store::{
     checksum::{Algorithm, Hashes},
     now_ms,
     record::{BlobRecord, ChecksumKind, PartRecord, UploadRecord},
-    uploads::{Part as StoredPart, Upload},
+    upload::{Part as StoredPart, Upload},
 };
 
 pub(super) async fn create_multipart_upload(

@@ -1,20 +1,19 @@
 //! Writing and deleting objects.
 
-use std::sync::Arc;
-
 use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
 use super::{
     Api,
     conditions::{self, ReadConditions},
-    errors, reading,
+    errors,
+    output::{encryption, fill_checksum, fill_checksum_value, shown_version_id},
+    reading,
     upload_body::Announced,
 };
 use crate::store::{
     NewObject,
-    bucket::{Bucket as StoredBucket, Version},
     checksum::Algorithm,
-    record::{Attributes, ChecksumKind, ObjectChecksum, Versioning},
+    record::{Attributes, ChecksumKind, ObjectChecksum},
 };
 
 /// S3's limit for user metadata: names and values together, in bytes of UTF-8.
@@ -240,17 +239,6 @@ pub(super) async fn delete_objects(
     Ok(S3Response::new(output))
 }
 
-/// The version id as told to clients: not at all where versioning was never enabled.
-pub(super) fn shown_version_id(bucket: &StoredBucket, version: &Arc<Version>) -> Option<String> {
-    (bucket.versioning() != Versioning::Never).then(|| version.id().to_owned())
-}
-
-/// What the client asked for, given back.
-pub(super) fn encryption(version: &Version) -> Option<ServerSideEncryption> {
-    let asked = version.object()?.attributes.server_side_encryption.clone();
-    asked.map(ServerSideEncryption::from)
-}
-
 /// A checksum over all bytes.
 pub(super) fn full_checksum(algorithm: Algorithm, value: Option<String>) -> Option<ObjectChecksum> {
     value.map(|value| ObjectChecksum {
@@ -332,38 +320,4 @@ macro_rules! refuse_unsupported {
     };
 }
 
-/// Sets the field of the checksum's algorithm, and its type.
-macro_rules! fill_checksum {
-    ($output:expr, $checksum:expr) => {
-        if let Some(checksum) = $checksum {
-            $output.checksum_type = Some($crate::s3::objects::checksum_type(checksum.kind));
-            fill_checksum_value!($output, checksum.algorithm, Some(checksum.value.clone()));
-        }
-    };
-}
-
-/// Sets the field of one algorithm.
-macro_rules! fill_checksum_value {
-    ($output:expr, $algorithm:expr, $value:expr) => {
-        match $algorithm {
-            $crate::store::checksum::Algorithm::Crc32 => $output.checksum_crc32 = $value,
-            $crate::store::checksum::Algorithm::Crc32c => $output.checksum_crc32c = $value,
-            $crate::store::checksum::Algorithm::Crc64Nvme => $output.checksum_crc64nvme = $value,
-            $crate::store::checksum::Algorithm::Sha1 => $output.checksum_sha1 = $value,
-            $crate::store::checksum::Algorithm::Sha256 => $output.checksum_sha256 = $value,
-        }
-    };
-}
-
-pub(super) use attributes;
-pub(super) use fill_checksum;
-pub(super) use fill_checksum_value;
-pub(super) use refuse_unsupported;
-
-/// The name of a kind of checksum in headers and XML.
-pub(super) fn checksum_type(kind: ChecksumKind) -> ChecksumType {
-    ChecksumType::from_static(match kind {
-        ChecksumKind::FullObject => ChecksumType::FULL_OBJECT,
-        ChecksumKind::Composite => ChecksumType::COMPOSITE,
-    })
-}
+pub(super) use {attributes, refuse_unsupported};

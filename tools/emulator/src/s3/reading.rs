@@ -8,7 +8,7 @@ use super::{
     Api,
     conditions::ReadConditions,
     errors,
-    objects::{encryption, fill_checksum, fill_checksum_value, shown_version_id},
+    output::{encryption, fill_checksum, fill_checksum_value, shown_version_id},
 };
 use crate::store::{
     StoreError,

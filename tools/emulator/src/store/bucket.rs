@@ -13,7 +13,7 @@ use super::{
     StoreError,
     blob::Blob,
     record::{BucketRecord, ObjectRecord, VersionRecord, Versioning},
-    uploads::Upload,
+    upload::Upload,
 };
 use crate::{disk, random};
 

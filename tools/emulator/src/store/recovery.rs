@@ -16,7 +16,7 @@ use super::{
     blob::Blob,
     bucket::{BUCKET_FILE, Bucket, OBJECTS_DIR, UPLOADS_DIR, Version},
     record::{BucketRecord, PartRecord, UploadRecord, VersionRecord},
-    uploads::{Part, UPLOAD_FILE, Upload},
+    upload::{Part, UPLOAD_FILE, Upload},
 };
 use crate::disk;
 

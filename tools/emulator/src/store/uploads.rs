@@ -3,79 +3,18 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
     sync::{Arc, PoisonError},
 };
 
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
 use super::{
     NewObject, Precondition, Store, StoreError,
-    blob::Blob,
     bucket::{Bucket, Uploads, Version, to_json},
-    record::{PartRecord, UploadRecord},
+    record::UploadRecord,
+    upload::{Part, Parts, UPLOAD_FILE, Upload},
 };
 use crate::{disk, random};
-
-pub(super) const UPLOAD_FILE: &str = "upload.json";
-
-/// A multipart upload.
-pub(crate) struct Upload {
-    pub(crate) id: String,
-    pub(crate) record: UploadRecord,
-    dir: PathBuf,
-    parts: Arc<AsyncMutex<Parts>>,
-}
-
-/// The parts of an upload.
-#[derive(Default)]
-pub(crate) struct Parts {
-    pub(crate) by_number: BTreeMap<u16, Part>,
-    /// It was completed or aborted.
-    closed: bool,
-}
-
-/// One part.
-#[derive(Clone)]
-pub(crate) struct Part {
-    pub(crate) record: PartRecord,
-    pub(crate) blob: Arc<Blob>,
-}
-
-impl Upload {
-    pub(super) fn new(
-        id: String,
-        dir: PathBuf,
-        record: UploadRecord,
-        by_number: BTreeMap<u16, Part>,
-    ) -> Self {
-        let parts = Parts {
-            by_number,
-            closed: false,
-        };
-        Self {
-            id,
-            record,
-            dir,
-            parts: Arc::new(AsyncMutex::new(parts)),
-        }
-    }
-
-    /// The folder's name once the upload is over.
-    fn retired_dir(&self) -> PathBuf {
-        self.dir.with_extension(disk::TEMPORARY)
-    }
-
-    /// The parts, for this caller alone.
-    pub(crate) async fn parts(&self) -> Result<OwnedMutexGuard<Parts>, StoreError> {
-        let parts = Arc::clone(&self.parts).lock_owned().await;
-        if parts.closed {
-            Err(StoreError::NoSuchUpload)
-        } else {
-            Ok(parts)
-        }
-    }
-}
 
 impl Store {
     /// Begins an upload.
