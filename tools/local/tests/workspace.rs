@@ -76,6 +76,7 @@ fn every_crate_depends_only_on_what_it_may() {
             if let Some(other) = folders.get(name) {
                 let mut allowed = allowed(own).iter();
                 let known = allowed.any(|prefix| other.starts_with(prefix)) || tested_with;
+                let known = known && (name != "caas-testing" || tested_with);
                 assert!(known, "{} must not depend on {name}", package.name);
             }
             let outside = forbidden(own).iter().any(|prefix| name.starts_with(prefix));

@@ -7,9 +7,7 @@
 
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use caas_emulator::{Config, Emulator};
-
-#[path = "../support/clients.rs"]
-mod clients;
+use caas_testing::clients;
 
 mod bodies;
 mod conditions;

@@ -2,14 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use caas_emulator::{BucketConfig, Config, Emulator};
+use caas_testing::clients;
 use tempfile::TempDir;
-
-#[path = "../support/clients.rs"]
-mod clients;
 
 mod browsers;
 mod durability;
-mod fault_proxy;
 mod lifecycle;
 mod memory;
 mod presigned;

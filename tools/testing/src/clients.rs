@@ -1,4 +1,4 @@
-//! AWS SDK clients for loopback endpoints, and how their errors look on the wire.
+//! AWS SDK clients that send every request once, and how errors look on the wire.
 
 use aws_sdk_s3::{
     config::{BehaviorVersion, Credentials, Region},
@@ -7,7 +7,7 @@ use aws_sdk_s3::{
 use caas_emulator::Emulator;
 
 /// An S3 client with path-style addressing.
-pub(crate) fn s3(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_s3::Client {
+pub fn s3(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_s3::Client {
     let credentials = Credentials::new(access_key_id, secret, None, None, "test");
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -20,7 +20,7 @@ pub(crate) fn s3(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_s3::Cl
 }
 
 /// A KMS client.
-pub(crate) fn kms(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_kms::Client {
+pub fn kms(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_kms::Client {
     let credentials = Credentials::new(access_key_id, secret, None, None, "test");
     let config = aws_sdk_kms::Config::builder()
         .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
@@ -32,7 +32,7 @@ pub(crate) fn kms(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_kms::
 }
 
 /// An S3 client of an emulator.
-pub(crate) fn s3_of(emulator: &Emulator) -> aws_sdk_s3::Client {
+pub fn s3_of(emulator: &Emulator) -> aws_sdk_s3::Client {
     s3(
         &emulator.s3_url(),
         emulator.access_key_id(),
@@ -41,8 +41,7 @@ pub(crate) fn s3_of(emulator: &Emulator) -> aws_sdk_s3::Client {
 }
 
 /// A KMS client of an emulator.
-#[allow(dead_code, reason = "not every suite talks to KMS")]
-pub(crate) fn kms_of(emulator: &Emulator) -> aws_sdk_kms::Client {
+pub fn kms_of(emulator: &Emulator) -> aws_sdk_kms::Client {
     kms(
         &emulator.kms_url(),
         emulator.access_key_id(),
@@ -52,7 +51,7 @@ pub(crate) fn kms_of(emulator: &Emulator) -> aws_sdk_kms::Client {
 
 /// Status and code of a request that must fail; a HEAD has no code.
 #[track_caller]
-pub(crate) fn refused<T: std::fmt::Debug, E>(
+pub fn refused<T: std::fmt::Debug, E>(
     result: Result<T, SdkError<E, aws_sdk_s3::config::http::HttpResponse>>,
 ) -> (u16, String)
 where

@@ -1,40 +1,32 @@
 //! Each fault does to a client what its name says, and no more.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
 use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_s3::error::SdkError;
-use caas_emulator::{Emulator, Fault, FaultProxy};
-use tempfile::TempDir;
-
-use crate::{
-    ALIAS, BUCKET,
+use caas_testing::{
+    FILE_KEY, Fault, FaultProxy, Stack, VAULT,
     clients::{kms, refused, s3},
-    start,
 };
 
 struct Proxied {
-    emulator: Emulator,
+    stack: Stack,
     proxy: FaultProxy,
     s3: aws_sdk_s3::Client,
-    _folder: TempDir,
 }
 
 impl Proxied {
     async fn start() -> Self {
-        let (emulator, _folder) = start().await;
+        let stack = Stack::start().await;
+        let emulator = &stack.emulator;
         let proxy = FaultProxy::start(emulator.s3_addr()).await.unwrap();
         let s3 = s3(
             &proxy.url(),
             emulator.access_key_id(),
             emulator.secret_access_key(),
         );
-        Self {
-            emulator,
-            proxy,
-            s3,
-            _folder,
-        }
+        Self { stack, proxy, s3 }
     }
 
     async fn put(
@@ -47,31 +39,16 @@ impl Proxied {
     > {
         self.s3
             .put_object()
-            .bucket(BUCKET)
+            .bucket(VAULT)
             .key(key)
             .body(vec![7; length].into())
             .send()
             .await
     }
 
-    async fn keys(&self) -> Vec<String> {
-        let listed = self
-            .s3
-            .list_objects_v2()
-            .bucket(BUCKET)
-            .send()
-            .await
-            .unwrap();
-        listed
-            .contents()
-            .iter()
-            .map(|object| object.key().unwrap().to_owned())
-            .collect()
-    }
-
     async fn stop(self) {
         self.proxy.shutdown().await;
-        self.emulator.shutdown().await;
+        self.stack.emulator.shutdown().await;
     }
 }
 
@@ -83,7 +60,7 @@ async fn signatures_survive() {
         let got = proxied
             .s3
             .get_object()
-            .bucket(BUCKET)
+            .bucket(VAULT)
             .key(key)
             .send()
             .await
@@ -95,7 +72,7 @@ async fn signatures_survive() {
         proxied
             .s3
             .head_object()
-            .bucket(BUCKET)
+            .bucket(VAULT)
             .key(key)
             .send()
             .await
@@ -117,7 +94,7 @@ async fn answers_come_without_the_server() {
         let put = proxied.put("k", 3_000_000).await;
         assert_eq!(refused(put), (status, code.to_owned()));
     }
-    assert_eq!(proxied.emulator.calls().s3(), 0);
+    assert_eq!(proxied.stack.emulator.calls().s3(), 0);
     proxied.stop().await;
 }
 
@@ -130,7 +107,7 @@ async fn a_cut_request_has_no_effect() {
         assert!(matches!(put, SdkError::DispatchFailure(_)), "{put:?}");
     }
     proxied.proxy.clear_rule();
-    assert!(proxied.keys().await.is_empty());
+    assert!(proxied.stack.visible(VAULT).await.is_empty());
     proxied.put("k", 1).await.unwrap();
     proxied.stop().await;
 }
@@ -144,7 +121,7 @@ async fn a_dropped_response_has_an_effect() {
     });
     let put = proxied.put("k", 1_000_000).await.unwrap_err();
     assert!(matches!(put, SdkError::DispatchFailure(_)), "{put:?}");
-    assert_eq!(proxied.keys().await, ["k"]);
+    assert_eq!(proxied.stack.visible(VAULT).await, ["k"]);
     proxied.stop().await;
 }
 
@@ -154,7 +131,7 @@ async fn a_cut_response_is_noticed() {
     proxied.put("k", 1_000_000).await.unwrap();
     for after in [0, 1, 999_999] {
         proxied.proxy.set_rule(move |_| Fault::CutResponse(after));
-        let got = proxied.s3.get_object().bucket(BUCKET).key("k").send().await;
+        let got = proxied.s3.get_object().bucket(VAULT).key("k").send().await;
         if let Ok(got) = got {
             got.body.collect().await.unwrap_err();
         }
@@ -169,7 +146,7 @@ async fn delays_are_for_the_chosen_requests() {
     for fault in [Fault::DelayRequest(forever), Fault::DelayResponse(forever)] {
         let acts = matches!(fault, Fault::DelayResponse(_));
         proxied.proxy.set_rule(move |request| {
-            let chosen = request.path_and_query.starts_with("/bucket/slow");
+            let chosen = request.path_and_query.starts_with("/vault/slow");
             if chosen && request.number == 1 {
                 fault.clone()
             } else {
@@ -177,8 +154,8 @@ async fn delays_are_for_the_chosen_requests() {
             }
         });
         proxied.put("fast", 1).await.unwrap();
-        let before = proxied.emulator.calls();
-        let puts = || proxied.emulator.calls().since(&before).of("s3:PutObject");
+        let before = proxied.stack.emulator.calls();
+        let puts = || proxied.stack.emulator.calls().since(&before).of("s3:PutObject");
         let delayed = async {
             while proxied.proxy.requests() < 2 || puts() < u64::from(acts) {
                 tokio::task::yield_now().await;
@@ -197,7 +174,8 @@ async fn delays_are_for_the_chosen_requests() {
 
 #[tokio::test]
 async fn kms_has_faults_too() {
-    let (emulator, _folder) = start().await;
+    let stack = Stack::start().await;
+    let emulator = &stack.emulator;
     let proxy = FaultProxy::start(emulator.kms_addr()).await.unwrap();
     let kms = kms(
         &proxy.url(),
@@ -211,7 +189,7 @@ async fn kms_has_faults_too() {
     });
     let generate = || {
         kms.generate_data_key()
-            .key_id(ALIAS)
+            .key_id(FILE_KEY)
             .number_of_bytes(32)
             .send()
     };
@@ -219,11 +197,11 @@ async fn kms_has_faults_too() {
     assert_eq!(throttled.code(), Some("ThrottlingException"));
     let internal = generate().await.unwrap_err();
     assert_eq!(internal.code(), Some("KMSInternalException"));
-    kms.describe_key().key_id(ALIAS).send().await.unwrap();
+    kms.describe_key().key_id(FILE_KEY).send().await.unwrap();
     proxy.clear_rule();
     generate().await.unwrap();
     proxy.shutdown().await;
-    emulator.shutdown().await;
+    stack.emulator.shutdown().await;
 }
 
 #[tokio::test]

@@ -147,7 +147,8 @@ pub struct ProxiedRequest<'a> {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use caas_emulator::{Config, Emulator, Fault, FaultProxy};
+/// use caas_emulator::{Config, Emulator};
+/// use caas_testing::{Fault, FaultProxy};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let emulator = Emulator::start(Config::new(folder.path())).await?;

@@ -1,0 +1,39 @@
+//! What the tests of several crates share: S3 and KMS with clients, requests and responses, events,
+//! the log, and a proxy that fails on request. Only for `[dev-dependencies]`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+pub mod clients;
+mod events;
+mod fault_proxy;
+mod form;
+mod log;
+mod response;
+mod stack;
+
+use caas_http::hash_api_key;
+
+pub use events::{check_events, events};
+pub use fault_proxy::{Fault, FaultProxy, ProxiedRequest};
+pub use form::{BOUNDARY, Part, form, post_form};
+pub use log::Log;
+pub use response::{TestResponse, send};
+pub use stack::{FILE_KEY, INBOX, Proxies, Stack, USER_KEY, USER_KEYS, VAULT, settings};
+
+/// The API key of the client `acme`.
+pub const API_KEY: &str = "caas_tests-only-tests-only-tests-only-tests-only";
+/// The API key of the client `globex`.
+pub const OTHER_API_KEY: &str = "caas_other-only-other-only-other-only-other-only";
+
+/// `API_KEYS` of both clients.
+pub fn api_keys() -> String {
+    let (acme, globex) = (hash_api_key(API_KEY), hash_api_key(OTHER_API_KEY));
+    format!("acme:{acme},globex:{globex}")
+}
+
+/// Bytes without a short period, a different sequence for every seed.
+pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
+    (0..len as u64)
+        .map(|i| ((i + (seed << 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 37) as u8)
+        .collect()
+}
