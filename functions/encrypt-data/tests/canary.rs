@@ -4,62 +4,35 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::Arc;
 
-use aws_sdk_s3::config::{Region, retry::RetryConfig};
-use axum::body::Body;
-use caas_aws::KmsKey;
-use caas_emulator::{BucketConfig, Config, Emulator};
-use caas_http::{Edge, HttpConfig, hash_api_key};
-use caas_settings::init_log;
-use caas_users::{UserKeyOptions, UserKeys};
-use encrypt_data::Service;
+use axum::{Router, body::Body};
+use caas_aws::Clients;
+use caas_http::hash_api_key;
+use caas_testing::{Log, Stack, USER_KEY, USER_KEYS, send, settings};
+use encrypt_data::{Config, Service};
 use http::{Method, Request};
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 const API_KEY: &str = "caas_CANARY-key-CANARY-key-CANARY-key-CANARY-key";
 /// A UUID can be a name.
 const USER: &str = "ca9a6ca9-ca9a-4ca9-8ca9-ca9a6ca9a6ca";
 const SECRETS: [&str; 5] = ["CANARY", "ca9a6", "CA9A6", "acme", "caas:v1"];
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The function on the emulator, with a memory of its own.
-fn router(s3: &aws_sdk_s3::Client, kms: &aws_sdk_kms::Client) -> axum::Router {
-    let options = UserKeyOptions {
-        bucket: "user-keys".to_owned(),
-        ciphers: "sha256".parse().unwrap(),
-        salts: "64".parse().unwrap(),
-        cache_for: Duration::from_secs(60),
-    };
-    let http = HttpConfig {
-        api_keys: format!("acme:{}", hash_api_key(API_KEY)).parse().unwrap(),
-        max_body_bytes: 2_000,
-        edge: Edge::default(),
-    };
-    let keys = UserKeys::new(s3.clone(), KmsKey::new(kms.clone(), "alias/users"), options);
+/// The function with its own memory.
+fn router(clients: &Clients) -> Router {
+    let settings = settings([
+        ("API_KEYS", &format!("acme:{}", hash_api_key(API_KEY))),
+        ("CIPHER_POOL", "sha256"),
+        ("SALT_POOL", "64"),
+        ("MAX_BODY_BYTES", "2000"),
+    ]);
+    let Config { http, users } = Config::read(&settings).unwrap();
+    let keys = users.user_keys(clients);
     encrypt_data::router(Arc::new(Service { http, keys }))
 }
 
-async fn send(router: &axum::Router, method: Method, path: &str, body: &str) -> (u16, Value) {
+async fn call(router: &Router, method: Method, path: &str, body: &str) -> (u16, Value) {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -71,44 +44,19 @@ async fn send(router: &axum::Router, method: Method, path: &str, body: &str) -> 
         _ => request,
     };
     let request = request.body(Body::from(body.to_owned())).unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&body).unwrap_or_default())
+    let response = send(router, request).await;
+    let body = serde_json::from_slice(&response.body).unwrap_or_default();
+    (response.status.as_u16(), body)
 }
 
 #[tokio::test]
 async fn no_canary_in_the_log() {
-    let log = Log::default();
-    let writer = log.clone();
-    // Ours in full. The SDK's own debug lines name keys in S3, which is why the level is `info`
-    // for everybody else.
-    init_log(Some("trace"), move || writer.clone());
+    let log = Log::capture();
+    let stack = Stack::start().await;
+    let clients = &stack.clients;
+    let (s3, kms) = (&clients.s3, &clients.kms);
 
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = Config::new(folder.path());
-    config.buckets.push(BucketConfig::versioned("user-keys"));
-    config.key_aliases.push("alias/users".to_owned());
-    let emulator = Emulator::start(config).await.unwrap();
-    let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
-    let credentials = aws_sdk_s3::config::Credentials::new(id, secret, None, None, "test");
-    let s3 = aws_sdk_s3::Config::builder()
-        .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
-        .credentials_provider(credentials.clone())
-        .endpoint_url(emulator.s3_url())
-        .force_path_style(true)
-        .region(Region::new("us-east-1"))
-        .retry_config(RetryConfig::disabled());
-    let s3 = aws_sdk_s3::Client::from_conf(s3.build());
-    let kms = aws_sdk_kms::Config::builder()
-        .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
-        .credentials_provider(credentials)
-        .endpoint_url(emulator.kms_url())
-        .region(Region::new("us-east-1"))
-        .retry_config(RetryConfig::disabled());
-    let kms = aws_sdk_kms::Client::from_conf(kms.build());
-
-    let warm = router(&s3, &kms);
+    let warm = router(clients);
     let body = |user: &str, fields: Value| {
         let mut body = json!({"apiKey": API_KEY, "userUUID": user});
         let fields = fields.as_object().unwrap().clone();
@@ -117,7 +65,7 @@ async fn no_canary_in_the_log() {
     };
     let post = |path: &'static str, body: String| (Method::POST, path.to_owned(), body);
     let datum = json!({"sensitiveData": "CANARY-datum", "cipher": "aes-256-gcm"});
-    let (_, sealed) = send(&warm, Method::POST, "/encrypt", &body(USER, datum.clone())).await;
+    let (_, sealed) = call(&warm, Method::POST, "/encrypt", &body(USER, datum.clone())).await;
     let value = sealed["encrypted_data"].as_str().unwrap();
     let user_path = format!("/users/{USER}");
     let requests = [
@@ -193,49 +141,39 @@ async fn no_canary_in_the_log() {
         (Method::POST, format!("{user_path}/rotate"), String::new()),
     ];
     let mut statuses = Vec::new();
-    let mut send_all = async |router: &axum::Router| {
+    let mut send_all = async |router: &Router| {
         for (method, path, body) in &requests {
-            let (status, _) = send(router, method.clone(), path, body).await;
+            let (status, _) = call(router, method.clone(), path, body).await;
             statuses.push(status);
         }
     };
     send_all(&warm).await;
-    send_all(&router(&s3, &kms)).await;
-    let key = emulator.key_arn("alias/users").unwrap();
+    send_all(&router(clients)).await;
+    let key = stack.emulator.key_arn(USER_KEY).unwrap();
     kms.disable_key().key_id(&key).send().await.unwrap();
-    send_all(&router(&s3, &kms)).await;
+    send_all(&router(clients)).await;
     kms.enable_key().key_id(&key).send().await.unwrap();
 
     // A record that somebody edited, and one that is nothing.
     let record = format!("acme/{USER}.json");
-    let get = s3
-        .get_object()
-        .bucket("user-keys")
-        .key(&record)
-        .send()
-        .await
-        .unwrap();
-    let text = get.body.collect().await.unwrap().to_vec();
+    let get = s3.get_object().bucket(USER_KEYS).key(&record);
+    let object = get.send().await.unwrap();
+    let text = object.body.collect().await.unwrap().to_vec();
     let text = String::from_utf8(text).unwrap();
     for damaged in [text.replace("sha256", "blake3"), "CANARY-record".to_owned()] {
-        let put = s3.put_object().bucket("user-keys").key(&record);
-        put.body(damaged.into_bytes().into()).send().await.unwrap();
-        send_all(&router(&s3, &kms)).await;
+        stack.put_raw(USER_KEYS, &record, damaged.as_bytes()).await;
+        send_all(&router(clients)).await;
     }
-    let (of_delete, _) = send(&warm, Method::DELETE, &user_path, "").await;
-    emulator.shutdown().await;
-    send_all(&router(&s3, &kms)).await;
+    let (of_delete, _) = call(&warm, Method::DELETE, &user_path, "").await;
+    stack.emulator.shutdown().await;
+    send_all(&router(clients)).await;
     statuses.push(of_delete);
 
     for expected in [200, 400, 401, 404, 413, 422, 503] {
         assert!(statuses.contains(&expected), "{expected} was not provoked");
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let of_requests = |line: &&str| line.contains(r#""message":"request""#);
-    assert_eq!(log.lines().filter(of_requests).count(), statuses.len() + 1);
-    assert!(log.contains("a user's record cannot be used"));
-    for secret in SECRETS {
-        let line = log.lines().find(|line| line.contains(secret));
-        assert!(line.is_none(), "{secret} in the log: {line:?}");
-    }
+    // One more than asked for here: the first value.
+    assert_eq!(log.requests().len(), statuses.len() + 1);
+    assert!(log.text().contains("a user's record cannot be used"));
+    log.lacks(&SECRETS);
 }

@@ -2,93 +2,74 @@
 //!
 //! A process of its own, since it reads everything that the process logs.
 
-use std::{
-    io, panic,
-    sync::{Arc, Mutex},
-};
+use std::{panic, sync::Arc};
 
 use axum::{Router, body::Body, routing::get};
 use caas_http::{Edge, HttpConfig, hash_api_key};
-use caas_settings::init_log;
+use caas_testing::{BOUNDARY, Log, Part, form, send, settings};
 use encrypt_file::Config;
 use http::Request;
-use http_body_util::BodyExt;
-use tower::ServiceExt;
 
 const API_KEY: &str = "caas_CANARY-key-CANARY-key-CANARY-key-CANARY-key";
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+const KEY: &str = r#"Content-Disposition: form-data; name="key""#;
 
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .expect("no panic while writing")
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn form(name: &str, parts: &str) -> Vec<u8> {
-    format!(
-        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n\
-         CANARY-content\r\n{parts}--b--\r\n"
-    )
-    .into_bytes()
+fn named(name: &str) -> String {
+    format!(r#"Content-Disposition: form-data; name="file"; filename="{name}""#)
 }
 
 #[tokio::test]
 async fn no_canary_in_the_log() {
-    let log = Log::default();
-    let writer = log.clone();
-    init_log(Some("trace"), move || writer.clone());
-
-    let http = HttpConfig {
-        api_keys: format!("acme:{}", hash_api_key(API_KEY)).parse().unwrap(),
-        max_body_bytes: 2_000,
-        edge: Edge::default(),
-    };
+    let log = Log::capture();
+    let http = HttpConfig::read(&settings([
+        ("API_KEYS", &format!("acme:{}", hash_api_key(API_KEY))),
+        ("MAX_BODY_BYTES", "2000"),
+    ]));
     let router = encrypt_file::router(Arc::new(Config {
-        http,
+        http: http.unwrap(),
         public: false,
         url: None,
     }));
 
-    let key = |name: &str, value: &str| {
-        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-    };
-    let name = "CANARY-name.txt";
+    let names = [
+        "CANARY-name.txt",
+        "CANARY-name%0A",
+        "CANARY-name".repeat(900).as_str(),
+    ]
+    .map(named);
+    let [file, bad_file, long_file]: [Part<'_>; 3] = names
+        .each_ref()
+        .map(|name| (name.as_str(), &b"CANARY-content"[..]));
+    let field = r#"Content-Disposition: form-data; name="CANARY-field""#;
     let good_key = format!("CANARY_key_{}", "A".repeat(32));
-    let whole = form(name, "");
+    let key: Part<'_> = (KEY, good_key.as_bytes());
+    let long_key = b"CANARY-value".repeat(700);
+    let whole = form(&[file]);
     let mut garbled = whole.clone();
     garbled[5] = 0;
     let bodies = [
         whole.clone(),
-        form("CANARY-name%0A", ""),
-        form(name, &key("CANARY-field", "CANARY-value")),
-        form(name, &key("key", "CANARY-value")),
-        form(name, &key("key", &good_key)),
-        form(name, &format!("{0}{0}", key("key", &good_key))),
-        form(name, &key("key", &"CANARY-value".repeat(700))),
-        form(&"CANARY-name".repeat(900), ""),
+        form(&[bad_file]),
+        form(&[file, (field, b"CANARY-value")]),
+        form(&[file, (KEY, b"CANARY-value")]),
+        form(&[file, key]),
+        form(&[file, key, key]),
+        form(&[file, (KEY, &long_key)]),
+        form(&[long_file]),
         whole[..whole.len() - 9].to_vec(),
         [&whole[..], &whole[..]].concat(),
         garbled,
         b"CANARY-content".to_vec(),
         b"CANARY-content".repeat(1_000),
     ];
+    let form_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let mut statuses = Vec::new();
     for path in [
         "/encrypt_file",
         "/decrypt_file",
         "/CANARY-path?CANARY-query=1",
     ] {
-        for content_type in ["multipart/form-data; boundary=b", "CANARY/type"] {
+        for content_type in [form_type.as_str(), "CANARY/type"] {
             for sent_key in [API_KEY, "CANARY-api-key"] {
                 for body in &bodies {
                     let request = Request::post(path)
@@ -99,9 +80,7 @@ async fn no_canary_in_the_log() {
                         .header("referer", "CANARY-referer")
                         .body(Body::from(body.clone()))
                         .unwrap();
-                    let response = router.clone().oneshot(request).await.unwrap();
-                    statuses.push(response.status().as_u16());
-                    response.into_body().collect().await.unwrap();
+                    statuses.push(send(&router, request).await.status.as_u16());
                 }
             }
         }
@@ -110,40 +89,20 @@ async fn no_canary_in_the_log() {
     // A panic with content in its message, behind the same edge.
     let panics = Router::new().route("/", get(async || -> () { panic!("CANARY-panic") }));
     let request = Request::get("/").body(Body::empty()).unwrap();
-    let response = Edge::default()
-        .around(panics)
-        .oneshot(request)
-        .await
-        .unwrap();
-    statuses.push(response.status().as_u16());
-    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let response = send(&Edge::default().around(panics), request).await;
+    statuses.push(response.status.as_u16());
     drop(panic::take_hook()); // from here on, a panic is the test's own
-    assert!(!String::from_utf8_lossy(&body).contains("CANARY"));
+    assert!(!response.text().contains("CANARY"));
 
     for expected in [200, 400, 401, 404, 413, 415, 422, 500] {
         assert!(statuses.contains(&expected), "{expected} was not provoked");
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let requests = log
-        .lines()
-        .filter(|line| line.contains(r#""message":"request""#))
-        .count();
-    assert_eq!(requests, statuses.len());
-    assert!(log.contains(r#""message":"panic""#));
-    for secret in ["CANARY", "/encrypt_file"] {
-        assert!(!log.contains(secret), "{secret} in the log");
-    }
-    for line in log
-        .lines()
-        .filter(|line| line.contains(r#""message":"request""#))
-    {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        let fields: Vec<_> = line
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
+    let lines = log.requests();
+    assert_eq!(lines.len(), statuses.len());
+    assert!(log.text().contains(r#""message":"panic""#));
+    log.lacks(&["CANARY", "/encrypt_file"]);
+    for line in lines {
+        let fields: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
         let known = [
             "duration_ms",
             "level",

@@ -31,8 +31,13 @@ pub fn api_keys() -> String {
     format!("acme:{acme},globex:{globex}")
 }
 
-/// Bytes without a short period, a different sequence for every seed.
-pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
+/// Bytes without a short period.
+pub fn bytes(len: usize) -> Vec<u8> {
+    seeded_bytes(0, len)
+}
+
+/// The same, with a different sequence for every seed.
+pub fn seeded_bytes(seed: u64, len: usize) -> Vec<u8> {
     (0..len as u64)
         .map(|i| ((i + (seed << 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 37) as u8)
         .collect()

@@ -155,7 +155,14 @@ async fn delays_are_for_the_chosen_requests() {
         });
         proxied.put("fast", 1).await.unwrap();
         let before = proxied.stack.emulator.calls();
-        let puts = || proxied.stack.emulator.calls().since(&before).of("s3:PutObject");
+        let puts = || {
+            proxied
+                .stack
+                .emulator
+                .calls()
+                .since(&before)
+                .of("s3:PutObject")
+        };
         let delayed = async {
             while proxied.proxy.requests() < 2 || puts() < u64::from(acts) {
                 tokio::task::yield_now().await;

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use axum::body::Body;
+use caas_testing::{API_KEY, OTHER_API_KEY};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{API_KEY, OTHER_API_KEY, OTHER_USER, Options, Stack, USER, post, record_of};
+use crate::support::{OTHER_USER, Options, Stack, USER, post, record_of};
 
 const AES: &str = "aes-256-gcm";
 
@@ -53,7 +54,7 @@ async fn digests_depend_on_client_user_datum_and_version_and_on_nothing_else() {
     let digest = process.digest(USER, "datum").await;
     assert_eq!(process.digest(USER, "datum").await, digest);
     assert_eq!(process.digest(&USER.to_uppercase(), "datum").await, digest);
-    assert_eq!(stack.versions("acme/").await.len(), 1);
+    assert_eq!(stack.record_versions("acme/").await.len(), 1);
 
     // Another pool has no bearing on a key that exists.
     let stack = stack.restart().await;
@@ -283,7 +284,10 @@ async fn rotation_keeps_what_there_was() {
         let answer = process.send(method.clone(), &path).await;
         answer.is_problem(method.as_str(), 404, "not-found");
     }
-    assert!(stack.versions("").await.is_empty(), "a look made a record");
+    assert!(
+        stack.record_versions("").await.is_empty(),
+        "a look made a record"
+    );
 
     let mut made = Vec::new();
     for version in 1..=5 {

@@ -1,6 +1,6 @@
 //! S3 or KMS fails, and comes back.
 
-use caas_emulator::{Fault, FaultProxy, ProxiedRequest};
+use caas_testing::{Fault, FaultProxy, ProxiedRequest};
 use http::Method;
 use serde_json::json;
 
@@ -49,19 +49,38 @@ async fn a_disabled_key_is_a_503_until_it_is_enabled() {
         warm.seal(USER, "datum").await,
     );
     let key = stack.emulator.key_arn("alias/users").unwrap();
-    stack.kms.disable_key().key_id(&key).send().await.unwrap();
+    stack
+        .clients
+        .kms
+        .disable_key()
+        .key_id(&key)
+        .send()
+        .await
+        .unwrap();
 
     check_all_unavailable(|| stack.process(), &value, &digest, "disabled").await;
     let fields = json!({"sensitiveData": "datum"});
     let cold = stack.process();
     let answer = cold.post("/encrypt", OTHER_USER, fields).await;
     answer.is_problem("a new user", 503, UNAVAILABLE);
-    assert!(stack.versions(&record_of(OTHER_USER)).await.is_empty());
+    assert!(
+        stack
+            .record_versions(&record_of(OTHER_USER))
+            .await
+            .is_empty()
+    );
     // What is in memory serves until its time is over.
     assert_eq!(warm.digest(USER, "datum").await, digest);
 
     // A failure is not remembered.
-    stack.kms.enable_key().key_id(&key).send().await.unwrap();
+    stack
+        .clients
+        .kms
+        .enable_key()
+        .key_id(&key)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(cold.digest(USER, "datum").await, digest);
     cold.digest(OTHER_USER, "datum").await;
 }

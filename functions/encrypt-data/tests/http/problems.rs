@@ -1,10 +1,11 @@
 //! Every way to be wrong, and what is answered.
 
 use axum::body::Body;
+use caas_testing::{API_KEY, OTHER_API_KEY};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::support::{API_KEY, OTHER_API_KEY, Stack, USER, post};
+use crate::support::{Stack, USER, post};
 
 #[tokio::test]
 async fn bodies() {
@@ -235,7 +236,7 @@ async fn bodies() {
             assert!(!text.contains(sent), "{case}: {text}");
         }
     }
-    assert!(stack.versions("").await.is_empty());
+    assert!(stack.record_versions("").await.is_empty());
     assert_eq!(stack.emulator.calls().kms(), 0);
     process.call(post("/encrypt", whole)).await.ok();
 }

@@ -33,7 +33,7 @@ async fn a_thousand_first_requests_agree_on_one_record_and_one_value() {
     let digests: BTreeSet<String> = all(calls.collect()).await.into_iter().collect();
     let calls = stack.emulator.calls().since(&before);
     assert_eq!(digests.len(), 1, "{digests:?}");
-    assert_eq!(stack.versions("").await.len(), 1);
+    assert_eq!(stack.record_versions("").await.len(), 1);
     assert_eq!(stack.process().version_numbers(USER).await, [1]);
 
     // In each process one request asks for all.
@@ -68,7 +68,7 @@ async fn a_thousand_users_make_a_thousand_records() {
     });
     let digests: BTreeSet<String> = all(calls.collect()).await.into_iter().collect();
     assert_eq!(digests.len(), 1000);
-    assert_eq!(stack.versions("").await.len(), 1000);
+    assert_eq!(stack.record_versions("").await.len(), 1000);
     assert_eq!(stack.emulator.calls().of("s3:PutObject"), 1000);
 }
 
@@ -89,7 +89,7 @@ async fn racing_rotations_leave_consecutive_versions() {
 
     // None was written over: each S3 version of the record goes on where the last one ended.
     let mut earlier: Vec<Value> = Vec::new();
-    for version_id in stack.versions(&record_of(USER)).await.iter().rev() {
+    for version_id in stack.record_versions(&record_of(USER)).await.iter().rev() {
         let record = stack.record_version(&record_of(USER), version_id).await;
         let versions = record["versions"].as_array().unwrap().clone();
         assert_eq!(versions.len(), earlier.len() + 1);

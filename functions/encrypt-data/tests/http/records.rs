@@ -1,5 +1,6 @@
 //! Records that are not what they should be.
 
+use caas_testing::USER_KEYS;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -38,9 +39,9 @@ async fn user_with_two_versions(stack: &Stack) -> Made {
 
 /// Checks that nothing comes out of a damaged record, and that it stays as it is.
 async fn check_nothing_works(stack: &Stack, made: &Made, case: &str) {
-    let before = stack.versions(&record_of(USER)).await;
+    let before = stack.record_versions(&record_of(USER)).await;
     let damaged =
-        |answer: crate::support::Answer| answer.is_problem(case, 422, "integrity-failure");
+        |answer: caas_testing::TestResponse| answer.is_problem(case, 422, "integrity-failure");
     let path = format!("/users/{USER}");
     let process = stack.process();
     damaged(
@@ -65,7 +66,7 @@ async fn check_nothing_works(stack: &Stack, made: &Made, case: &str) {
         damaged(process.post("/verify", USER, fields).await);
     }
     assert_eq!(
-        stack.versions(&record_of(USER)).await,
+        stack.record_versions(&record_of(USER)).await,
         before,
         "{case}: it was written over"
     );
@@ -184,7 +185,7 @@ async fn an_edited_version_opens_nothing() {
     ] {
         stack.overwrite(&record_of(USER), edit(field, value)).await;
         let process = stack.process();
-        let before = stack.versions(&record_of(USER)).await;
+        let before = stack.record_versions(&record_of(USER)).await;
         for (path, fields) in [
             ("/encrypt", json!({"sensitiveData": "datum"})),
             (
@@ -206,7 +207,11 @@ async fn an_edited_version_opens_nothing() {
         rotate.is_problem(field, 422, "integrity-failure");
         let show = process.send(Method::GET, &format!("/users/{USER}")).await;
         show.is_problem(field, 422, "integrity-failure");
-        assert_eq!(stack.versions(&record_of(USER)).await, before, "{field}");
+        assert_eq!(
+            stack.record_versions(&record_of(USER)).await,
+            before,
+            "{field}"
+        );
 
         // The version that was left alone still serves; the others of a batch do not stop it.
         let fields = json!({"encryptedData": made.values});
@@ -260,13 +265,13 @@ async fn an_older_record_opens_what_it_holds_and_no_more() {
 async fn a_record_deleted_by_somebody_else_is_not_replaced() {
     let stack = Stack::start().await;
     let made = user_with_two_versions(&stack).await;
-    let versions = stack.versions(&record_of(USER)).await;
-    let delete = stack.s3.delete_object().bucket(crate::support::BUCKET);
+    let versions = stack.record_versions(&record_of(USER)).await;
+    let delete = stack.clients.s3.delete_object().bucket(USER_KEYS);
     let marker = delete.key(record_of(USER)).send().await.unwrap();
     check_nothing_works(&stack, &made, "delete marker").await;
-    assert_eq!(stack.versions(&record_of(USER)).await, versions);
+    assert_eq!(stack.record_versions(&record_of(USER)).await, versions);
 
-    let undelete = stack.s3.delete_object().bucket(crate::support::BUCKET);
+    let undelete = stack.clients.s3.delete_object().bucket(USER_KEYS);
     let undelete = undelete
         .key(record_of(USER))
         .version_id(marker.version_id.unwrap());
@@ -282,7 +287,7 @@ async fn shredding_destroys_what_does_not_open() {
     let edited = text.replace("\"cipher\":\"blake3\"", "\"cipher\":\"md5\"");
     stack.overwrite(&record_of(USER), edited).await;
     stack.process().shred(USER).await;
-    assert_eq!(stack.versions(&record_of(USER)).await.len(), 1);
+    assert_eq!(stack.record_versions(&record_of(USER)).await.len(), 1);
     for value in &made.values {
         let answer = stack.process().decrypt(USER, value).await;
         answer.is_problem("shredded", 422, "integrity-failure");
@@ -310,13 +315,17 @@ async fn shredding_goes_below_what_is_damaged() {
                 }
             }
             Damage::Deleted => {
-                let delete = stack.s3.delete_object().bucket(crate::support::BUCKET);
+                let delete = stack.clients.s3.delete_object().bucket(USER_KEYS);
                 delete.key(record_of(USER)).send().await.unwrap();
             }
         }
         let process = stack.process();
         process.shred(USER).await;
-        assert_eq!(stack.versions(&record_of(USER)).await.len(), 1, "{case}");
+        assert_eq!(
+            stack.record_versions(&record_of(USER)).await.len(),
+            1,
+            "{case}"
+        );
         let tombstone = stack.record(&record_of(USER)).await;
         assert_eq!(tombstone["shredded_up_to"], 2, "{case}");
         for value in &made.values {
@@ -338,7 +347,7 @@ async fn without_a_readable_version_shredding_leaves_the_last_one() {
     for _ in 0..2 {
         let answer = stack.process().send(Method::DELETE, &path).await;
         answer.is_problem("no version", 422, "integrity-failure");
-        assert_eq!(stack.versions(&record_of(USER)).await.len(), 1);
+        assert_eq!(stack.record_versions(&record_of(USER)).await.len(), 1);
         assert_eq!(stack.record_text(&record_of(USER)).await, b"x");
     }
 }

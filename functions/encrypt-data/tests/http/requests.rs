@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use caas_testing::{Fault, FaultProxy};
 use http::Method;
 use serde_json::json;
 
@@ -108,8 +109,6 @@ async fn bad_input_costs_nothing() {
 
 #[tokio::test]
 async fn the_loser_of_a_race_asks_three_times_and_twice() {
-    use caas_emulator::{Fault, FaultProxy};
-
     let stack = Stack::start().await;
     let proxy = FaultProxy::start(stack.emulator.s3_addr()).await.unwrap();
     let winner = stack.process().digest(USER, "datum").await;
@@ -132,7 +131,7 @@ async fn the_loser_of_a_race_asks_three_times_and_twice() {
     assert_eq!(proxy.requests(), 3);
     let calls = stack.emulator.calls().since(&before);
     assert_eq!(calls.kms(), 2, "{calls:?}");
-    assert_eq!(stack.versions(&record_of(USER)).await.len(), 1);
+    assert_eq!(stack.record_versions(&record_of(USER)).await.len(), 1);
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use caas_testing::{Fault, FaultProxy, USER_KEYS};
 use http::Method;
 
-use crate::support::{BUCKET, ManualClock, OTHER_USER, Options, Stack, USER, record_of};
+use crate::support::{ManualClock, OTHER_USER, Options, Stack, USER, record_of};
 
 #[tokio::test]
 async fn nothing_opens_and_numbering_goes_on() {
@@ -21,7 +22,7 @@ async fn nothing_opens_and_numbering_goes_on() {
 
     let record = record_of(USER);
     assert_eq!(
-        stack.versions(&record).await.len(),
+        stack.record_versions(&record).await.len(),
         1,
         "older versions are gone"
     );
@@ -150,7 +151,7 @@ async fn a_record_restored_from_an_older_version_brings_the_user_back() {
     }
     // And goes again, with the backup's copy in S3.
     stack.process().shred(USER).await;
-    assert_eq!(stack.versions(&record_of(USER)).await.len(), 1);
+    assert_eq!(stack.record_versions(&record_of(USER)).await.len(), 1);
     stack
         .process()
         .decrypt(USER, &value)
@@ -160,8 +161,6 @@ async fn a_record_restored_from_an_older_version_brings_the_user_back() {
 
 #[tokio::test]
 async fn what_was_left_undone_is_done_the_next_time() {
-    use caas_emulator::{Fault, FaultProxy};
-
     let stack = Stack::start().await;
     let proxy = FaultProxy::start(stack.emulator.s3_addr()).await.unwrap();
     let process = Options {
@@ -178,7 +177,7 @@ async fn what_was_left_undone_is_done_the_next_time() {
     let path = format!("/users/{USER}");
     let answer = process.send(Method::DELETE, &path).await;
     answer.is_problem("interrupted", 503, "dependency-unavailable");
-    assert_eq!(stack.versions(&record_of(USER)).await.len(), 3);
+    assert_eq!(stack.record_versions(&record_of(USER)).await.len(), 3);
     process
         .decrypt(USER, &value)
         .await
@@ -186,7 +185,12 @@ async fn what_was_left_undone_is_done_the_next_time() {
 
     proxy.clear_rule();
     process.shred(USER).await;
-    assert_eq!(stack.versions(&record_of(USER)).await.len(), 1);
-    let left = stack.s3.get_object().bucket(BUCKET).key(record_of(USER));
+    assert_eq!(stack.record_versions(&record_of(USER)).await.len(), 1);
+    let left = stack
+        .clients
+        .s3
+        .get_object()
+        .bucket(USER_KEYS)
+        .key(record_of(USER));
     assert!(left.send().await.is_ok());
 }

@@ -1,9 +1,10 @@
 //! Whatever is sent, the answer is a result or a problem of the caller's, never a fault of ours.
 
+use caas_testing::{form, post_form};
 use http::StatusCode;
 use proptest::prelude::*;
 
-use crate::support::{FILE, KEY, call, form, post};
+use crate::support::{FILE, KEY, call};
 
 /// A whole form with some bytes replaced, removed or doubled, or bytes that were never a form.
 fn body() -> impl Strategy<Value = Vec<u8>> {
@@ -34,7 +35,7 @@ proptest! {
     fn no_body_makes_a_fault(body in body(), decrypt: bool) {
         let path = if decrypt { "/decrypt_file" } else { "/encrypt_file" };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let answer = runtime.block_on(call(true, post(path, body)));
+        let answer = runtime.block_on(call(true, post_form(path, body)));
         prop_assert!(!answer.status.is_server_error(), "{}", answer.status);
         if answer.status != StatusCode::OK {
             prop_assert_eq!(answer.header("content-type"), "application/problem+json");

@@ -1,35 +1,11 @@
-//! Every way to be wrong, and what is answered.
+//! Every way to be wrong, and the response.
 
-use crate::support::{Answer, BOUNDARY, FILE, KEY, MAX_BODY_BYTES, Part, call, form, post};
 use axum::body::{Body, Bytes};
+use caas_testing::{BOUNDARY, Part, form, post_form};
 use futures::stream;
 use http::{Method, Request};
 
-/// Checks a problem document: status, type, and that it is complete.
-fn check(case: &str, answer: &Answer, status: u16, code: &str) {
-    assert_eq!(
-        answer.status,
-        status,
-        "{case}: {}",
-        String::from_utf8_lossy(&answer.body)
-    );
-    assert_eq!(
-        answer.header("content-type"),
-        "application/problem+json",
-        "{case}"
-    );
-    let problem = answer.json();
-    assert_eq!(problem["type"], format!("/problems/{code}"), "{case}");
-    assert_eq!(problem["status"], status, "{case}");
-    assert_eq!(problem["instance"], answer.header("x-request-id"), "{case}");
-    for field in ["title", "detail"] {
-        assert!(
-            problem[field].as_str().is_some_and(|text| text.len() > 5),
-            "{case}: {field}"
-        );
-    }
-    assert_eq!(problem.as_object().unwrap().len(), 5, "{case}");
-}
+use crate::support::{FILE, KEY, MAX_BODY_BYTES, call};
 
 #[tokio::test]
 async fn forms() {
@@ -246,8 +222,8 @@ async fn forms() {
         ),
     ];
     for (case, path, body, status, code) in cases {
-        let answer = call(true, post(path, body)).await;
-        check(case, &answer, status, code);
+        let answer = call(true, post_form(path, body)).await;
+        answer.is_problem(case, status, code);
     }
 }
 
@@ -256,13 +232,8 @@ async fn every_truncation_of_a_form_is_refused() {
     let whole = form(&[(FILE, b"content"), (KEY, "A".repeat(43).as_bytes())]);
     let end = whole.len() - "--\r\n".len();
     for len in 0..end {
-        let answer = call(true, post("/decrypt_file", whole[..len].to_vec())).await;
-        check(
-            &format!("cut to {len}"),
-            &answer,
-            400,
-            "malformed-multipart",
-        );
+        let answer = call(true, post_form("/decrypt_file", whole[..len].to_vec())).await;
+        answer.is_problem(&format!("cut to {len}"), 400, "malformed-multipart");
     }
 }
 
@@ -273,19 +244,19 @@ async fn bodies_over_the_limit() {
         form(&[(FILE, &vec![0; len - overhead])])
     };
     let limit = MAX_BODY_BYTES as usize;
-    let exact = call(true, post("/encrypt_file", form_of(limit))).await;
+    let exact = call(true, post_form("/encrypt_file", form_of(limit))).await;
     assert_eq!(exact.status, 200);
 
     // With a length that says so at once, and without.
-    let declared = call(true, post("/encrypt_file", form_of(limit + 1))).await;
+    let declared = call(true, post_form("/encrypt_file", form_of(limit + 1))).await;
     let chunks: Vec<_> = form_of(limit + 1)
         .chunks(1000)
         .map(Bytes::copy_from_slice)
         .collect();
     let chunks = stream::iter(chunks.into_iter().map(Ok::<_, std::io::Error>));
-    let streamed = call(true, post("/encrypt_file", Body::from_stream(chunks))).await;
+    let streamed = call(true, post_form("/encrypt_file", Body::from_stream(chunks))).await;
     for answer in [declared, streamed] {
-        check("over the limit", &answer, 413, "too-large");
+        answer.is_problem("over the limit", 413, "too-large");
         let detail = answer.json()["detail"].to_string();
         assert!(
             detail.contains("100000") && detail.contains("/api/uploads"),
@@ -307,14 +278,18 @@ async fn a_form_that_never_begins() {
     let no_boundary = b"a".repeat(90_000);
     let endless_header = [format!("--{BOUNDARY}\r\nX: ").as_bytes(), &no_boundary].concat();
     for body in [no_boundary, endless_header] {
-        let answer = call(true, post("/encrypt_file", in_small_chunks(body))).await;
-        check("never begins", &answer, 413, "too-large");
+        let answer = call(true, post_form("/encrypt_file", in_small_chunks(body))).await;
+        answer.is_problem("never begins", 413, "too-large");
     }
 
     let content = vec![7; 90_000];
     let field = r#"Content-Disposition: form-data; name="other""#;
     let parts = [(field, &b"x"[..]), (FILE, &content), (field, b"x")];
-    let answer = call(true, post("/encrypt_file", in_small_chunks(form(&parts)))).await;
+    let answer = call(
+        true,
+        post_form("/encrypt_file", in_small_chunks(form(&parts))),
+    )
+    .await;
     assert_eq!(answer.status, 200);
 }
 
@@ -416,7 +391,7 @@ async fn types_paths_and_methods() {
     for (method, path, headers, status, code) in cases {
         let case = format!("{method} {path} {headers:?}");
         let answer = call(true, request(method.clone(), path, headers)).await;
-        check(&case, &answer, *status, code);
+        answer.is_problem(&case, *status, code);
         assert_eq!(
             answer.headers.contains_key("allow"),
             *status == 405,
@@ -428,8 +403,8 @@ async fn types_paths_and_methods() {
 #[tokio::test]
 async fn without_a_key() {
     for path in ["/encrypt_file", "/decrypt_file"] {
-        let answer = call(false, post(path, form(&[(FILE, b"x")]))).await;
-        check(path, &answer, 401, "unauthorized");
+        let answer = call(false, post_form(path, form(&[(FILE, b"x")]))).await;
+        answer.is_problem(path, 401, "unauthorized");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
     }
 }

@@ -1,10 +1,12 @@
 //! What the routes answer.
 
-use crate::support::{API_KEY, FILE, KEY, URL, call, form, post};
 use axum::body::Body;
 use caas_http::ProblemKind;
+use caas_testing::{API_KEY, form, post_form};
 use http::{Request, StatusCode};
 use serde_json::json;
+
+use crate::support::{FILE, KEY, URL, call};
 
 fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
@@ -14,7 +16,7 @@ fn get(path: &str) -> Request<Body> {
 async fn a_file_goes_in_and_comes_out() {
     for len in [0, 1, 15, 16, 17, 90_000] {
         let content: Vec<u8> = (0..len).map(|i: u32| (i * 7) as u8).collect();
-        let sealed = call(true, post("/encrypt_file", form(&[(FILE, &content)]))).await;
+        let sealed = call(true, post_form("/encrypt_file", form(&[(FILE, &content)]))).await;
         assert_eq!(sealed.status, StatusCode::OK);
         assert_eq!(sealed.header("content-type"), "application/octet-stream");
         assert_eq!(
@@ -27,11 +29,11 @@ async fn a_file_goes_in_and_comes_out() {
 
         let named = r#"Content-Disposition: form-data; name="file"; filename="a.txt.enc""#;
         let in_form = form(&[(named, &sealed.body), (KEY, key.as_bytes())]);
-        let mut in_header = post("/decrypt_file", form(&[(named, &sealed.body)]));
+        let mut in_header = post_form("/decrypt_file", form(&[(named, &sealed.body)]));
         in_header
             .headers_mut()
             .insert("encryption-key", key.parse().unwrap());
-        for request in [post("/decrypt_file", in_form), in_header] {
+        for request in [post_form("/decrypt_file", in_form), in_header] {
             let opened = call(true, request).await;
             assert_eq!(opened.status, StatusCode::OK);
             assert_eq!(opened.header("content-type"), "application/octet-stream");
@@ -49,7 +51,7 @@ async fn text_fields_that_a_framework_adds_are_skipped() {
     let token = r#"Content-Disposition: form-data; name="csrfmiddlewaretoken""#;
     let parts = form(&[(token, b"abc"), (FILE, b"content"), (token, b"abc")]);
     assert_eq!(
-        call(true, post("/encrypt_file", parts)).await.status,
+        call(true, post_form("/encrypt_file", parts)).await.status,
         StatusCode::OK
     );
 }
@@ -67,7 +69,7 @@ async fn names_survive_every_client() {
         ("x=y", "file.enc"),
     ] {
         let headers = format!(r#"Content-Disposition: form-data; name="file"; {sent}"#);
-        let answer = call(true, post("/encrypt_file", form(&[(&headers, b"x")]))).await;
+        let answer = call(true, post_form("/encrypt_file", form(&[(&headers, b"x")]))).await;
         let disposition = answer.header("content-disposition");
         assert!(
             disposition.ends_with(&format!("UTF-8''{answered}")),
@@ -79,7 +81,7 @@ async fn names_survive_every_client() {
 #[tokio::test]
 async fn closed_routes_want_a_key_and_open_ones_do_not() {
     let request = |key: Option<&str>| {
-        let mut request = post("/encrypt_file", form(&[(FILE, b"x")]));
+        let mut request = post_form("/encrypt_file", form(&[(FILE, b"x")]));
         if let Some(key) = key {
             request
                 .headers_mut()
@@ -169,7 +171,7 @@ async fn every_response_has_the_headers() {
     for request in [
         get("/"),
         get("/nope"),
-        post("/encrypt_file", form(&[])),
+        post_form("/encrypt_file", form(&[])),
         get("/encrypt_file"),
     ] {
         let answer = call(true, request).await;
@@ -208,7 +210,7 @@ async fn pages_of_allowed_origins_may_call() {
             allowed
         );
 
-        let mut request = post("/encrypt_file", form(&[(FILE, b"x")]));
+        let mut request = post_form("/encrypt_file", form(&[(FILE, b"x")]));
         request
             .headers_mut()
             .insert("origin", origin.parse().unwrap());

@@ -4,12 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use caas_aws::ObjectKey;
-use caas_emulator::{Fault, FaultProxy};
+use caas_inbox::Inbox;
+use caas_testing::{Fault, FaultProxy, INBOX, Proxies, VAULT, seeded_bytes};
 use seal_object::handle;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::support::{INBOX, Proxied, Stack, VAULT, bytes, event, uploads};
+use crate::support::{Stack, event};
 
 /// Longer than any test.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -33,17 +34,22 @@ fn freeze(proxy: &FaultProxy, from: u64, after_acting: bool) -> Arc<Notify> {
 }
 
 /// Crashes runs for an object of this length at every request of one proxy, and says how many died.
-async fn crash_everywhere(stack: &Stack, proxied: &Proxied, kms: bool, len: usize) -> u64 {
-    let proxy = if kms { &proxied.kms } else { &proxied.s3 };
+async fn crash_everywhere(
+    stack: &Stack,
+    (proxies, state): &(Proxies, Arc<Inbox>),
+    kms: bool,
+    len: usize,
+) -> u64 {
+    let proxy = if kms { &proxies.kms } else { &proxies.s3 };
     let mut died = 0;
     for after_acting in [false, true] {
         for from in u64::from(after_acting).. {
             let key = format!("acme/{kms}-{len}-{after_acting}-{from}");
-            let content = bytes(died, len);
+            let content = seeded_bytes(died, len);
             let source = stack.drop(&key, content.clone()).await;
 
             let reached = freeze(proxy, from, after_acting);
-            let run = handle(event(INBOX, &[&key]), &proxied.state);
+            let run = handle(event(INBOX, &[&key]), state);
             let survived = tokio::select! {
                 end = run => { end.unwrap(); true }
                 () = reached.notified() => false,
@@ -77,7 +83,7 @@ async fn crash_everywhere(stack: &Stack, proxied: &Proxied, kms: bool, len: usiz
 #[tokio::test]
 async fn a_crash_anywhere_loses_nothing() {
     let stack = Stack::start().await;
-    let proxied = Proxied::start(&stack.emulator, INBOX, VAULT).await;
+    let proxied = stack.proxied(INBOX, VAULT).await;
     for (kms, len) in [
         (false, 100),
         (true, 100),
@@ -92,5 +98,5 @@ async fn a_crash_anywhere_loses_nothing() {
         assert!(died >= if kms { 2 } else { 16 });
     }
     stack.handle(json!({"sweep": true})).await.unwrap();
-    assert_eq!(uploads(&stack.clients, VAULT).await, 0);
+    assert_eq!(stack.multipart_uploads(VAULT).await, 0);
 }

@@ -2,9 +2,10 @@
 
 use caas_aws::{ObjectKey, PutOptions};
 use caas_inbox::Report;
+use caas_testing::VAULT;
 use serde_json::json;
 
-use crate::support::{Stack, VAULT};
+use crate::support::Stack;
 
 fn key() -> ObjectKey {
     ObjectKey::parse("acme/a").unwrap()

@@ -5,14 +5,15 @@
 use std::{sync::Arc, time::Duration};
 
 use caas_aws::{ObjectKey, VersionedBucket};
-use caas_emulator::{BucketConfig, Fault};
+use caas_emulator::BucketConfig;
 use caas_inbox::Inbox;
+use caas_testing::{Fault, Proxies, seeded_bytes};
 use caas_vault::Vault;
 use futures::future::join_all;
 use seal_object::handle;
 use serde_json::json;
 
-use crate::support::{Proxied, Stack, bytes, event, opened, state, uploads, vault, waiting};
+use crate::support::{Stack, event, opened, state, vault, waiting};
 
 /// Runs side by side, each lane with buckets and proxies of its own.
 const LANES: u64 = 6;
@@ -26,7 +27,8 @@ struct Lane {
     stack: &'static Stack,
     inbox: VersionedBucket,
     vault: Vault,
-    proxied: Proxied,
+    proxies: Proxies,
+    proxied: Arc<Inbox>,
     /// The function without proxies.
     state: Arc<Inbox>,
 }
@@ -34,8 +36,10 @@ struct Lane {
 impl Lane {
     async fn start(stack: &'static Stack, lane: u64) -> Self {
         let (inbox, sealed) = buckets(lane);
+        let (proxies, proxied) = stack.proxied(&inbox, &sealed).await;
         Self {
-            proxied: Proxied::start(&stack.emulator, &inbox, &sealed).await,
+            proxies,
+            proxied,
             state: state(&stack.clients, &inbox, &sealed),
             vault: vault(&stack.clients, &sealed),
             inbox: VersionedBucket::new(stack.clients.s3.clone(), inbox),
@@ -61,7 +65,7 @@ impl Lane {
     async fn deliver(&self, key: &ObjectKey) {
         for _ in 0..3 {
             let event = event(self.inbox.name(), &[key.as_str()]);
-            if handle(event, &self.proxied.state).await.is_ok() {
+            if handle(event, &self.proxied).await.is_ok() {
                 return;
             }
         }
@@ -75,12 +79,12 @@ impl Lane {
             1 => (8 << 20) + 1 + seed as usize % 100_000,
             _ => (seed as usize * 7_919) % 200_000,
         };
-        let (first, second) = (bytes(seed, len), bytes(seed + 1, 1_000));
+        let (first, second) = (seeded_bytes(seed, len), seeded_bytes(seed + 1, 1_000));
         self.drop(&key, &first).await;
 
         let (s3, kms) = faults();
-        self.proxied.s3.set_rule(Fault::seeded(seed, 5, s3));
-        self.proxied.kms.set_rule(Fault::seeded(seed, 4, kms));
+        self.proxies.s3.set_rule(Fault::seeded(seed, 5, s3));
+        self.proxies.kms.set_rule(Fault::seeded(seed, 4, kms));
         let expected = match seed / 12 % 4 {
             0 => {
                 self.deliver(&key).await;
@@ -103,9 +107,9 @@ impl Lane {
                 None
             }
         };
-        let requests = self.proxied.s3.requests() + self.proxied.kms.requests();
-        self.proxied.s3.clear_rule();
-        self.proxied.kms.clear_rule();
+        let requests = self.proxies.s3.requests() + self.proxies.kms.requests();
+        self.proxies.s3.clear_rule();
+        self.proxies.kms.clear_rule();
 
         // The event again, from the dead-letter queue, and the sweep.
         let event = event(self.inbox.name(), &[key.as_str()]);
@@ -117,7 +121,10 @@ impl Lane {
             "seed {seed}: not what was dropped last"
         );
         assert_eq!(waiting(&self.inbox).await, 0, "seed {seed}: plaintext left");
-        let left = uploads(&self.stack.clients, self.vault.bucket().name()).await;
+        let left = self
+            .stack
+            .multipart_uploads(self.vault.bucket().name())
+            .await;
         assert_eq!(left, 0, "seed {seed}: uploads left");
         requests
     }

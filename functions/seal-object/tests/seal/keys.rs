@@ -3,9 +3,10 @@
 use caas_aws::ObjectKey;
 use caas_emulator::BucketConfig;
 use caas_inbox::Report;
+use caas_testing::{INBOX, VAULT, seeded_bytes};
 use seal_object::HandleError;
 
-use crate::support::{INBOX, MAX_BYTES, Stack, VAULT, bytes, event};
+use crate::support::{MAX_BYTES, Stack, event};
 
 const SEALED: Report = Report {
     sealed: 1,
@@ -37,7 +38,7 @@ async fn what_is_dropped_is_sealed_under_its_key_and_gone_from_the_inbox() {
     .into_iter()
     .enumerate()
     {
-        let content = bytes(i as u64, i * 1000); // the first one is empty
+        let content = seeded_bytes(i as u64, i * 1000); // the first one is empty
         let version = stack.drop(key, content.clone()).await;
         assert_eq!(stack.seal(&[key]).await, SEALED, "{key}");
         assert_eq!(stack.opened(key).await, Some(content), "{key}");
@@ -53,7 +54,7 @@ async fn what_is_dropped_is_sealed_under_its_key_and_gone_from_the_inbox() {
 #[tokio::test]
 async fn an_object_in_parts_is_sealed_in_parts() {
     let stack = Stack::start().await;
-    let content = bytes(1, 17 << 20);
+    let content = seeded_bytes(1, 17 << 20);
     stack.drop_in_parts("acme/a", content.clone()).await;
     let (report, calls) = stack.calls_of(stack.seal(&["acme/a"])).await;
     assert_eq!(report, SEALED);
@@ -130,7 +131,7 @@ async fn late_and_doubled_events_change_nothing() {
 #[tokio::test]
 async fn a_record_that_fails_stays_and_does_not_stop_the_others() {
     let stack = Stack::start().await;
-    let large = bytes(1, MAX_BYTES as usize + 1);
+    let large = seeded_bytes(1, MAX_BYTES as usize + 1);
     for (key, content) in [
         ("acme/before", "b".into()),
         ("no-client.pdf", "n".into()),
@@ -170,7 +171,7 @@ async fn a_record_that_fails_stays_and_does_not_stop_the_others() {
 #[tokio::test]
 async fn an_object_of_the_greatest_size_is_sealed() {
     let stack = Stack::start().await;
-    let content = bytes(1, MAX_BYTES as usize);
+    let content = seeded_bytes(1, MAX_BYTES as usize);
     stack.drop("acme/a", content.clone()).await;
     assert_eq!(stack.seal(&["acme/a"]).await, SEALED);
     assert!(stack.opened("acme/a").await == Some(content));

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use caas_inbox::Report;
+use caas_testing::{INBOX, VAULT, seeded_bytes};
 use seal_object::handle;
 use serde_json::json;
 
-use crate::support::{INBOX, Stack, VAULT, bytes, settings, uploads, with_settings};
+use crate::support::{Stack, settings, with_settings};
 
 #[tokio::test]
 async fn everything_old_enough_is_sealed() {
     let stack = Stack::start().await;
     for i in 0..30 {
-        stack.drop(&format!("acme/{i} ä+%"), bytes(i, 100)).await;
+        stack
+            .drop(&format!("acme/{i} ä+%"), seeded_bytes(i, 100))
+            .await;
     }
     stack.drop("acme/0 ä+%", "newer".into()).await;
     stack.drop("acme/folder/", Vec::new()).await;
@@ -38,7 +41,7 @@ async fn everything_old_enough_is_sealed() {
     assert_eq!(report, expected);
     assert_eq!(stack.waiting().await, 2);
     assert_eq!(stack.opened("acme/0 ä+%").await, Some("newer".into()));
-    assert_eq!(stack.opened("acme/7 ä+%").await, Some(bytes(7, 100)));
+    assert_eq!(stack.opened("acme/7 ä+%").await, Some(seeded_bytes(7, 100)));
 }
 
 #[tokio::test]
@@ -70,5 +73,5 @@ async fn abandoned_uploads_are_aborted() {
     assert_eq!(report.aborted_uploads, 0);
     let report = stack.handle(json!({"sweep": true})).await.unwrap();
     assert_eq!(report.aborted_uploads, 2);
-    assert_eq!(uploads(&stack.clients, VAULT).await, 0);
+    assert_eq!(stack.multipart_uploads(VAULT).await, 0);
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use caas_emulator::Fault;
+use caas_testing::{API_KEY, Fault, VAULT, bytes};
 use http::{Method, StatusCode};
 
-use crate::support::{ACME, App, VAULT, begin_upload, bytes, get, request, upload, with};
+use crate::support::{App, begin_upload, get, request, upload, with};
 
 const TOO_LONG: Duration = Duration::from_secs(3_600);
 
@@ -38,9 +38,9 @@ async fn s3_or_kms_does_not_serve() {
     for (at_kms, fault) in cases {
         let case = format!("{fault:?}");
         let proxy = if at_kms {
-            &app.kms_proxy
+            &app.proxies.kms
         } else {
-            &app.s3_proxy
+            &app.proxies.s3
         };
         proxy.set_rule(move |request| {
             let bodiless = matches!(request.method, "GET" | "HEAD" | "DELETE");
@@ -54,10 +54,10 @@ async fn s3_or_kms_does_not_serve() {
             }
         });
         let mut requests = vec![
-            upload(ACME, "a", &bytes(100)),
-            upload(ACME, "a", &bytes(9 << 20)),
-            get(ACME, &id),
-            request(Method::POST, ACME, &format!("/api/files/{id}/grant")),
+            upload(API_KEY, "a", &bytes(100)),
+            upload(API_KEY, "a", &bytes(9 << 20)),
+            get(API_KEY, &id),
+            request(Method::POST, API_KEY, &format!("/api/files/{id}/grant")),
         ];
         if at_kms {
             requests.push(begin_upload("a", "client"));
@@ -65,11 +65,11 @@ async fn s3_or_kms_does_not_serve() {
         if !at_kms {
             let path = format!("/api/files/{id}");
             requests.extend([
-                with(upload(ACME, "a", b"x"), "idempotency-key", "k"),
-                with(get(ACME, &id), "if-none-match", "*"),
-                request(Method::HEAD, ACME, &path),
-                request(Method::DELETE, ACME, &path),
-                request(Method::GET, ACME, "/api/files"),
+                with(upload(API_KEY, "a", b"x"), "idempotency-key", "k"),
+                with(get(API_KEY, &id), "if-none-match", "*"),
+                request(Method::HEAD, API_KEY, &path),
+                request(Method::DELETE, API_KEY, &path),
+                request(Method::GET, API_KEY, "/api/files"),
             ]);
         }
         for request in requests {
@@ -78,13 +78,13 @@ async fn s3_or_kms_does_not_serve() {
             assert_eq!(answer.status, 503, "{case}: {}", answer.text());
             assert_eq!(answer.header("retry-after"), "2", "{case}");
             if !head {
-                answer.is_problem(503, "dependency-unavailable", &case);
+                answer.is_problem(&case, 503, "dependency-unavailable");
             }
             assert!(!answer.text().contains("SDK-TEXT"), "{case}");
         }
         proxy.clear_rule();
         assert_eq!(app.visible(VAULT).await.len(), 1, "{case}");
-        assert_eq!(app.multipart_uploads().await, 0, "{case}");
-        assert_eq!(app.send(get(ACME, &id)).await.body, b"content", "{case}");
+        assert_eq!(app.multipart_uploads(VAULT).await, 0, "{case}");
+        assert_eq!(app.send(get(API_KEY, &id)).await.body, b"content", "{case}");
     }
 }

@@ -1,15 +1,16 @@
 //! An upload with an `Idempotency-Key` may be repeated.
 
+use caas_testing::{API_KEY, VAULT};
 use futures::future::join_all;
 use http::Method;
 
-use crate::support::{ACME, App, VAULT, get, request, upload, with};
+use crate::support::{App, get, request, upload, with};
 
 #[tokio::test]
 async fn a_repeat_answers_the_stored_file() {
     let app = App::start().await;
     let send = |key: &str, name: &str, content: &[u8]| {
-        app.send(with(upload(ACME, name, content), "idempotency-key", key))
+        app.send(with(upload(API_KEY, name, content), "idempotency-key", key))
     };
     let first = send("k1", "a.txt", b"first").await;
     assert_eq!(first.status, 201);
@@ -33,7 +34,7 @@ async fn a_repeat_answers_the_stored_file() {
         }
         assert_eq!(repeated, stored);
     }
-    assert_eq!(app.send(get(ACME, &id)).await.body, b"first");
+    assert_eq!(app.send(get(API_KEY, &id)).await.body, b"first");
     assert_eq!(app.versions(VAULT).await, (1, 0));
 
     assert_eq!(
@@ -45,7 +46,7 @@ async fn a_repeat_answers_the_stored_file() {
     assert_eq!(app.versions(VAULT).await, (2, 0));
 
     // What was deleted may be uploaded again.
-    let delete = request(Method::DELETE, ACME, &format!("/api/files/{id}"));
+    let delete = request(Method::DELETE, API_KEY, &format!("/api/files/{id}"));
     assert_eq!(app.send(delete).await.status, 204);
     assert_eq!(
         send("k1", "a.txt", b"again")
@@ -53,7 +54,7 @@ async fn a_repeat_answers_the_stored_file() {
             .header("idempotency-replayed"),
         ""
     );
-    assert_eq!(app.send(get(ACME, &id)).await.body, b"again");
+    assert_eq!(app.send(get(API_KEY, &id)).await.body, b"again");
 }
 
 #[tokio::test]
@@ -61,13 +62,14 @@ async fn of_many_at_once_one_stores() {
     let app = App::start().await;
     let repeats = (0..16u8).map(|i| {
         app.send(with(
-            upload(ACME, "a.txt", &[i; 100]),
+            upload(API_KEY, "a.txt", &[i; 100]),
             "idempotency-key",
             "k",
         ))
     });
     let answers = join_all(repeats).await;
-    let stored = |answer: &&crate::support::Answer| answer.header("idempotency-replayed") != "true";
+    let stored =
+        |answer: &&caas_testing::TestResponse| answer.header("idempotency-replayed") != "true";
     assert_eq!(answers.iter().filter(stored).count(), 1);
     assert!(answers.iter().all(|answer| answer.status == 201));
     assert_eq!(app.versions(VAULT).await, (1, 0));
@@ -78,11 +80,11 @@ async fn keys_that_are_none_are_refused() {
     let app = App::start().await;
     let send = |request| app.send(request);
     for key in ["", &"k".repeat(256)] {
-        let answer = send(with(upload(ACME, "a", b"x"), "idempotency-key", key)).await;
-        answer.is_problem(400, "invalid-request", key);
+        let answer = send(with(upload(API_KEY, "a", b"x"), "idempotency-key", key)).await;
+        answer.is_problem(key, 400, "invalid-request");
     }
-    let twice = with(upload(ACME, "a", b"x"), "idempotency-key", "k");
+    let twice = with(upload(API_KEY, "a", b"x"), "idempotency-key", "k");
     let answer = send(with(twice, "idempotency-key", "k")).await;
-    answer.is_problem(400, "invalid-request", "twice");
+    answer.is_problem("twice", 400, "invalid-request");
     assert_eq!(app.emulator.calls().s3(), 0);
 }

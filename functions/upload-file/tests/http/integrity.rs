@@ -1,9 +1,10 @@
 //! What was changed in storage does not open: one answer, whatever was changed, and no plaintext.
 
 use aws_sdk_s3::primitives::ByteStream;
+use caas_testing::{API_KEY, VAULT};
 use http::Method;
 
-use crate::support::{ACME, App, VAULT, get, id_of, path_of, request};
+use crate::support::{App, get, id_of, path_of, request};
 
 const CONTENT: &[u8] = b"CANARY-content, long enough to show through";
 
@@ -67,10 +68,10 @@ async fn one_answer_for_everything_that_does_not_open() {
             .body(ByteStream::from(body));
         put.send().await.unwrap();
         let before = app.emulator.calls();
-        let answer = app.send(get(ACME, &id)).await;
+        let answer = app.send(get(API_KEY, &id)).await;
         let calls = app.emulator.calls().since(&before);
         assert_eq!(calls.kms() == 0, before_kms, "{what}");
-        answer.is_problem(422, "integrity-failure", &what);
+        answer.is_problem(&what, 422, "integrity-failure");
         assert!(!answer.text().contains("CANARY"), "{what}");
         answers.insert(format!("{:?}", answer.anonymous()));
     }
@@ -85,10 +86,14 @@ async fn a_copy_under_another_key_does_not_open() {
     let copy = app.clients.s3.copy_object().bucket(VAULT).key("acme/copy");
     copy.copy_source(source).send().await.unwrap();
     let kms = app.emulator.calls().kms();
-    let answer = app.send(get(ACME, &id_of("copy"))).await;
-    answer.is_problem(422, "integrity-failure", "copy");
-    let head = request(Method::HEAD, ACME, &format!("/api/files/{}", id_of("copy")));
+    let answer = app.send(get(API_KEY, &id_of("copy"))).await;
+    answer.is_problem("copy", 422, "integrity-failure");
+    let head = request(
+        Method::HEAD,
+        API_KEY,
+        &format!("/api/files/{}", id_of("copy")),
+    );
     assert_eq!(app.send(head).await.status, 422);
     assert_eq!(app.emulator.calls().kms(), kms);
-    assert_eq!(app.send(get(ACME, &id)).await.body, CONTENT);
+    assert_eq!(app.send(get(API_KEY, &id)).await.body, CONTENT);
 }

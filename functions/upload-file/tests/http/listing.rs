@@ -1,8 +1,9 @@
 //! A client lists its files.
 
+use caas_testing::API_KEY;
 use http::Method;
 
-use crate::support::{ACME, App, get, path_of, request};
+use crate::support::{App, get, path_of, request};
 
 #[tokio::test]
 async fn files_are_listed_in_pages() {
@@ -15,7 +16,7 @@ async fn files_are_listed_in_pages() {
     let mut path = "/api/files?limit=2".to_owned();
     for page in 0..3 {
         let before = app.emulator.calls();
-        let list = app.send(request(Method::GET, ACME, &path)).await;
+        let list = app.send(request(Method::GET, API_KEY, &path)).await;
         let calls = app.emulator.calls().since(&before);
         assert_eq!((calls.s3(), calls.kms()), (1, 0));
         assert_eq!(list.status, 200);
@@ -32,7 +33,7 @@ async fn files_are_listed_in_pages() {
         assert_eq!(file["path"], path_of(id));
         assert_eq!(file["name"], format!("{len} ä+.txt"));
         assert_eq!(file["size"], len);
-        let got = app.send(get(ACME, id)).await;
+        let got = app.send(get(API_KEY, id)).await;
         assert_eq!(file["etag"], got.header("etag"));
         assert!(file["created_at"].as_str().unwrap().ends_with('Z'));
         assert_eq!(file.as_object().unwrap().len(), 6);
@@ -58,14 +59,18 @@ async fn queries_are_checked() {
         "page=2",
     ] {
         let answer = app
-            .send(request(Method::GET, ACME, &format!("/api/files?{query}")))
+            .send(request(
+                Method::GET,
+                API_KEY,
+                &format!("/api/files?{query}"),
+            ))
             .await;
-        answer.is_problem(400, "invalid-request", query);
+        answer.is_problem(query, 400, "invalid-request");
     }
     assert_eq!(app.emulator.calls().s3(), 0);
     for query in ["", "?", "?limit=1", "?limit=1000"] {
         let answer = app
-            .send(request(Method::GET, ACME, &format!("/api/files{query}")))
+            .send(request(Method::GET, API_KEY, &format!("/api/files{query}")))
             .await;
         assert_eq!(answer.status, 200, "{query}");
         assert_eq!(answer.text(), r#"{"files":[],"next_cursor":null}"#);

@@ -9,10 +9,11 @@ use aes_gcm::{
 use aws_sdk_s3::presigning::PresigningConfig;
 use axum::body::Body;
 use base64::{Engine, prelude::BASE64_STANDARD};
+use caas_testing::{API_KEY, INBOX, OTHER_API_KEY, VAULT, bytes};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::support::{ACME, App, GLOBEX, INBOX, VAULT, bytes, get, id_of, path_of, request};
+use crate::support::{App, get, id_of, path_of, request};
 
 const TOO_LARGE: u64 = 5_000_000_001;
 
@@ -35,7 +36,7 @@ fn ask_grant(key: &str, id: &str) -> Request<Body> {
 
 /// Begins an upload as acme, which must succeed.
 async fn begun(app: &App, mode: &str, size: usize) -> Value {
-    let answer = app.send(begin(ACME, &ask(mode, size as u64))).await;
+    let answer = app.send(begin(API_KEY, &ask(mode, size as u64))).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     let upload = answer.json();
     let location = format!("/api/files/{}", upload["id"].as_str().unwrap());
@@ -44,7 +45,7 @@ async fn begun(app: &App, mode: &str, size: usize) -> Value {
 }
 
 async fn granted(app: &App, id: &str) -> Value {
-    let answer = app.send(ask_grant(ACME, id)).await;
+    let answer = app.send(ask_grant(API_KEY, id)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
@@ -113,12 +114,12 @@ async fn a_client_seals_and_opens_by_itself() {
         assert_eq!(upload["method"], "PUT");
         assert_eq!(upload["headers"]["content-length"], (len + 16).to_string());
         let id = upload["id"].as_str().unwrap();
-        app.send(get(ACME, id))
+        app.send(get(API_KEY, id))
             .await
-            .is_problem(404, "not-found", "not yet");
+            .is_problem("not yet", 404, "not-found");
         assert_eq!(store(&upload, seal(&upload, &content)).await, 200);
 
-        let stored = app.send(get(ACME, id)).await;
+        let stored = app.send(get(API_KEY, id)).await;
         assert_eq!((stored.status.as_u16(), &stored.body), (200, &content));
         assert_eq!(stored.header("content-type"), "text/x-notes; charset=utf-8");
 
@@ -141,16 +142,20 @@ async fn a_grant_is_for_what_the_service_sealed_too_and_for_one_version() {
     let key = format!("acme/{}", path_of(&id));
     app.put_raw(VAULT, &key, b"something else").await;
     assert_eq!(open(&grant, &fetch(&grant).await), b"first");
-    app.send(request(Method::DELETE, ACME, &format!("/api/files/{id}")))
-        .await;
+    app.send(request(
+        Method::DELETE,
+        API_KEY,
+        &format!("/api/files/{id}"),
+    ))
+    .await;
     assert_eq!(open(&grant, &fetch(&grant).await), b"first");
     let purge = format!("/api/files/{id}?purge=true");
-    app.send(request(Method::DELETE, ACME, &purge)).await;
+    app.send(request(Method::DELETE, API_KEY, &purge)).await;
     let gone = reqwest::get(grant["url"].as_str().unwrap()).await.unwrap();
     assert_eq!(gone.status(), 404);
-    app.send(ask_grant(ACME, &id))
+    app.send(ask_grant(API_KEY, &id))
         .await
-        .is_problem(404, "not-found", "purged");
+        .is_problem("purged", 404, "not-found");
 }
 
 #[tokio::test]
@@ -325,13 +330,13 @@ async fn nobody_gets_a_grant_for_another_clients_file() {
     let id = app.upload("secret.txt", b"acme's").await;
     let absent = id_of("0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11/secret.txt");
     let kms = app.emulator.calls().kms();
-    let theirs = app.send(ask_grant(GLOBEX, &id)).await;
-    let nothing = app.send(ask_grant(GLOBEX, &absent)).await;
+    let theirs = app.send(ask_grant(OTHER_API_KEY, &id)).await;
+    let nothing = app.send(ask_grant(OTHER_API_KEY, &absent)).await;
     assert_eq!(theirs.status, 404);
     assert_eq!(theirs.anonymous(), nothing.anonymous());
     for id in [id_of("../acme/a"), "*".to_owned(), "%FF".to_owned()] {
-        let answer = app.send(ask_grant(ACME, &id)).await;
-        answer.is_problem(404, "not-found", &id);
+        let answer = app.send(ask_grant(API_KEY, &id)).await;
+        answer.is_problem(&id, 404, "not-found");
     }
     assert_eq!(app.emulator.calls().kms(), kms);
     // A grant's URL is for one object.
@@ -422,14 +427,14 @@ async fn what_cannot_be_uploaded_costs_nothing() {
     let before = app.emulator.calls();
     for (body, status, code) in cases {
         let case = body.to_string();
-        let answer = app.send(begin(ACME, &body)).await;
-        answer.is_problem(status, code, &case[..case.len().min(80)]);
+        let answer = app.send(begin(API_KEY, &body)).await;
+        answer.is_problem(&case[..case.len().min(80)], status, code);
         let unknown = app.send(begin("unknown-key-unknown-key", &body)).await;
-        unknown.is_problem(401, "unauthorized", "key");
+        unknown.is_problem("key", 401, "unauthorized");
     }
     for name in ["..", "", "a/", "/x/../a.txt", &"ä".repeat(2_000)] {
         let body = json!({"name": name, "size": 0, "mode": "inbox"});
-        let answer = app.send(begin(ACME, &body)).await;
+        let answer = app.send(begin(API_KEY, &body)).await;
         assert_eq!(answer.status, 201, "{name}");
         let path = path_of(answer.json()["id"].as_str().unwrap());
         assert_eq!(path.matches('/').count(), 1, "{path}");
@@ -437,15 +442,17 @@ async fn what_cannot_be_uploaded_costs_nothing() {
         assert_eq!(headers["content-type"], "application/octet-stream");
     }
     assert_eq!(app.emulator.calls().since(&before).iter().count(), 0);
-    let method = app.send(request(Method::GET, ACME, "/api/uploads")).await;
-    method.is_problem(405, "method-not-allowed", "GET");
+    let method = app
+        .send(request(Method::GET, API_KEY, "/api/uploads"))
+        .await;
+    method.is_problem("GET", 405, "method-not-allowed");
 }
 
 #[tokio::test]
 async fn without_an_inbox_there_is_no_inbox_mode() {
     let app = App::without_inbox().await;
-    let refused = app.send(begin(ACME, &ask("inbox", 5))).await;
-    refused.is_problem(400, "invalid-request", "inbox");
+    let refused = app.send(begin(API_KEY, &ask("inbox", 5))).await;
+    refused.is_problem("inbox", 400, "invalid-request");
     assert!(refused.text().contains("mode 'client'"));
     begun(&app, "client", 5).await;
 }
@@ -455,8 +462,8 @@ async fn an_upload_and_a_grant_cost_the_same_for_every_size() {
     let app = App::start().await;
     for size in [0, 1 << 10, 1 << 30, 5_000_000_000] {
         let before = app.emulator.calls();
-        app.send(begin(ACME, &ask("client", size))).await;
-        app.send(begin(ACME, &ask("inbox", size))).await;
+        app.send(begin(API_KEY, &ask("client", size))).await;
+        app.send(begin(API_KEY, &ask("inbox", size))).await;
         let calls = app.emulator.calls().since(&before);
         let calls: Vec<_> = calls.iter().collect();
         assert_eq!(calls, [("kms:GenerateDataKey", 1)], "{size}");
@@ -522,24 +529,24 @@ async fn what_a_client_sealed_wrongly_is_refused_when_it_is_read() {
         ids.push(("short", id, 0));
     }
     for (case, id, size) in &ids {
-        let answer = app.send(get(ACME, id)).await;
-        answer.is_problem(422, "integrity-failure", case);
+        let answer = app.send(get(API_KEY, id)).await;
+        answer.is_problem(case, 422, "integrity-failure");
         let list = app
-            .send(request(Method::GET, ACME, "/api/files"))
+            .send(request(Method::GET, API_KEY, "/api/files"))
             .await
             .json();
         let files = list["files"].as_array().unwrap();
         let entry = files.iter().find(|file| file["id"] == **id).unwrap();
         assert_eq!(entry["size"], *size, "{case}");
-        let answer = app.send(ask_grant(ACME, id)).await;
+        let answer = app.send(ask_grant(API_KEY, id)).await;
         if *size == 0 {
-            answer.is_problem(422, "integrity-failure", case);
+            answer.is_problem(case, 422, "integrity-failure");
         } else {
             assert_eq!(answer.status, 200, "{case}: nobody has looked at the body");
         }
     }
     let list = app
-        .send(request(Method::GET, ACME, "/api/files"))
+        .send(request(Method::GET, API_KEY, "/api/files"))
         .await
         .json();
     let listed = list["files"].as_array().unwrap();
@@ -552,5 +559,5 @@ async fn what_a_client_sealed_wrongly_is_refused_when_it_is_read() {
     expected.push(&good);
     expected.sort_unstable();
     assert_eq!(listed, expected);
-    assert_eq!(app.send(get(ACME, &good)).await.body, b"good");
+    assert_eq!(app.send(get(API_KEY, &good)).await.body, b"good");
 }

@@ -4,17 +4,22 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD},
 };
+use caas_testing::{API_KEY, OTHER_API_KEY};
 use http::Method;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use crate::support::{ACME, App, GLOBEX, get, id_of, request, upload, with};
+use crate::support::{App, get, id_of, request, upload, with};
 
 #[tokio::test]
 async fn another_clients_id_answers_as_an_absent_one() {
     let app = App::start().await;
     let theirs = app.upload("secret.txt", b"acme's").await;
     let absent = id_of("0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11/secret.txt");
-    let e_tag = app.send(get(ACME, &theirs)).await.header("etag").to_owned();
+    let e_tag = app
+        .send(get(API_KEY, &theirs))
+        .await
+        .header("etag")
+        .to_owned();
     for method in [Method::GET, Method::HEAD, Method::DELETE] {
         for query in ["", "?purge=true"] {
             if method != Method::DELETE && !query.is_empty() {
@@ -23,7 +28,7 @@ async fn another_clients_id_answers_as_an_absent_one() {
             for header in [None, Some(e_tag.as_str()), Some("*")] {
                 let ask = |id: &str| {
                     let path = format!("/api/files/{id}{query}");
-                    let request = request(method.clone(), GLOBEX, &path);
+                    let request = request(method.clone(), OTHER_API_KEY, &path);
                     app.send(match header {
                         Some(tags) => with(request, "if-none-match", tags),
                         None => request,
@@ -35,8 +40,10 @@ async fn another_clients_id_answers_as_an_absent_one() {
             }
         }
     }
-    assert_eq!(app.send(get(ACME, &theirs)).await.body, b"acme's");
-    let list = app.send(request(Method::GET, GLOBEX, "/api/files")).await;
+    assert_eq!(app.send(get(API_KEY, &theirs)).await.body, b"acme's");
+    let list = app
+        .send(request(Method::GET, OTHER_API_KEY, "/api/files"))
+        .await;
     assert_eq!(list.json()["files"].as_array().unwrap().len(), 0);
 }
 
@@ -44,7 +51,7 @@ async fn another_clients_id_answers_as_an_absent_one() {
 async fn what_is_no_id_answers_as_an_absent_one() {
     let app = App::start().await;
     app.put_raw("vault", "globex/a", b"x").await;
-    let absent = app.send(get(ACME, &id_of("absent"))).await.anonymous();
+    let absent = app.send(get(API_KEY, &id_of("absent"))).await.anonymous();
     for id in [
         id_of("../globex/a"),
         id_of("a/../../globex/a"),
@@ -67,7 +74,7 @@ async fn what_is_no_id_answers_as_an_absent_one() {
             continue; // that is another path
         }
         let before = app.emulator.calls();
-        let answer = app.send(get(ACME, &id)).await;
+        let answer = app.send(get(API_KEY, &id)).await;
         assert_eq!(answer.anonymous(), absent, "{id}");
         assert_eq!(app.emulator.calls().since(&before).s3(), 0, "{id}");
     }
@@ -107,8 +114,8 @@ async fn no_id_leaves_the_prefix() {
                     ""
                 };
                 let path = format!("/api/files/{id}{purge}");
-                let answer = app.send(request(method, ACME, &path)).await;
-                answer.is_problem(404, "not-found", id);
+                let answer = app.send(request(method, API_KEY, &path)).await;
+                answer.is_problem(id, 404, "not-found");
             }
         }
     }
@@ -121,7 +128,7 @@ async fn no_id_leaves_the_prefix() {
 #[tokio::test]
 async fn equal_names_of_two_clients_are_two_files() {
     let app = App::start().await;
-    for (key, content) in [(ACME, "acme's"), (GLOBEX, "globex's")] {
+    for (key, content) in [(API_KEY, "acme's"), (OTHER_API_KEY, "globex's")] {
         let request = with(
             upload(key, "same", content.as_bytes()),
             "idempotency-key",

@@ -1,8 +1,9 @@
 //! What is uploaded is stored sealed, and comes back.
 
+use caas_testing::{API_KEY, VAULT, bytes, form};
 use http::Method;
 
-use crate::support::{ACME, App, VAULT, bytes, form, get, path_of, post, request, upload, with};
+use crate::support::{App, get, path_of, post, request, upload, with};
 
 #[tokio::test]
 async fn a_file_goes_in_and_comes_out_at_every_size() {
@@ -10,7 +11,7 @@ async fn a_file_goes_in_and_comes_out_at_every_size() {
     for len in [0, 1, 15, 16, 17, 1 << 20, 4 << 20, 9 << 20] {
         let content = bytes(len);
         let stored = app
-            .send(upload(ACME, "path/to/Jahres bericht é.pdf", &content))
+            .send(upload(API_KEY, "path/to/Jahres bericht é.pdf", &content))
             .await;
         assert_eq!(stored.status, 201, "{}", stored.text());
         let answer = stored.json();
@@ -37,7 +38,7 @@ async fn a_file_goes_in_and_comes_out_at_every_size() {
         assert_eq!(uuid.as_bytes()[14], b'7', "a version 7 UUID: {uuid}");
         assert_eq!(name, "Jahres bericht é.pdf");
 
-        let got = app.send(get(ACME, id)).await;
+        let got = app.send(get(API_KEY, id)).await;
         assert_eq!(got.status, 200);
         assert!(got.body == content, "{len}");
         assert_eq!(got.header("content-type"), "text/x-notes; charset=utf-8");
@@ -51,7 +52,7 @@ async fn a_file_goes_in_and_comes_out_at_every_size() {
 
         let before = app.emulator.calls();
         let head = app
-            .send(request(Method::HEAD, ACME, &format!("/api/files/{id}")))
+            .send(request(Method::HEAD, API_KEY, &format!("/api/files/{id}")))
             .await;
         let calls = app.emulator.calls().since(&before);
         assert_eq!((head.status.as_u16(), calls.kms()), (200, 0));
@@ -92,13 +93,13 @@ async fn forms_without_slash_name_or_type() {
     let app = App::start().await;
     let headers = "Content-Disposition: form-data; name=\"file\"";
     let stored = app
-        .send(post("/api/upload", ACME, form(headers, b"x")))
+        .send(post("/api/upload", API_KEY, form(&[(headers, b"x")])))
         .await;
     assert_eq!(stored.status, 201, "{}", stored.text());
     let file = &stored.json()["file"];
     assert_eq!(file["name"], "file");
     assert_eq!(file["content_type"], "application/octet-stream");
-    let got = app.send(get(ACME, file["id"].as_str().unwrap())).await;
+    let got = app.send(get(API_KEY, file["id"].as_str().unwrap())).await;
     assert_eq!(got.header("content-type"), "application/octet-stream");
 
     let long = format!(
@@ -106,7 +107,7 @@ async fn forms_without_slash_name_or_type() {
         "x".repeat(300)
     );
     let stored = app
-        .send(post("/api/upload/", ACME, form(&long, b"x")))
+        .send(post("/api/upload/", API_KEY, form(&[(&long, b"x")])))
         .await;
     assert_eq!(
         stored.json()["file"]["content_type"],
@@ -118,15 +119,13 @@ async fn forms_without_slash_name_or_type() {
 async fn what_is_wrong_costs_no_call_to_kms_and_stores_nothing() {
     let app = App::start().await;
     let file = |name: &str| {
-        form(
-            &format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\""),
-            b"x",
-        )
+        let headers = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"");
+        form(&[(&headers, b"x")])
     };
-    let elsewhere = form(
+    let elsewhere = form(&[(
         "Content-Disposition: form-data; name=\"upload\"; filename=\"a\"",
         b"x",
-    );
+    )]);
     let large = bytes(crate::support::MAX_BODY_BYTES as usize + 1);
     let whole = file("a");
     for (case, body, status, code) in [
@@ -154,17 +153,17 @@ async fn what_is_wrong_costs_no_call_to_kms_and_stores_nothing() {
         ),
         ("too large", large, 413, "too-large"),
     ] {
-        let answer = app.send(post("/api/upload/", ACME, body)).await;
-        answer.is_problem(status, code, case);
+        let answer = app.send(post("/api/upload/", API_KEY, body)).await;
+        answer.is_problem(case, status, code);
     }
     let json = with(
-        request(Method::POST, ACME, "/api/upload/"),
+        request(Method::POST, API_KEY, "/api/upload/"),
         "content-type",
         "application/json",
     );
     app.send(json)
         .await
-        .is_problem(415, "unsupported-media-type", "JSON");
+        .is_problem("JSON", 415, "unsupported-media-type");
     for key in ["", "caas_wrong"] {
         for request in [
             upload(key, "a", b"x"),
@@ -180,20 +179,22 @@ async fn what_is_wrong_costs_no_call_to_kms_and_stores_nothing() {
     }
     let calls = app.emulator.calls();
     assert_eq!((calls.kms(), calls.s3()), (0, 0));
-    let put = app.send(request(Method::PUT, ACME, "/api/files/YQ")).await;
-    put.is_problem(405, "method-not-allowed", "PUT");
+    let put = app
+        .send(request(Method::PUT, API_KEY, "/api/files/YQ"))
+        .await;
+    put.is_problem("PUT", 405, "method-not-allowed");
 }
 
 #[tokio::test]
 async fn a_file_that_the_caller_has_is_not_sent_again() {
     let app = App::start().await;
     let id = app.upload("a", b"content").await;
-    let e_tag = app.send(get(ACME, &id)).await.header("etag").to_owned();
+    let e_tag = app.send(get(API_KEY, &id)).await.header("etag").to_owned();
     assert!(e_tag.starts_with('"') && e_tag.len() > 10, "{e_tag}");
     let kms = app.emulator.calls().kms();
     for method in [Method::GET, Method::HEAD] {
         let ask = |tags: &str| {
-            let request = request(method.clone(), ACME, &format!("/api/files/{id}"));
+            let request = request(method.clone(), API_KEY, &format!("/api/files/{id}"));
             app.send(with(request, "if-none-match", tags))
         };
         for tags in [
@@ -209,12 +210,12 @@ async fn a_file_that_the_caller_has_is_not_sent_again() {
         }
     }
     assert_eq!(app.emulator.calls().kms(), kms);
-    let other = with(get(ACME, &id), "if-none-match", "\"x\"");
+    let other = with(get(API_KEY, &id), "if-none-match", "\"x\"");
     assert_eq!(app.send(other).await.body, b"content");
-    let absent = with(get(ACME, "YWJzZW50"), "if-none-match", "*");
+    let absent = with(get(API_KEY, "YWJzZW50"), "if-none-match", "*");
     app.send(absent)
         .await
-        .is_problem(404, "not-found", "absent");
+        .is_problem("absent", 404, "not-found");
 }
 
 #[tokio::test]
@@ -230,8 +231,8 @@ async fn a_file_over_the_response_limit_points_to_the_grant() {
         .await
         .unwrap();
     let kms = app.emulator.calls().kms();
-    let answer = app.send(get(ACME, &name.id())).await;
-    answer.is_problem(413, "too-large", "large");
+    let answer = app.send(get(API_KEY, &name.id())).await;
+    answer.is_problem("large", 413, "too-large");
     assert!(
         answer.text().contains("/api/files/{id}/grant"),
         "{}",
@@ -242,7 +243,7 @@ async fn a_file_over_the_response_limit_points_to_the_grant() {
     let head = app
         .send(request(
             Method::HEAD,
-            ACME,
+            API_KEY,
             &format!("/api/files/{}", name.id()),
         ))
         .await;

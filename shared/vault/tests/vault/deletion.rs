@@ -1,9 +1,10 @@
 //! Deleting hides a file, purging removes it, and neither touches a neighbour.
 
 use caas_aws::PutOptions;
+use caas_testing::bytes;
 use caas_vault::GetError;
 
-use crate::support::{Stack, bytes, key};
+use crate::support::{Stack, key};
 
 const NEIGHBOURS: [&str; 5] = [
     "acme/a.txt.bak",
@@ -102,7 +103,7 @@ async fn a_purge_reads_every_page_of_versions() {
     let stack = Stack::start().await;
     let name = key("acme/a.txt");
     for _ in 0..1_005 {
-        stack.put_raw(&name, [].into(), Vec::new()).await;
+        stack.put_object(&name, [].into(), Vec::new()).await;
     }
     assert_eq!(stack.vault.purge(&name).await, Ok(1_005));
     assert_eq!(

@@ -7,12 +7,12 @@ use std::{
 };
 
 use caas_aws::PutOptions;
-use caas_emulator::{Fault, ProxiedRequest};
+use caas_testing::{Fault, ProxiedRequest, VAULT, bytes};
 use caas_vault::{GetError, PART_LEN, PutError};
 use http::StatusCode;
 use tokio::{io::AsyncReadExt, sync::oneshot};
 
-use crate::support::{Stack, bytes, key};
+use crate::support::{Stack, key};
 
 const NAME: &str = "acme/file";
 
@@ -90,7 +90,7 @@ async fn s3_fails_while_a_file_is_put() {
     let stack = Stack::with_proxies().await;
     for (what, rule) in S3_FAULTS {
         for len in [100, 3 * PART_LEN] {
-            stack.s3_proxy.set_rule(*rule);
+            stack.proxies.s3.set_rule(*rule);
             let (name, options) = (key(NAME), PutOptions::default());
             let put = stack.vault.put(&name, bytes(len), &options).await;
             let about_parts =
@@ -101,10 +101,10 @@ async fn s3_fails_while_a_file_is_put() {
                 continue;
             }
             assert!(matches!(put, Err(PutError::Unavailable)), "{what}: {put:?}");
-            assert_eq!(stack.visible().await, [""; 0], "{what}");
-            assert_eq!(stack.uploads().await, 0, "{what}");
+            assert_eq!(stack.visible(VAULT).await, [""; 0], "{what}");
+            assert_eq!(stack.multipart_uploads(VAULT).await, 0, "{what}");
         }
-        stack.s3_proxy.clear_rule();
+        stack.proxies.s3.clear_rule();
         let len = PART_LEN + 1;
         stack
             .vault
@@ -125,20 +125,21 @@ async fn s3_fails_while_a_file_is_put() {
 async fn uploads_whose_begin_was_not_answered_are_swept() {
     let stack = Stack::with_proxies().await;
     stack
-        .s3_proxy
+        .proxies
+        .s3
         .set_rule(|request| hit(is_create(request), Fault::DropResponse));
     let (name, options) = (key(NAME), PutOptions::default());
     let put = stack.vault.put(&name, bytes(PART_LEN + 1), &options).await;
     assert!(matches!(put, Err(PutError::Unavailable)), "{put:?}");
-    assert_eq!(stack.visible().await, [""; 0]);
-    let left = stack.uploads().await;
+    assert_eq!(stack.visible(VAULT).await, [""; 0]);
+    let left = stack.multipart_uploads(VAULT).await;
     assert!(left > 0);
 
     let swept = stack.vault.abort_uploads(SystemTime::UNIX_EPOCH).await;
     assert_eq!(swept, Ok(0));
     let later = SystemTime::now() + Duration::from_secs(60);
     assert_eq!(stack.vault.abort_uploads(later).await, Ok(left));
-    assert_eq!(stack.uploads().await, 0);
+    assert_eq!(stack.multipart_uploads(VAULT).await, 0);
 }
 
 #[tokio::test]
@@ -156,11 +157,12 @@ async fn one_fault_at_any_request_is_survived() {
                 let fault = fault.clone();
                 let options = PutOptions::default().if_absent();
                 stack
-                    .s3_proxy
+                    .proxies
+                    .s3
                     .set_rule(move |request| hit(request.number == at, fault.clone()));
                 let put = stack.vault.put(&key(NAME), bytes(len), &options).await;
                 assert!(put.is_ok(), "at {at}: {put:?}");
-                stack.s3_proxy.clear_rule();
+                stack.proxies.s3.clear_rule();
                 let opened = stack.vault.get(&key(NAME), 1 << 30).await.unwrap();
                 assert!(opened.content == bytes(len));
                 assert_eq!(opened.info.e_tag, put.unwrap().e_tag);
@@ -191,7 +193,7 @@ async fn s3_fails_while_a_file_is_got() {
         Fault::DropResponse,
     ] {
         let what = format!("{fault:?}");
-        stack.s3_proxy.set_rule(move |_| fault.clone());
+        stack.proxies.s3.set_rule(move |_| fault.clone());
         let opened = stack.vault.get(&key(NAME), 1 << 30).await;
         assert!(
             matches!(opened, Err(GetError::Unavailable)),
@@ -220,7 +222,7 @@ async fn s3_fails_while_a_file_is_got() {
             );
             assert!(stack.vault.purge(&key(NAME)).await.is_err(), "{what}");
         }
-        stack.s3_proxy.clear_rule();
+        stack.proxies.s3.clear_rule();
         assert!(stack.vault.get(&key(NAME), 1 << 30).await.unwrap().content == content);
     }
 }
@@ -249,7 +251,7 @@ async fn kms_fails() {
         Fault::DropResponse,
     ] {
         let what = format!("{fault:?}");
-        stack.kms_proxy.set_rule(move |_| fault.clone());
+        stack.proxies.kms.set_rule(move |_| fault.clone());
         for len in [100, PART_LEN + 100] {
             let writes = stack.emulator.calls();
             let name = key("acme/other");
@@ -265,10 +267,10 @@ async fn kms_fails() {
             matches!(opened, Err(GetError::Unavailable)),
             "{what}: {opened:?}"
         );
-        stack.kms_proxy.clear_rule();
+        stack.proxies.kms.clear_rule();
         assert!(stack.vault.get(&key(NAME), 1 << 30).await.unwrap().content == content);
     }
-    assert_eq!(stack.visible().await, [NAME]);
+    assert_eq!(stack.visible(VAULT).await, [NAME]);
 }
 
 #[tokio::test]
@@ -299,8 +301,8 @@ async fn a_source_that_breaks_or_lies_leaves_nothing() {
             .await;
         assert!(matches!(put, Err(PutError::TooLarge { .. })), "{put:?}");
     }
-    assert_eq!(stack.visible().await, [""; 0]);
-    assert_eq!(stack.uploads().await, 0);
+    assert_eq!(stack.visible(VAULT).await, [""; 0]);
+    assert_eq!(stack.multipart_uploads(VAULT).await, 0);
 }
 
 /// The content, then an error.
@@ -333,14 +335,14 @@ async fn a_put_that_is_dropped_is_aborted() {
             .await
     });
     at_the_end.await.unwrap(); // all of the content has been read, parts are under way
-    assert_eq!(stack.uploads().await, 1);
+    assert_eq!(stack.multipart_uploads(VAULT).await, 1);
     put.abort();
     assert!(put.await.unwrap_err().is_cancelled());
-    let forgotten = async { while stack.uploads().await > 0 {} };
+    let forgotten = async { while stack.multipart_uploads(VAULT).await > 0 {} };
     tokio::time::timeout(Duration::from_secs(30), forgotten)
         .await
         .unwrap();
-    assert_eq!(stack.visible().await, [""; 0]);
+    assert_eq!(stack.visible(VAULT).await, [""; 0]);
 }
 
 /// Says when it is read, and never answers.

@@ -2,9 +2,10 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use caas_aws::PutOptions;
+use caas_testing::bytes;
 use caas_vault::ListError;
 
-use crate::support::{Stack, bytes, key};
+use crate::support::{Stack, key};
 
 #[tokio::test]
 async fn pages_are_complete_and_the_clients_own() {
@@ -117,7 +118,7 @@ async fn a_cursor_is_as_long_as_a_key_can_be() {
 async fn what_is_shorter_than_a_tag_has_no_negative_size() {
     let stack = Stack::start().await;
     stack
-        .put_raw(&key("acme/short"), [].into(), vec![0; 3])
+        .put_object(&key("acme/short"), [].into(), vec![0; 3])
         .await;
     let page = stack
         .vault

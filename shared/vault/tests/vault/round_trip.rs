@@ -7,10 +7,11 @@ use std::{
 };
 
 use caas_aws::PutOptions;
+use caas_testing::{VAULT, bytes};
 use caas_vault::{GetError, PART_LEN, PutError};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::support::{Stack, bytes, key};
+use crate::support::{Stack, key};
 
 /// Gives a few bytes at a time, as networks do.
 struct Dribble<'a>(&'a [u8]);
@@ -95,7 +96,7 @@ async fn every_size_from_memory_and_from_a_reader_into_memory_and_into_a_file() 
         }
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert_eq!(stack.uploads().await, 0);
+    assert_eq!(stack.multipart_uploads(VAULT).await, 0);
 }
 
 #[tokio::test]
@@ -167,7 +168,7 @@ async fn a_put_may_depend_on_what_is_there() {
             bytes(len + 1)
         );
     }
-    assert_eq!(stack.uploads().await, 0);
+    assert_eq!(stack.multipart_uploads(VAULT).await, 0);
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@ use std::{
 };
 
 use caas_aws::{ClientsConfig, KmsKey, ObjectKey, PutOptions};
+use caas_testing::bytes;
 use caas_vault::{GetError, Vault};
 
-use crate::support::{Stack, bytes, key};
+use crate::support::{Stack, key};
 
 type Metadata = HashMap<String, String>;
 
@@ -27,7 +28,9 @@ async fn refused(
     body: &[u8],
     what: &str,
 ) -> u64 {
-    stack.put_raw(name, metadata.clone(), body.to_vec()).await;
+    stack
+        .put_object(name, metadata.clone(), body.to_vec())
+        .await;
     let before = stack.emulator.calls();
     let opened = stack.vault.get(name, u64::MAX).await;
     assert!(
@@ -178,7 +181,7 @@ async fn every_character_of_wrapped_key_commitment_and_message_id_counts() {
             refused(&stack, &name, &metadata, &body, &what).await;
         }
     }
-    stack.put_raw(&name, metadata, body).await;
+    stack.put_object(&name, metadata, body).await;
     assert_eq!(stack.vault.get(&name, 40).await.unwrap().content, bytes(40));
 }
 

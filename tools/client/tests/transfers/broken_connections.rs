@@ -9,11 +9,11 @@ use std::{
 
 use caas_aws::{KmsKey, ObjectKey, PutOptions};
 use caas_client::{DownloadError, Mode, ServiceError, UploadError};
-use caas_emulator::{Fault, ProxiedRequest};
+use caas_testing::{Fault, INBOX, ProxiedRequest, VAULT, bytes};
 use caas_vault::Vault;
 use http::StatusCode;
 
-use crate::support::{INBOX, Stack, VAULT, bytes, ignore, is_empty, key_of};
+use crate::support::{Stack, ignore, is_empty, key_of};
 
 const LEN: usize = 1_000_000;
 const STORED: u64 = LEN as u64 + 16;
@@ -60,7 +60,7 @@ async fn a_download_goes_on_where_it_was_cut() {
             0 => Fault::CutResponse(cut),
             _ => Fault::Forward,
         });
-        stack.s3_proxy.set_rule(rule);
+        stack.proxies.s3.set_rule(rule);
         let before = stack.emulator.calls();
         stack.client.download(&id, &copy, ignore).await.unwrap();
         assert!(fs::read(&copy).unwrap() == bytes(LEN), "cut after {cut}");
@@ -72,7 +72,7 @@ async fn a_download_goes_on_where_it_was_cut() {
     }
     // Every connection is cut after a tenth.
     let (count, rule) = nth("GET", |_| Fault::CutResponse(STORED / 10));
-    stack.s3_proxy.set_rule(rule);
+    stack.proxies.s3.set_rule(rule);
     stack.client.download(&id, &copy, ignore).await.unwrap();
     assert!(fs::read(&copy).unwrap() == bytes(LEN));
     assert_eq!(count.load(Ordering::Relaxed), 11);
@@ -95,7 +95,7 @@ async fn a_download_gives_up_when_nothing_comes() {
             0 => Fault::CutResponse(STORED / 2),
             _ => fault.clone(),
         });
-        stack.s3_proxy.set_rule(rule);
+        stack.proxies.s3.set_rule(rule);
         let copy = folder.path().join("copy");
         let error = stack.client.download(&id, &copy, ignore).await.unwrap_err();
         assert!(
@@ -124,7 +124,7 @@ async fn a_grant_that_expired_is_renewed() {
         1 => expired(),
         _ => Fault::Forward,
     });
-    stack.s3_proxy.set_rule(rule);
+    stack.proxies.s3.set_rule(rule);
     let before = stack.emulator.calls();
     stack.client.download(&id, &copy, ignore).await.unwrap();
     assert!(fs::read(&copy).unwrap() == bytes(LEN));
@@ -132,7 +132,7 @@ async fn a_grant_that_expired_is_renewed() {
     assert_eq!(count.load(Ordering::Relaxed), 3);
     fs::remove_file(&copy).unwrap();
 
-    stack.s3_proxy.set_rule(nth("GET", move |_| expired()).1);
+    stack.proxies.s3.set_rule(nth("GET", move |_| expired()).1);
     let error = stack.client.download(&id, &copy, ignore).await.unwrap_err();
     assert!(matches!(error, DownloadError::Refused(403)), "{error:?}");
     assert!(is_empty(folder.path()));
@@ -157,7 +157,7 @@ async fn a_file_that_was_replaced_meanwhile_comes_anew() {
             },
             _ => Fault::Forward,
         });
-        stack.s3_proxy.set_rule(rule);
+        stack.proxies.s3.set_rule(rule);
         let folder = stack.destination();
         let copy = folder.path().join("copy");
         let mut replaced = false;
@@ -193,7 +193,7 @@ async fn an_upload_that_was_cut_begins_again() {
                 0 => Fault::CutRequest(cut),
                 _ => Fault::Forward,
             });
-            stack.s3_proxy.set_rule(rule);
+            stack.proxies.s3.set_rule(rule);
             let before = stack.emulator.calls();
             let uploaded = stack.upload(&path, mode).await.unwrap();
             assert_eq!(count.load(Ordering::Relaxed), 2, "{mode:?} cut after {cut}");
@@ -220,7 +220,7 @@ async fn an_upload_whose_answer_was_lost_is_not_stored_twice() {
             0 => Fault::DropResponse,
             _ => Fault::Forward,
         });
-        stack.s3_proxy.set_rule(rule);
+        stack.proxies.s3.set_rule(rule);
         let uploaded = stack.upload(&path, mode).await.unwrap();
         assert_eq!(stack.visible(bucket).await, [key_of(&uploaded.id)]);
         assert_eq!(count.load(Ordering::Relaxed), puts, "{mode:?}");
@@ -240,7 +240,7 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
         for fault in [Fault::CutRequest(0), Fault::slow_down(), too_slow] {
             let case = format!("{mode:?} {fault:?}");
             let (count, rule) = nth("PUT", move |_| fault.clone());
-            stack.s3_proxy.set_rule(rule);
+            stack.proxies.s3.set_rule(rule);
             let error = stack.upload(&path, mode).await.unwrap_err();
             assert!(
                 matches!(error, UploadError::Unavailable),
@@ -255,7 +255,7 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
         body: "<Error><Code>EntityTooLarge</Code></Error>",
     };
     let (count, rule) = nth("PUT", move |_| bad.clone());
-    stack.s3_proxy.set_rule(rule);
+    stack.proxies.s3.set_rule(rule);
     let error = stack.upload(&path, Mode::Client).await.unwrap_err();
     assert!(matches!(error, UploadError::Refused(400)), "{error:?}");
     assert_eq!(count.load(Ordering::Relaxed), 1);
@@ -265,7 +265,8 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
         body: "<Error><Code>AccessDenied</Code></Error>",
     };
     stack
-        .s3_proxy
+        .proxies
+        .s3
         .set_rule(nth("PUT", move |_| denied.clone()).1);
     let error = stack.upload(&path, Mode::Client).await.unwrap_err();
     assert!(matches!(error, UploadError::Refused(403)), "{error:?}");

@@ -15,11 +15,12 @@ use axum::{
     routing::{get, post},
 };
 use caas_client::{Client, DownloadError, Mode};
+use caas_testing::{VAULT, bytes};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::support::{Stack, VAULT, bytes, client, ignore, is_empty, key_of, serve};
+use crate::support::{Stack, client, ignore, is_empty, key_of, serve};
 
 type Lie = Box<dyn Fn() -> Response<Body> + Send + Sync>;
 type Answering = Box<dyn Fn(&HeaderMap) -> Response<Body> + Send + Sync>;

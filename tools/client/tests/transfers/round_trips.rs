@@ -4,10 +4,11 @@ use std::fs;
 
 use axum::body::{Body, to_bytes};
 use caas_client::{Client, DownloadError, Mode, Progress, ServiceError, Upload, UploadError};
+use caas_testing::{INBOX, VAULT, bytes};
 use http::Request;
 use tower::ServiceExt;
 
-use crate::support::{INBOX, Stack, VAULT, bytes, ignore, is_empty, key_of};
+use crate::support::{Stack, ignore, is_empty, key_of};
 
 #[tokio::test]
 async fn a_file_goes_up_and_comes_down_at_every_size() {
