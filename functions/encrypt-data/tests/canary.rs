@@ -57,89 +57,61 @@ async fn no_canary_in_the_log() {
     let (s3, kms) = (&clients.s3, &clients.kms);
 
     let warm = router(clients);
-    let body = |user: &str, fields: Value| {
+    let post = |path, user: &str, fields: Value| {
         let mut body = json!({"apiKey": API_KEY, "userUUID": user});
         let fields = fields.as_object().unwrap().clone();
         body.as_object_mut().unwrap().extend(fields);
-        body.to_string()
+        (Method::POST, path, body.to_string())
     };
-    let post = |path: &'static str, body: String| (Method::POST, path.to_owned(), body);
-    let datum = json!({"sensitiveData": "CANARY-datum", "cipher": "aes-256-gcm"});
-    let (_, sealed) = call(&warm, Method::POST, "/encrypt", &body(USER, datum.clone())).await;
-    let value = sealed["encrypted_data"].as_str().unwrap();
+    let datum = || json!({"sensitiveData": "CANARY-datum"});
+    let sealed = json!({"sensitiveData": "CANARY-datum", "cipher": "aes-256-gcm"});
+    let (_, path, body) = post("/encrypt", USER, sealed.clone());
+    let (_, encrypted) = call(&warm, Method::POST, path, &body).await;
+    let value = encrypted["encrypted_data"].as_str().unwrap();
+    let digest = "0".repeat(64);
+    let by_key = json!({"apiKey": "CANARY", "userUUID": USER}).to_string();
     let user_path = format!("/users/{USER}");
-    let requests = [
-        post("/encrypt", body(USER, datum.clone())),
-        post(
+    let rotate = format!("{user_path}/rotate");
+    let mut requests: Vec<_> = [
+        ("/encrypt", sealed),
+        (
             "/encrypt",
-            body(USER, json!({"sensitiveData": ["CANARY-datum", "CANARY-2"]})),
+            json!({"sensitiveData": ["CANARY-datum", "CANARY-2"]}),
         ),
-        post(
+        ("/encrypt", json!({"CANARY-field": "CANARY-value"})),
+        ("/encrypt", json!({"sensitiveData": {"CANARY": 1}})),
+        (
             "/encrypt",
-            body(
-                &USER.to_uppercase(),
-                json!({"sensitiveData": "CANARY-datum"}),
-            ),
+            json!({"sensitiveData": "x", "cipher": "CANARY-cipher"}),
         ),
-        post(
-            "/encrypt",
-            body("CANARY-user", json!({"sensitiveData": "CANARY-datum"})),
-        ),
-        post(
-            "/encrypt",
-            body(USER, json!({"CANARY-field": "CANARY-value"})),
-        ),
-        post(
-            "/encrypt",
-            body(USER, json!({"sensitiveData": {"CANARY": 1}})),
-        ),
-        post(
-            "/encrypt",
-            body(
-                USER,
-                json!({"sensitiveData": "x", "cipher": "CANARY-cipher"}),
-            ),
-        ),
-        post(
-            "/encrypt",
-            body(USER, json!({"sensitiveData": "CANARY".repeat(1000)})),
-        ),
-        post("/encrypt", "CANARY-not-json".to_owned()),
-        post(
-            "/encrypt",
-            json!({"apiKey": "CANARY", "userUUID": USER}).to_string(),
-        ),
-        post(
+        ("/encrypt", json!({"sensitiveData": "CANARY".repeat(1000)})),
+        (
             "/verify",
-            body(
-                USER,
-                json!({"sensitiveData": "CANARY", "encryptedData": value}),
-            ),
+            json!({"sensitiveData": "CANARY", "encryptedData": value}),
         ),
-        post(
+        (
             "/verify",
-            body(
-                USER,
-                json!({"sensitiveData": "CANARY", "encryptedData": "0".repeat(64)}),
-            ),
+            json!({"sensitiveData": "CANARY", "encryptedData": digest}),
         ),
-        post("/decrypt", body(USER, json!({"encryptedData": value}))),
-        post(
+        ("/decrypt", json!({"encryptedData": value})),
+        (
             "/decrypt",
-            body(
-                USER,
-                json!({"encryptedData": [value, "CANARY", "0".repeat(64)]}),
-            ),
+            json!({"encryptedData": [value, "CANARY", digest]}),
         ),
-        post(
-            "/decrypt",
-            body(USER, json!({"encryptedData": "CANARY-value"})),
-        ),
-        post("/CANARY-path", "CANARY-body".to_owned()),
-        (Method::GET, user_path.clone(), String::new()),
-        (Method::GET, "/users/CANARY".to_owned(), String::new()),
-        (Method::POST, format!("{user_path}/rotate"), String::new()),
-    ];
+        ("/decrypt", json!({"encryptedData": "CANARY-value"})),
+    ]
+    .map(|(path, fields)| post(path, USER, fields))
+    .into();
+    requests.extend([
+        post("/encrypt", &USER.to_uppercase(), datum()),
+        post("/encrypt", "CANARY-user", datum()),
+        (Method::POST, "/encrypt", "CANARY-not-json".to_owned()),
+        (Method::POST, "/encrypt", by_key),
+        (Method::POST, "/CANARY-path", "CANARY-body".to_owned()),
+        (Method::GET, &user_path, String::new()),
+        (Method::GET, "/users/CANARY", String::new()),
+        (Method::POST, &rotate, String::new()),
+    ]);
     let mut statuses = Vec::new();
     let mut send_all = async |router: &Router| {
         for (method, path, body) in &requests {

@@ -10,34 +10,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use axum::Router;
-use caas_aws::KmsKey;
-use caas_emulator::{BucketConfig, Config, Emulator};
-use caas_http::{Edge, HttpConfig, hash_api_key};
-use caas_users::{UserKeyOptions, UserKeys};
-use encrypt_data::Service;
+use caas_aws::Clients;
+use caas_testing::{API_KEY, Stack, settings};
+use encrypt_data::{Config, Service};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-const API_KEY: &str = "caas_bench-only-bench-only-bench-only-bench-only";
 const ROUNDS: u32 = 300;
 const MAX_RATIO: f64 = 20.0;
 
 #[tokio::main]
 async fn main() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = Config::new(folder.path());
-    config.buckets.push(BucketConfig::versioned("user-keys"));
-    config.key_aliases.push("alias/users".to_owned());
-    let emulator = Emulator::start(config).await.unwrap();
-
+    let stack = Stack::start().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut worst: f64 = 0.0;
     for cipher in caas_crypto::Cipher::ALL {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}/encrypt", listener.local_addr().unwrap());
-        let router = router(&emulator, cipher.name());
+        let router = router(&stack.clients, cipher.name());
         let server = tokio::spawn(async { axum::serve(listener, router).await });
         let user = format!("00000000-0000-0000-0000-{:012}", cipher as u8);
         let body = |data: Value| {
@@ -68,34 +59,10 @@ async fn main() {
     assert!(worst < MAX_RATIO);
 }
 
-fn router(emulator: &Emulator, ciphers: &str) -> Router {
-    let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
-    let credentials = Credentials::new(id, secret, None, None, "bench");
-    let s3 = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(credentials.clone())
-        .endpoint_url(emulator.s3_url())
-        .force_path_style(true)
-        .region(Region::new("us-east-1"));
-    let kms = aws_sdk_kms::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(credentials)
-        .endpoint_url(emulator.kms_url())
-        .region(Region::new("us-east-1"));
-    let kms = aws_sdk_kms::Client::from_conf(kms.build());
-    let options = UserKeyOptions {
-        bucket: "user-keys".to_owned(),
-        ciphers: ciphers.parse().unwrap(),
-        salts: Default::default(),
-        cache_for: Duration::from_secs(3600),
-    };
-    let s3 = aws_sdk_s3::Client::from_conf(s3.build());
-    let keys = UserKeys::new(s3, KmsKey::new(kms, "alias/users"), options);
-    let http = HttpConfig {
-        api_keys: format!("acme:{}", hash_api_key(API_KEY)).parse().unwrap(),
-        max_body_bytes: 4_500_000,
-        edge: Edge::default(),
-    };
+fn router(clients: &Clients, cipher: &str) -> Router {
+    let settings = settings([("CIPHER_POOL", cipher), ("USER_KEY_CACHE_SECONDS", "3600")]);
+    let Config { http, users } = Config::read(&settings).unwrap();
+    let keys = users.user_keys(clients);
     encrypt_data::router(Arc::new(Service { http, keys }))
 }
 
