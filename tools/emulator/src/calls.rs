@@ -5,16 +5,16 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// How often each operation was asked for, by names such as `s3:PutObject` and `kms:Decrypt`.
+/// Requests per operation, by names such as `s3:PutObject` and `kms:Decrypt`.
 ///
 /// S3 requests count once their signature has been checked, KMS requests as soon as they name an
-/// operation; refused ones count too. Two snapshots and [`since`](Self::since) say what happened
-/// in between.
+/// operation; refused ones count too. [`since`](Self::since) gives the difference between two
+/// snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calls(BTreeMap<String, u64>);
 
 impl Calls {
-    /// The count of one operation, for example `kms:GenerateDataKey`; 0 when it never happened.
+    /// The count of one operation, for example `kms:GenerateDataKey`.
     pub fn of(&self, operation: &str) -> u64 {
         self.0.get(operation).copied().unwrap_or(0)
     }
@@ -29,7 +29,7 @@ impl Calls {
         self.sum("kms:")
     }
 
-    /// What was counted after an earlier snapshot; operations without a call are left out.
+    /// The requests since an earlier snapshot; operations without any are left out.
     pub fn since(&self, earlier: &Self) -> Self {
         let changed = self
             .iter()
@@ -37,7 +37,7 @@ impl Calls {
         Self(changed.filter(|(_, count)| *count > 0).collect())
     }
 
-    /// Operation and count, in the order of the names.
+    /// Operations and their counts, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(name, count)| (name.as_str(), *count))
     }

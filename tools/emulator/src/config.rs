@@ -1,42 +1,42 @@
-//! What an emulator is started with.
+//! The configuration of an emulator.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
 
-/// The largest object that S3 takes in one PUT or one part.
+/// The region of everything.
+pub(crate) const REGION: &str = "us-east-1";
+
+/// S3's limit for one PUT or one part.
 const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
-/// Where an emulator keeps its data, where it listens, and what exists in it from the start.
+/// Where an emulator keeps its data, where it listens, and what it creates.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The folder of all data, created if needed. Only one emulator at a time can use it.
+    /// The folder of all data, created if needed. Only one emulator can use it at a time.
     pub data_dir: PathBuf,
     /// Where S3 listens: a loopback address, port 0 for any free one.
     pub s3_addr: SocketAddr,
     /// Where KMS listens: a loopback address, port 0 for any free one.
     pub kms_addr: SocketAddr,
-    /// The region that ARNs and bucket locations name.
-    pub region: String,
-    /// Buckets that are created if they do not exist.
+    /// Buckets to create if they do not exist.
     pub buckets: Vec<BucketConfig>,
-    /// Aliases (`alias/…`) that get a new key if they do not exist.
+    /// Aliases (`alias/…`) to create, each with a new key, if they do not exist.
     pub key_aliases: Vec<String>,
     /// The largest body of one PUT or one part, in bytes; S3's limit is 5 GiB.
     pub max_object_bytes: u64,
 }
 
 impl Config {
-    /// Nothing in it, any free loopback ports, region `us-east-1`, S3's limit.
+    /// No buckets or aliases, any free loopback ports, S3's limit.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             data_dir: data_dir.into(),
             s3_addr: loopback,
             kms_addr: loopback,
-            region: "us-east-1".to_owned(),
             buckets: Vec::new(),
             key_aliases: Vec::new(),
             max_object_bytes: MAX_PUT_BYTES,
@@ -49,11 +49,10 @@ impl Config {
 pub struct BucketConfig {
     /// Its name, by S3's rules.
     pub name: String,
-    /// Whether versioning is enabled. It is also enabled in a bucket that exists without; false
-    /// leaves an existing bucket as it is.
+    /// Enables versioning, also in a bucket that already exists; false leaves an existing bucket as it is.
     pub versioned: bool,
-    /// Origins of web pages that may GET and PUT, with any headers. At every start they replace the
-    /// bucket's CORS rules; None leaves those as they are.
+    /// Origins of web pages that may GET and PUT, with any headers. They replace the bucket's CORS
+    /// rules at every start; None leaves the rules as they are.
     pub allowed_origins: Option<Vec<String>>,
 }
 

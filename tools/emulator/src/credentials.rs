@@ -9,7 +9,7 @@ use crate::{disk, random};
 
 const FILE: &str = "credentials.json";
 
-/// An access key that is good for everything in this emulator, and for nothing else.
+/// An access key that may do everything in this emulator.
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Credentials {
     pub(crate) access_key_id: String,
@@ -17,7 +17,7 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Reads them, or generates them at the first start. The file is readable by this user only.
+    /// Reads them, or generates them at the first start. Only this user can read the file.
     pub(crate) fn load_or_create(dir: &Path) -> io::Result<Self> {
         let path = dir.join(FILE);
         match std::fs::read(&path).map(Zeroizing::new) {

@@ -1,4 +1,4 @@
-//! The few disk operations that durability rests on.
+//! The disk operations that durability relies on.
 //!
 //! A name becomes visible by an atomic rename of a file that is already on the disk, and is
 //! acknowledged only after the folder that holds the name has been synchronised as well.
@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-/// The ending of files that are being written. One found at start was never acknowledged.
+/// The extension of files in progress. A write whose file still has it was never acknowledged.
 pub(crate) const TEMPORARY: &str = "tmp";
 
 /// Creates a folder and its parents, readable by this user only.
@@ -36,10 +36,9 @@ pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Puts a file in place, old content or new, never a mixture: temporary file, fsync, rename.
+/// Replaces a file atomically: temporary file, fsync, rename.
 ///
-/// The folder is not synchronised: the caller does that once, with [`sync_dir`], for everything
-/// that it changed there.
+/// The caller synchronises the folder once, with [`sync_dir`], for all its changes there.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
@@ -53,14 +52,14 @@ pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let written = file.write_all(content).and_then(|()| file.sync_all());
     drop(file);
     if let Err(error) = written.and_then(|()| fs::rename(temporary, path)) {
-        // Best effort: what stays is removed at the next start.
+        // Best effort: the next start removes leftovers.
         let _ = fs::remove_file(temporary);
         return Err(error);
     }
     Ok(())
 }
 
-/// Makes the names in a folder durable. Windows has no such call and needs none.
+/// Makes the names in a folder durable. Windows neither offers nor needs this.
 pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(path)?.sync_all()?;
@@ -69,7 +68,7 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a file; that it is gone already is success.
+/// Removes a file, if it exists.
 pub(crate) fn remove_if_present(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     calls::{Calls, Counter},
-    config::{BucketConfig, Config},
+    config::{BucketConfig, Config, REGION},
     credentials::Credentials,
     disk,
     kms::Kms,
@@ -31,25 +31,25 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Another emulator, in this process or another, uses the data folder.
+    /// Another emulator, in this process or another, is using the data folder.
     #[error("{}: another emulator is using this data folder", .0.display())]
     InUse(PathBuf),
-    /// The address is not on loopback. Requests travel unencrypted, so it has to be.
+    /// The address is not on loopback, which is required because requests are not encrypted.
     #[error("{0}: not a loopback address")]
     NotLoopback(SocketAddr),
-    /// The address cannot be listened on.
+    /// The address cannot be bound.
     #[error("cannot listen on {addr}")]
     Listen {
         /// The address.
         addr: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A bucket name that S3 does not allow.
-    #[error("{0:?}: not a legal bucket name")]
+    /// S3 does not allow this bucket name.
+    #[error("{0:?}: not a valid bucket name")]
     BucketName(String),
-    /// An alias that KMS does not allow.
-    #[error("{0:?}: not a legal alias: it begins with \"alias/\", but not with \"alias/aws/\"")]
+    /// KMS does not allow this alias.
+    #[error("{0:?}: not a valid alias: it must begin with \"alias/\", and not with \"alias/aws/\"")]
     Alias(String),
     /// The data folder cannot be read or written, or a file in it is damaged.
     #[error("the data folder cannot be used")]
@@ -58,11 +58,10 @@ pub enum StartError {
 
 /// S3 and KMS, listening.
 ///
-/// Dropping it stops listening and cuts connections; what was acknowledged is durable either way.
-/// [`shutdown`](Self::shutdown) lets requests under way finish, and is the way to start another one
-/// on the same folder afterwards.
+/// Dropping it closes the listeners and cuts connections; acknowledged writes are durable either way.
+/// [`shutdown`](Self::shutdown) lets requests in progress finish and frees the folder for another
+/// emulator.
 pub struct Emulator {
-    region: String,
     credentials: Credentials,
     s3_addr: SocketAddr,
     kms_addr: SocketAddr,
@@ -75,10 +74,10 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Opens the data folder, creates what is missing, and listens.
+    /// Opens the data folder, creates missing buckets and keys, and listens.
     ///
     /// # Errors
-    /// See [`StartError`]. The folder is locked, so a second emulator on it fails at once.
+    /// See [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
         for addr in [config.s3_addr, config.kms_addr] {
             if !addr.ip().is_loopback() {
@@ -92,15 +91,11 @@ impl Emulator {
         }
         let Config {
             data_dir,
-            region,
             buckets,
             key_aliases,
             ..
         } = config;
-        let opened_region = region.clone();
-        let opened = tokio::task::spawn_blocking(move || {
-            open(&data_dir, &opened_region, &buckets, &key_aliases)
-        });
+        let opened = tokio::task::spawn_blocking(move || open(&data_dir, &buckets, &key_aliases));
         let Opened {
             credentials,
             store,
@@ -113,20 +108,19 @@ impl Emulator {
         let s3 = s3::service(
             Arc::clone(&store),
             Arc::clone(&calls),
-            &region,
             config.max_object_bytes,
             &credentials,
         );
         let cors_store = Arc::clone(&store);
         let s3 =
-            service_fn(move |request| s3::answer(s3.clone(), Arc::clone(&cors_store), request));
+            service_fn(move |request| s3::respond(s3.clone(), Arc::clone(&cors_store), request));
         let (answering, counter) = (Arc::clone(&kms), Arc::clone(&calls));
         let credentials_of_kms = Arc::new(credentials.clone());
         let kms_service = service_fn(move |request: Request<Incoming>| {
             let (kms, calls) = (Arc::clone(&answering), Arc::clone(&counter));
             let credentials = Arc::clone(&credentials_of_kms);
             async move {
-                Ok::<_, std::convert::Infallible>(kms.answer(request, &credentials, &calls).await)
+                Ok::<_, std::convert::Infallible>(kms.respond(request, &credentials, &calls).await)
             }
         });
         let mut servers = JoinSet::new();
@@ -134,7 +128,6 @@ impl Emulator {
         servers.spawn(caas_server::serve(kms_listener, kms_service, stop.clone()));
         let _stop_on_drop = stop.clone().drop_guard();
         Ok(Self {
-            region,
             credentials,
             s3_addr,
             kms_addr,
@@ -168,8 +161,8 @@ impl Emulator {
     }
 
     /// The region of everything.
-    pub fn region(&self) -> &str {
-        &self.region
+    pub fn region(&self) -> &'static str {
+        REGION
     }
 
     /// The access key id of the only identity.
@@ -187,25 +180,18 @@ impl Emulator {
         self.kms.key_arn(alias)
     }
 
-    /// The id of the key that an alias names.
-    pub fn key_id(&self, alias: &str) -> Option<String> {
-        let arn = self.key_arn(alias)?;
-        arn.rsplit('/').next().map(str::to_owned)
-    }
-
-    /// How often each operation has been asked for since the start.
+    /// The requests per operation since the start.
     pub fn calls(&self) -> Calls {
         self.calls.snapshot()
     }
 
-    /// Subscribes to objects that become durable from now on: put, copied or completed.
-    ///
-    /// Events wait in memory until they are received; they end when the emulator is gone.
+    /// Subscribes to new objects: put, copied or completed. Events are sent once the object is durable,
+    /// and queue in memory; the channel closes with the emulator.
     pub fn object_created(&self) -> UnboundedReceiver<ObjectCreated> {
         self.store.object_created()
     }
 
-    /// Stops listening, lets requests under way finish (for a few seconds), and frees the folder.
+    /// Stops listening, lets requests in progress finish for a few seconds, and frees the folder.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         while self.servers.join_next().await.is_some() {}
@@ -230,12 +216,7 @@ struct Opened {
     kms: Arc<Kms>,
 }
 
-fn open(
-    dir: &Path,
-    region: &str,
-    buckets: &[BucketConfig],
-    aliases: &[String],
-) -> Result<Opened, StartError> {
+fn open(dir: &Path, buckets: &[BucketConfig], aliases: &[String]) -> Result<Opened, StartError> {
     disk::create_private_dir(dir).map_err(data)?;
     let lock = Arc::new(lock(dir)?);
     let credentials = Credentials::load_or_create(dir).map_err(data)?;
@@ -260,7 +241,7 @@ fn open(
             }
         }
     }
-    let kms = Kms::open(&dir.join("kms"), region, lock).map_err(data)?;
+    let kms = Kms::open(&dir.join("kms"), lock).map_err(data)?;
     for alias in aliases {
         kms.ensure_alias(alias)
             .map_err(data)?
@@ -273,7 +254,7 @@ fn open(
     })
 }
 
-/// The rules that let pages of these origins use presigned requests.
+/// Rules that let pages of these origins send presigned requests.
 fn cors_rules(origins: &[String]) -> Vec<CorsRuleRecord> {
     let rule = || CorsRuleRecord {
         id: None,

@@ -24,26 +24,26 @@ mod keys;
 mod operations;
 mod signature;
 
-/// The largest request; real ones stay far below it.
+/// The longest request body; real ones are far shorter.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
 
 /// The operations of KMS on the keys of one data folder.
 pub(crate) struct Kms {
     keys: KeyStore,
-    /// Held for as long as anything may write.
+    /// Held as long as anything may write.
     _folder_lock: Arc<File>,
 }
 
 impl Kms {
-    /// Reads the keys, or begins without any. Blocking.
-    pub(crate) fn open(dir: &Path, region: &str, folder_lock: Arc<File>) -> io::Result<Self> {
+    /// Reads the keys, if there are any. Blocking.
+    pub(crate) fn open(dir: &Path, folder_lock: Arc<File>) -> io::Result<Self> {
         Ok(Self {
-            keys: KeyStore::open(dir, region)?,
+            keys: KeyStore::open(dir)?,
             _folder_lock: folder_lock,
         })
     }
 
-    /// Gives an alias a new key unless it has one; None when KMS does not allow the name.
+    /// Creates an alias with a new key, unless it exists; None when KMS does not allow the name.
     pub(crate) fn ensure_alias(&self, alias: &str) -> io::Result<Option<()>> {
         if !keys::is_alias(alias) {
             return Ok(None);
@@ -59,8 +59,8 @@ impl Kms {
         self.keys.find(alias).ok().map(|key| key.arn)
     }
 
-    /// Answers one request: signature, then operation.
-    pub(crate) async fn answer(
+    /// Checks one request's signature and runs its operation.
+    pub(crate) async fn respond(
         self: Arc<Self>,
         request: Request<Incoming>,
         credentials: &Credentials,
@@ -76,7 +76,7 @@ impl Kms {
         if operations::is_known(&operation) {
             calls.count("kms", &operation);
         }
-        let answer = async {
+        let result = async {
             if parts.method != Method::POST {
                 return Err(KmsError::UnknownOperation);
             }
@@ -90,11 +90,11 @@ impl Kms {
             done.await
                 .unwrap_or_else(|error| Err(io::Error::other(error).into()))
         };
-        let (status, body) = match answer.await {
+        let (status, body) = match result.await {
             Ok(body) => (StatusCode::OK, body),
             Err(error) => {
                 if let KmsError::Internal(cause) = &error {
-                    tracing::error!(%cause, "KMS failed");
+                    tracing::error!(%cause, "KMS operation failed");
                 }
                 let body = json!({ "__type": error.name(), "message": error.to_string() });
                 (error.status(), body.to_string().into_bytes())

@@ -1,8 +1,8 @@
 //! S3 and KMS on loopback, durable on disk.
 //!
-//! Programs that use the AWS SDK run against it unchanged: S3 and KMS are real HTTP endpoints, with
-//! AWS's protocol, signatures and semantics. Files kept in it survive restarts and crashes: what was
-//! acknowledged is there again after a kill, and nothing half-written is ever visible.
+//! Programs that use the AWS SDK run against it unchanged: S3 and KMS are real HTTP endpoints with
+//! AWS's protocol, signatures and semantics. Data survives restarts and crashes: every acknowledged
+//! write is still there after a kill, and nothing half-written is ever visible.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -26,14 +26,14 @@
 //! ```
 //!
 //! # What is checked
-//! - S3: every request must be signed (Signature Version 4, in headers or presigned), signatures,
+//! - S3: every request must be signed (Signature Version 4, in headers or presigned). Signatures,
 //!   expiry, payload hashes and checksums are verified in full. Clients use path-style addressing.
-//! - KMS: the same for Signature Version 4 in headers, with the hash of the body.
-//! - There is one identity, which may do everything; IAM policies are not emulated.
+//! - KMS: Signature Version 4 in headers, with the hash of the body.
+//! - One identity may do everything; IAM policies are not emulated.
 //!
 //! # What is not encrypted
-//! Objects lie on the disk as they were sent, readable by this user only. A client's
-//! `x-amz-server-side-encryption: AES256` is accepted and repeated, not acted on.
+//! Objects are stored as they were sent, readable by this user only. The header
+//! `x-amz-server-side-encryption: AES256` is accepted and returned, but has no effect.
 //!
 //! # Logs
 //! This crate never logs a key or a secret. `s3s` logs each refusal as an error, and paths with

@@ -1,4 +1,4 @@
-//! The S3 API on our own store: `s3s` does protocol and signatures, the modules below the rest.
+//! The S3 API on our own store. `s3s` does the protocol and the signatures.
 
 use std::sync::Arc;
 
@@ -37,13 +37,11 @@ mod walk;
 pub(crate) fn service(
     store: Arc<Store>,
     calls: Arc<Counter>,
-    region: &str,
     max_object_bytes: u64,
     credentials: &Credentials,
 ) -> S3Service {
     let api = Api {
         store,
-        region: region.to_owned(),
         max_object_bytes,
     };
     let mut builder = S3ServiceBuilder::new(api);
@@ -56,8 +54,8 @@ pub(crate) fn service(
     builder.build()
 }
 
-/// Answers one request: the service, and what browsers need around it.
-pub(crate) async fn answer(
+/// Runs the service for one request, and adds what browsers need.
+pub(crate) async fn respond(
     service: S3Service,
     store: Arc<Store>,
     request: Request<Incoming>,
@@ -66,7 +64,7 @@ pub(crate) async fn answer(
     let mut response = match &browser {
         Some(browser) if browser.is_preflight() => browser.preflight(&store),
         _ => {
-            // A client that waits for `100 Continue` has not begun, and need not.
+            // A client that waits for `100 Continue` has not begun to send.
             let is_sending = !request.headers().contains_key(EXPECT);
             let (parts, body) = request.into_parts();
             let (body, rest) = RequestBody::new(body);
@@ -90,7 +88,7 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
-/// Uploads by HTML forms are not emulated: `s3s` would gather them in memory.
+/// HTML form uploads are not emulated: `s3s` would hold them in memory.
 fn limits() -> S3Config {
     let mut config = S3Config::default();
     config.post_object_max_file_size = 0;
@@ -98,10 +96,9 @@ fn limits() -> S3Config {
     config
 }
 
-/// What the operations work on.
+/// The state of the operations.
 struct Api {
     store: Arc<Store>,
-    region: String,
     max_object_bytes: u64,
 }
 

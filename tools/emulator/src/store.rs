@@ -1,22 +1,22 @@
 //! Buckets, versions and multipart uploads on disk.
 //!
 //! ```text
-//! <dir>/<bucket>/bucket.json                              when created, versioning, CORS rules
+//! <dir>/<bucket>/bucket.json                              creation time, versioning, CORS rules
 //! <dir>/<bucket>/objects/<2 hex>/<hash>.<sequence>.json   one version, or a delete marker
 //! <dir>/<bucket>/objects/<2 hex>/<hash>.<random>.data     bytes of one version or one part
-//! <dir>/<bucket>/uploads/<upload id>/upload.json          a multipart upload under way
+//! <dir>/<bucket>/uploads/<upload id>/upload.json          a multipart upload in progress
 //! <dir>/<bucket>/uploads/<upload id>/<part>.json          one of its parts
 //! ```
 //!
-//! `<hash>` is the lower-case hex SHA-256 of `bucket/key`, so every key of S3 has a legal file name
-//! and no key reaches out of its folder.
+//! `<hash>` is the lower-case hex SHA-256 of `bucket/key`, so every S3 key has a valid file name and no
+//! key escapes its folder.
 //!
-//! **Invariant:** the JSON file of a version is its commit point. The bytes that it names are
-//! durable before it appears, it appears by a rename, and the answer leaves after the folder has
-//! been synchronised. What no JSON file names is removed at start.
+//! **Invariant:** the JSON file of a version is its commit point. The bytes that it names are durable
+//! before it appears, it appears by a rename, and the response is sent after the folder has been
+//! synchronised. The next start removes whatever no JSON file names.
 //!
-//! **Invariant:** everything that changes one key happens under that key's lock, on a thread that
-//! finishes even when the client has gone.
+//! **Invariant:** a key changes only under its lock, on a thread that finishes even if the client
+//! disconnects.
 
 use std::{
     collections::BTreeMap,
@@ -53,10 +53,10 @@ mod staging;
 pub(crate) mod upload;
 mod uploads;
 
-/// Locks for keys. Two keys may share one, which costs time but nothing else.
+/// Locks for keys. Two keys may share one, which only costs time.
 const LOCKS: usize = 1024;
 
-/// Why the store refuses. The S3 side turns it into a code and a status.
+/// Why the store refuses. The S3 API turns it into a code and a status.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("the bucket does not exist")]
@@ -69,7 +69,7 @@ pub(crate) enum StoreError {
     NoSuchKey,
     #[error("the upload does not exist")]
     NoSuchUpload,
-    #[error("a precondition does not hold")]
+    #[error("a precondition failed")]
     PreconditionFailed,
     #[error("the object is too large")]
     TooLarge,
@@ -81,7 +81,7 @@ pub(crate) enum StoreError {
     Io(#[from] io::Error),
 }
 
-/// An object that has become durable.
+/// A new, durable object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObjectCreated {
@@ -89,17 +89,17 @@ pub struct ObjectCreated {
     pub bucket: String,
     /// Its key, as sent: not encoded.
     pub key: String,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
     /// Its entity tag, without quotes.
     pub etag: String,
-    /// Its version, None in a bucket without versioning.
+    /// Its version; None in a bucket without versioning.
     pub version_id: Option<String>,
-    /// Of two events for one key, the one with the greater sequencer (compared as text) is newer.
+    /// Orders events for one key: the newer has the greater sequencer, compared as text.
     pub sequencer: String,
 }
 
-/// What must hold for a write or a delete, evaluated against the current version.
+/// The condition of a write or a delete on the current version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Precondition {
     None,
@@ -122,7 +122,7 @@ impl Precondition {
     }
 }
 
-/// An object whose bytes are durable, on its way to become a version.
+/// An object with durable bytes that is not yet a version.
 pub(crate) struct NewObject {
     pub(crate) etag: String,
     pub(crate) checksum: Option<ObjectChecksum>,
@@ -132,7 +132,7 @@ pub(crate) struct NewObject {
     pub(crate) upload_id: Option<String>,
 }
 
-/// What a delete did.
+/// The outcome of a delete.
 pub(crate) struct Deleted {
     /// A delete marker was added, or removed.
     pub(crate) marker: bool,
@@ -147,15 +147,15 @@ pub(crate) struct Store {
     locks: Vec<Arc<AsyncMutex<()>>>,
     /// The sequence of the newest version.
     sequence: AtomicU64,
-    /// Disk work under way: it outlives the request that asked for it.
+    /// Disk work in progress, which outlives its request.
     tasks: TaskTracker,
     listeners: Mutex<Vec<UnboundedSender<ObjectCreated>>>,
-    /// Held for as long as anything may write.
+    /// Held as long as anything may write.
     _folder_lock: Arc<File>,
 }
 
 impl Store {
-    /// Runs disk work on a thread that may block. It finishes even when the caller is dropped.
+    /// Runs disk work on a blocking thread. It finishes even if the caller is dropped.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -165,13 +165,13 @@ impl Store {
         done.unwrap_or_else(|error| Err(StoreError::Io(io::Error::other(error))))
     }
 
-    /// Waits until no disk work is left. No request may be under way.
+    /// Waits for all disk work. No request may be in progress.
     pub(crate) async fn close(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// Subscribes to objects that are created from now on.
+    /// Subscribes to new objects.
     pub(crate) fn object_created(&self) -> UnboundedReceiver<ObjectCreated> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.listeners
@@ -236,8 +236,8 @@ impl Store {
         .await
     }
 
-    /// Deletes as a request without a version id does: adds a delete marker, or removes the
-    /// object where versioning was never enabled.
+    /// Deletes without a version id: adds a delete marker, or removes the object where versioning was
+    /// never enabled.
     pub(crate) async fn delete(
         self: &Arc<Self>,
         bucket: &Arc<Bucket>,
@@ -274,7 +274,7 @@ impl Store {
         .await
     }
 
-    /// Removes one version for good; that it does not exist is success.
+    /// Permanently removes one version, if it exists.
     pub(crate) async fn delete_version(
         self: &Arc<Self>,
         bucket: &Arc<Bucket>,
@@ -305,7 +305,7 @@ impl Store {
         .await
     }
 
-    /// Waits for a key's turn. Nobody ever waits for a second one while holding one.
+    /// Locks a key. Nobody waits for a second lock while holding one.
     async fn lock(&self, bucket: &Bucket, key: &str) -> OwnedMutexGuard<()> {
         let index = bucket.place(key).number() % LOCKS;
         Arc::clone(&self.locks[index]).lock_owned().await

@@ -1,4 +1,4 @@
-//! A proxy that misbehaves on request, for tests of what callers do when S3 or KMS fail.
+//! A proxy that injects faults.
 
 use std::{
     error::Error,
@@ -36,10 +36,10 @@ type Rule = dyn Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// None: it is forwarded, and so is the answer.
+    /// None: request and response are forwarded.
     Forward,
-    /// It is answered here, and the server never sees it.
-    Answer {
+    /// The proxy responds; the server never sees the request.
+    Respond {
         /// The status.
         status: StatusCode,
         /// The content type of the body.
@@ -47,16 +47,16 @@ pub enum Fault {
         /// The body.
         body: &'static str,
     },
-    /// It is forwarded after this time.
+    /// The request is forwarded after this time.
     DelayRequest(Duration),
-    /// The server acts at once, its answer is held back for this time.
+    /// The response is held back for this time.
     DelayResponse(Duration),
-    /// Both connections are cut after this many bytes of the request's body; a shorter body is
-    /// forwarded, and the client's connection is cut.
+    /// Both connections are cut after this many bytes of the request body. A shorter body is forwarded,
+    /// and then the client's connection is cut.
     CutRequest(u64),
-    /// The client's connection is cut after this many bytes of the answer's body.
+    /// The client's connection is cut after this many bytes of the response body.
     CutResponse(u64),
-    /// The server acts, and the client's connection is cut before the answer's first byte.
+    /// The server acts, and the client's connection is cut before the first byte of the response.
     DropResponse,
 }
 
@@ -89,8 +89,8 @@ impl Fault {
         Self::kms(StatusCode::INTERNAL_SERVER_ERROR, body)
     }
 
-    /// A rule that lets one request in `one_in` suffer one of `faults`, chosen by the seed and the
-    /// request's number: the same seed brings the same faults.
+    /// A rule that gives one request in `one_in` one of these faults. The choice depends only on the seed
+    /// and the request's number.
     pub fn seeded(
         seed: u64,
         one_in: u64,
@@ -108,7 +108,7 @@ impl Fault {
     }
 
     fn s3(status: StatusCode, body: &'static str) -> Self {
-        Self::Answer {
+        Self::Respond {
             status,
             content_type: "application/xml",
             body,
@@ -116,7 +116,7 @@ impl Fault {
     }
 
     fn kms(status: StatusCode, body: &'static str) -> Self {
-        Self::Answer {
+        Self::Respond {
             status,
             content_type: "application/x-amz-json-1.1",
             body,
@@ -124,7 +124,7 @@ impl Fault {
     }
 }
 
-/// What a rule sees of a request.
+/// A request, as a rule sees it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ProxiedRequest<'a> {
@@ -132,17 +132,17 @@ pub struct ProxiedRequest<'a> {
     pub method: &'a str,
     /// Path and query as sent, still percent-encoded.
     pub path_and_query: &'a str,
-    /// The `X-Amz-Target` header, which names KMS's operation: `TrentService.Decrypt`.
+    /// The `X-Amz-Target` header, which names a KMS operation such as `TrentService.Decrypt`.
     pub target: Option<&'a str>,
-    /// How many requests came before since the rule was set.
+    /// The number of earlier requests under this rule.
     pub number: u64,
 }
 
-/// An HTTP proxy in front of one server, on a loopback port of its own.
+/// An HTTP proxy in front of one server, on its own loopback port.
 ///
-/// Requests pass unchanged, the Host header included, so that signatures stay valid: the server has
-/// to accept the proxy's address there, as S3 and KMS of this crate do. Each request gets a
-/// connection to the server of its own.
+/// Requests pass unchanged, including the Host header, so signatures stay valid. The server must
+/// accept the proxy's address there, as the emulator does. Each request has its own connection to the
+/// server.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -173,7 +173,7 @@ impl FaultProxy {
     /// Starts a proxy that forwards everything.
     ///
     /// # Errors
-    /// When no loopback port can be had.
+    /// When no loopback port is free.
     pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
@@ -198,7 +198,7 @@ impl FaultProxy {
         format!("http://{}", self.addr)
     }
 
-    /// Asks `rule` about every request from now on, and counts from 0 again.
+    /// Applies a rule to every request from now on, and restarts the count.
     pub fn set_rule<F>(&self, rule: F)
     where
         F: Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync + 'static,
@@ -206,20 +206,20 @@ impl FaultProxy {
         self.script.set(Some(Arc::new(rule)));
     }
 
-    /// Forwards everything from now on.
+    /// Forwards everything from now on, and restarts the count.
     pub fn clear_rule(&self) {
         self.script.set(None);
     }
 
-    /// How many requests came since the rule was set or cleared.
+    /// The number of requests since the rule was set or cleared.
     pub fn requests(&self) -> u64 {
         self.script.lock().number
     }
 
-    /// Stops listening and lets requests under way finish (for a few seconds).
+    /// Stops listening and lets requests in progress finish for a few seconds.
     pub async fn shutdown(self) {
         self.stop.cancel();
-        // Nothing is left to do for a server that panicked.
+        // There is nothing to do about a server that panicked.
         let _ = self.server.await;
     }
 }
@@ -232,7 +232,7 @@ impl fmt::Debug for FaultProxy {
     }
 }
 
-/// The rule in force and the count since.
+/// The current rule and the count since.
 #[derive(Default)]
 struct Script(Mutex<ScriptState>);
 
@@ -281,12 +281,12 @@ async fn handle(
 ) -> Result<Response<ProxyBody>, BoxError> {
     match fault {
         Fault::Forward => Ok(forward(upstream, request.map(whole)).await?.map(whole)),
-        Fault::Answer {
+        Fault::Respond {
             status,
             content_type,
             body,
         } => {
-            // Read to the end: a client that is still sending might never see the answer.
+            // A client that is still sending might never see the response.
             request.into_body().collect().await?;
             let body = Full::new(Bytes::from_static(body.as_bytes()));
             let mut response = Response::new(body.map_err(|never| match never {}).boxed());
@@ -307,24 +307,24 @@ async fn handle(
         }
         Fault::CutRequest(bytes) => {
             forward(upstream, request.map(|body| cut(body, bytes))).await?;
-            Err("cut, as asked".into())
+            Err("cut by the rule".into())
         }
         Fault::CutResponse(bytes) => Ok(forward(upstream, request.map(whole))
             .await?
             .map(|body| cut(body, bytes))),
         Fault::DropResponse => {
-            // To its end: then the server has acted for sure.
+            // After the whole response the server has certainly acted.
             forward(upstream, request.map(whole))
                 .await?
                 .into_body()
                 .collect()
                 .await?;
-            Err("dropped, as asked".into())
+            Err("dropped by the rule".into())
         }
     }
 }
 
-/// Sends a request on, on a connection of its own, and waits for the head of the answer.
+/// Forwards a request on its own connection, and waits for the head of the response.
 async fn forward(
     upstream: SocketAddr,
     mut request: Request<ProxyBody>,
@@ -352,7 +352,7 @@ fn cut(body: Incoming, after: u64) -> ProxyBody {
     cut.boxed()
 }
 
-/// A body that fails once some bytes have passed.
+/// A body that fails after some bytes.
 struct CutBody {
     body: Incoming,
     left: u64,
@@ -369,9 +369,9 @@ impl Body for CutBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if self.left == 0 {
             if self.paused {
-                return Poll::Ready(Some(Err("cut, as asked".into())));
+                return Poll::Ready(Some(Err("cut by the rule".into())));
             }
-            // hyper throws away what it has not sent at an error, and sends it when nothing comes.
+            // At an error hyper discards unsent bytes; while it waits, it sends them.
             self.paused = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -393,8 +393,7 @@ impl Body for CutBody {
     }
 }
 
-/// SplitMix64: spreads a number over all 64 bits (Steele, Lea, Flood: "Fast splittable
-/// pseudorandom number generators", 2014).
+/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 fn mixed(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -13,12 +13,12 @@ const TOO_LONG: Duration = Duration::from_secs(3_600);
 async fn s3_or_kms_does_not_serve() {
     let app = App::with_timeout(Duration::from_secs(3)).await;
     let id = app.upload("there", b"content").await;
-    let kms_disabled = Fault::Answer {
+    let kms_disabled = Fault::Respond {
         status: StatusCode::BAD_REQUEST,
         content_type: "application/x-amz-json-1.1",
         body: r#"{"__type":"DisabledException","message":"SDK-TEXT"}"#,
     };
-    let s3_denied = Fault::Answer {
+    let s3_denied = Fault::Respond {
         status: StatusCode::FORBIDDEN,
         content_type: "application/xml",
         body: "<Error><Code>AccessDenied</Code><Message>SDK-TEXT</Message></Error>",

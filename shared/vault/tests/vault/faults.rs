@@ -76,7 +76,7 @@ const S3_FAULTS: &[(&str, Rule)] = &[
         )
     }),
     ("access denied", |request| {
-        let denied = Fault::Answer {
+        let denied = Fault::Respond {
             status: StatusCode::FORBIDDEN,
             content_type: "application/xml",
             body: "<Error><Code>AccessDenied</Code></Error>",
@@ -236,7 +236,7 @@ async fn kms_fails() {
         .put(&key(NAME), content.clone(), &PutOptions::default())
         .await
         .unwrap();
-    let disabled = Fault::Answer {
+    let disabled = Fault::Respond {
         status: StatusCode::BAD_REQUEST,
         content_type: "application/x-amz-json-1.1",
         body: r#"{"__type":"DisabledException","message":"the key is disabled"}"#,

@@ -114,7 +114,7 @@ async fn a_grant_that_expired_is_renewed() {
     let id = stored(&stack).await;
     let folder = stack.destination();
     let copy = folder.path().join("copy");
-    let expired = || Fault::Answer {
+    let expired = || Fault::Respond {
         status: StatusCode::FORBIDDEN,
         content_type: "application/xml",
         body: "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
@@ -150,7 +150,7 @@ async fn a_file_that_was_replaced_meanwhile_comes_anew() {
         let content = vec![len as u8; len];
         let (_, rule) = nth("GET", move |number| match number {
             0 => Fault::CutResponse(STORED / 2),
-            1 => Fault::Answer {
+            1 => Fault::Respond {
                 status: StatusCode::FORBIDDEN,
                 content_type: "application/xml",
                 body: "<Error><Code>AccessDenied</Code></Error>",
@@ -232,7 +232,7 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
     let stack = Stack::start().await;
     let path = stack.file("a", &bytes(LEN));
     for mode in [Mode::Client, Mode::Inbox] {
-        let too_slow = Fault::Answer {
+        let too_slow = Fault::Respond {
             status: StatusCode::BAD_REQUEST,
             content_type: "application/xml",
             body: "<Error><Code>RequestTimeout</Code></Error>",
@@ -249,7 +249,7 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
             assert_eq!(count.load(Ordering::Relaxed), 4, "{case}");
         }
     }
-    let bad = Fault::Answer {
+    let bad = Fault::Respond {
         status: StatusCode::BAD_REQUEST,
         content_type: "application/xml",
         body: "<Error><Code>EntityTooLarge</Code></Error>",
@@ -259,7 +259,7 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
     let error = stack.upload(&path, Mode::Client).await.unwrap_err();
     assert!(matches!(error, UploadError::Refused(400)), "{error:?}");
     assert_eq!(count.load(Ordering::Relaxed), 1);
-    let denied = Fault::Answer {
+    let denied = Fault::Respond {
         status: StatusCode::FORBIDDEN,
         content_type: "application/xml",
         body: "<Error><Code>AccessDenied</Code></Error>",
@@ -279,7 +279,7 @@ async fn the_service_may_be_away_for_a_moment() {
     let path = stack.file("a", &bytes(LEN));
     let folder = stack.destination();
     let copy = folder.path().join("copy");
-    let unavailable = || Fault::Answer {
+    let unavailable = || Fault::Respond {
         status: StatusCode::SERVICE_UNAVAILABLE,
         content_type: "application/problem+json",
         body: r#"{"type":"/problems/dependency-unavailable"}"#,

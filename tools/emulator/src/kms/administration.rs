@@ -1,4 +1,4 @@
-//! The operations on keys and aliases themselves.
+//! Operations on keys and aliases.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ pub(super) fn schedule_key_deletion(keys: &KeyStore, body: &[u8]) -> Result<Vec<
 pub(super) fn cancel_key_deletion(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
     let request: KeyRequest = parse(body)?;
     let key = keys.set_state(&request.key_id, |state| match state {
-        // The key has to be enabled by itself, as in AWS.
+        // As in AWS, enabling the key is a separate request.
         KeyState::PendingDeletion(_) => Ok(KeyState::Disabled),
         KeyState::Enabled | KeyState::Disabled => {
             Err(KmsError::InvalidState("not pending deletion"))
@@ -108,15 +108,9 @@ pub(super) fn create_alias(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsE
     to_bytes(&json!({}))
 }
 
-pub(super) fn delete_alias(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let request: AliasRequest = parse(body)?;
-    keys.delete_alias(&request.alias_name)?;
-    to_bytes(&json!({}))
-}
-
 pub(super) fn list_aliases(keys: &KeyStore, _: &[u8]) -> Result<Vec<u8>, KmsError> {
     let entry = |(alias, id): (String, uuid::Uuid)| {
-        let arn = keys.arn_of(&alias);
+        let arn = keys::arn_of(&alias);
         json!({ "AliasName": alias, "AliasArn": arn, "TargetKeyId": id })
     };
     let aliases: Vec<_> = keys.aliases().into_iter().map(entry).collect();

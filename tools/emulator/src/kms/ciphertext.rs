@@ -1,4 +1,4 @@
-//! What `Encrypt` and `GenerateDataKey` give out: opaque to clients, bound to key and context.
+//! The ciphertext of `Encrypt` and `GenerateDataKey`: opaque to clients, bound to key and context.
 //!
 //! ```text
 //! 1 byte    version, 1
@@ -8,9 +8,9 @@
 //! 16 bytes  tag
 //! ```
 //!
-//! The additional data are the first 29 bytes and the canonical encryption context: its pairs in the
-//! order of their names' bytes, each name and value after its length as four bytes, big-endian.
-//! Nonces are random: one key takes 2^32 ciphertexts (NIST SP 800-38D, section 8.3).
+//! The additional data are the first 29 bytes and the canonical encryption context: its pairs sorted by
+//! name, each name and value after its length in four big-endian bytes. Nonces are random, so one key
+//! allows 2^32 ciphertexts (NIST SP 800-38D, section 8.3).
 
 use std::{collections::BTreeMap, io};
 
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use super::error::KmsError;
 
-/// Names and values that a ciphertext is bound to, sorted.
+/// The pairs that a ciphertext is bound to, sorted by name.
 pub(super) type EncryptionContext = BTreeMap<String, String>;
 
 const VERSION: u8 = 1;
@@ -51,14 +51,14 @@ pub(super) fn seal(
     Ok(blob)
 }
 
-/// The key that a ciphertext names; None when it is not one of ours.
+/// The key that a ciphertext names; None if it is not ours.
 pub(super) fn key_id(blob: &[u8]) -> Option<Uuid> {
     let (&version, rest) = blob.split_first()?;
     let (id, _) = rest.split_first_chunk::<16>()?;
     (version == VERSION && blob.len() >= HEADER).then(|| Uuid::from_bytes(*id))
 }
 
-/// Decrypts; any difference in key, context or ciphertext is the same error.
+/// Decrypts. A different key, context or ciphertext gives the same error.
 pub(super) fn open(
     key: &[u8; 32],
     context: &EncryptionContext,
@@ -84,7 +84,7 @@ pub(super) fn open(
 fn additional_data(header: &[u8], context: &EncryptionContext) -> Vec<u8> {
     let mut data = header.to_vec();
     for text in context.iter().flat_map(|(name, value)| [name, value]) {
-        // Contexts are far shorter than 4 GiB: the request that brings them is limited.
+        // The limit on requests keeps contexts far below 4 GiB.
         data.extend_from_slice(&(text.len() as u32).to_be_bytes());
         data.extend_from_slice(text.as_bytes());
     }

@@ -1,19 +1,17 @@
-//! The errors of KMS, by the names that clients match on.
+//! KMS errors, by the names that clients match on.
 
 use std::io;
 
 use http::StatusCode;
 
-/// Why KMS refuses. The names and statuses are those of the API reference.
+/// Why KMS refuses a request. Names and statuses are those of the API reference.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KmsError {
     #[error("Alias already exists")]
     AlreadyExists,
     #[error("The key is disabled")]
     Disabled,
-    #[error("The request would have succeeded, but the DryRun parameter is set")]
-    DryRun,
-    /// Wrong context, changed ciphertext or not our ciphertext: KMS does not say which.
+    /// A wrong context, a changed or a foreign ciphertext: KMS does not say which.
     #[error("")]
     InvalidCiphertext,
     #[error("The alias name is not valid")]
@@ -28,7 +26,7 @@ pub(super) enum KmsError {
     Validation(String),
     #[error("{0}")]
     Serialization(&'static str),
-    #[error("The operation is not known to this emulator")]
+    #[error("This emulator does not have the operation")]
     UnknownOperation,
     #[error("{0}")]
     UnsupportedOperation(&'static str),
@@ -47,7 +45,7 @@ pub(super) enum KmsError {
 
 impl KmsError {
     pub(super) fn serialization() -> Self {
-        Self::Serialization("The request could not be read as JSON of this operation")
+        Self::Serialization("The request is not valid JSON for this operation")
     }
 
     /// The `__type`.
@@ -55,7 +53,6 @@ impl KmsError {
         match self {
             Self::AlreadyExists => "AlreadyExistsException",
             Self::Disabled => "DisabledException",
-            Self::DryRun => "DryRunOperationException",
             Self::InvalidCiphertext => "InvalidCiphertextException",
             Self::InvalidAliasName => "InvalidAliasNameException",
             Self::IncorrectKey => "IncorrectKeyException",

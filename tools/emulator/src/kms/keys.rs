@@ -1,4 +1,4 @@
-//! The master keys: in memory, and in one file that only this user can read.
+//! KMS keys: in memory, and in one file that only this user can read.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::KmsError;
-use crate::{disk, random, store::now_ms};
+use crate::{config::REGION, disk, random, store::now_ms};
 
 /// The account that ARNs name.
 pub(super) const ACCOUNT: &str = "000000000000";
@@ -24,7 +24,7 @@ pub(super) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
 const FILE: &str = "keys.json";
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// 256 bits of key.
+/// A 256-bit key.
 #[derive(Clone)]
 pub(super) struct KeyMaterial(Zeroizing<[u8; 32]>);
 
@@ -53,18 +53,18 @@ impl<'de> Deserialize<'de> for KeyMaterial {
         let mut material = Zeroizing::new([0; 32]);
         match STANDARD.decode_slice(text, material.as_mut_slice()) {
             Ok(32) => Ok(Self(material)),
-            // The values do not belong into an error.
+            // An error must not repeat the value.
             _ => Err(serde::de::Error::custom("not 32 bytes in base64")),
         }
     }
 }
 
-/// Whether a key can be used.
+/// The state of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum KeyState {
     Enabled,
     Disabled,
-    /// Unusable, and gone at this time (milliseconds since 1970).
+    /// Unusable, and deleted at this time (milliseconds since 1970).
     PendingDeletion(u64),
 }
 
@@ -77,7 +77,7 @@ struct StoredKey {
     material: KeyMaterial,
 }
 
-/// A key that was found.
+/// A key as operations see it.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) id: Uuid,
@@ -89,7 +89,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key material, if the key may be used.
+    /// The key material, if the key is enabled.
     pub(super) fn usable(&self) -> Result<&[u8; 32], KmsError> {
         match self.state {
             KeyState::Enabled => Ok(self.material.expose()),
@@ -99,7 +99,7 @@ impl Key {
     }
 }
 
-/// Everything in the file.
+/// The file's content.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Contents {
     keys: BTreeMap<Uuid, StoredKey>,
@@ -110,13 +110,12 @@ struct Contents {
 /// The keys of one data folder.
 pub(super) struct KeyStore {
     dir: PathBuf,
-    region: String,
     contents: RwLock<Contents>,
 }
 
 impl KeyStore {
-    /// Reads the file, or begins without keys. Keys whose deletion is due are erased. Blocking.
-    pub(super) fn open(dir: &Path, region: &str) -> io::Result<Self> {
+    /// Reads the file, if there is one, and erases keys whose deletion is due. Blocking.
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
         disk::create_private_dir(dir)?;
         let mut contents = match fs::read(dir.join(FILE)).map(Zeroizing::new) {
             Ok(json) => serde_json::from_slice(&json).map_err(io::Error::other)?,
@@ -130,7 +129,6 @@ impl KeyStore {
             .retain(|_, id| contents.keys.contains_key(id));
         let store = Self {
             dir: dir.to_owned(),
-            region: region.to_owned(),
             contents: RwLock::default(),
         };
         if contents.keys.len() != before {
@@ -158,7 +156,7 @@ impl KeyStore {
         )
     }
 
-    /// Makes a new key. Blocking.
+    /// Creates a key. Blocking.
     pub(super) fn create(&self, description: &str) -> io::Result<Key> {
         self.change(|contents| {
             let id = insert_new(contents, description)?;
@@ -167,7 +165,7 @@ impl KeyStore {
         })
     }
 
-    /// Makes a new key with an alias. Blocking.
+    /// Creates a key with an alias. Blocking.
     pub(super) fn create_with_alias(&self, alias: &str) -> io::Result<()> {
         self.change(|contents| {
             let id = insert_new(contents, "")?;
@@ -191,17 +189,6 @@ impl KeyStore {
         })
     }
 
-    /// Removes an alias. Blocking.
-    pub(super) fn delete_alias(&self, alias: &str) -> Result<(), KmsError> {
-        self.change(|contents| {
-            contents
-                .aliases
-                .remove(alias)
-                .map(drop)
-                .ok_or_else(|| not_found(alias))
-        })
-    }
-
     /// All aliases with their keys.
     pub(super) fn aliases(&self) -> Vec<(String, Uuid)> {
         let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
@@ -222,7 +209,7 @@ impl KeyStore {
             .collect()
     }
 
-    /// Sets the state that `next` makes of the present one. Blocking.
+    /// Changes the state to `next` of the current one. Blocking.
     pub(super) fn set_state(
         &self,
         name: &str,
@@ -236,10 +223,6 @@ impl KeyStore {
         })
     }
 
-    pub(super) fn arn_of(&self, resource: &str) -> String {
-        format!("arn:aws:kms:{}:{ACCOUNT}:{resource}", self.region)
-    }
-
     fn key(&self, contents: &Contents, id: Uuid) -> Option<Key> {
         let stored = contents
             .keys
@@ -247,7 +230,7 @@ impl KeyStore {
             .filter(|key| !is_deleted(key.state))?;
         Some(Key {
             id,
-            arn: self.arn_of(&format!("key/{id}")),
+            arn: arn_of(&format!("key/{id}")),
             created_ms: stored.created_ms,
             description: stored.description.clone(),
             state: stored.state,
@@ -256,7 +239,7 @@ impl KeyStore {
     }
 
     fn resolve(&self, contents: &Contents, name: &str) -> Result<Uuid, KmsError> {
-        let prefix = self.arn_of("");
+        let prefix = arn_of("");
         let local = match name.strip_prefix(&prefix) {
             Some(resource) => resource.strip_prefix("key/").unwrap_or(resource),
             None => name,
@@ -275,7 +258,7 @@ impl KeyStore {
         id.ok_or_else(|| not_found(name))
     }
 
-    /// Changes a copy, writes it, and only then lets others see it.
+    /// Changes a copy and publishes it once it is on disk.
     fn change<T, E: From<io::Error>>(
         &self,
         change: impl FnOnce(&mut Contents) -> Result<T, E>,
@@ -292,7 +275,7 @@ impl KeyStore {
     }
 
     fn save(&self, contents: &Contents) -> io::Result<()> {
-        // Written into a buffer that never grows: growing would leave copies of keys behind.
+        // A buffer that grew would leave copies of keys behind.
         let size = 1024 + contents.keys.len() * 4096 + contents.aliases.len() * 1024;
         let mut json = Zeroizing::new(Vec::with_capacity(size));
         serde_json::to_writer_pretty(&mut *json, contents)?;
@@ -301,7 +284,11 @@ impl KeyStore {
     }
 }
 
-/// Whether KMS allows this as an alias.
+pub(super) fn arn_of(resource: &str) -> String {
+    format!("arn:aws:kms:{REGION}:{ACCOUNT}:{resource}")
+}
+
+/// Whether KMS allows this alias.
 pub(super) fn is_alias(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
     name.strip_prefix("alias/").is_some_and(|rest| {
@@ -312,7 +299,7 @@ pub(super) fn is_alias(name: &str) -> bool {
     })
 }
 
-/// When a key that is scheduled now will be gone.
+/// When a key whose deletion is scheduled now will be deleted.
 pub(super) fn deletion_after(days: u64) -> u64 {
     now_ms() + days * DAY_MS
 }

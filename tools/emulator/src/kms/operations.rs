@@ -1,8 +1,8 @@
-//! The operations, each from JSON to JSON; here those that encrypt, decrypt and generate.
+//! All operations by name, and those that encrypt, decrypt and generate.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
@@ -13,21 +13,20 @@ use super::{
     keys::{Key, KeyStore, SYMMETRIC},
 };
 
-/// The most that Encrypt takes.
+/// The longest plaintext that Encrypt takes.
 const MAX_PLAINTEXT: usize = 4096;
-/// The most that Decrypt takes.
+/// The longest ciphertext that Decrypt takes.
 const MAX_CIPHERTEXT: usize = 6144;
-/// The most that GenerateDataKey gives.
+/// The longest data key.
 const MAX_DATA_KEY: usize = 1024;
 
 type Operation = fn(&KeyStore, &[u8]) -> Result<Vec<u8>, KmsError>;
 
-const OPERATIONS: [(&str, Operation); 16] = [
+const OPERATIONS: [(&str, Operation); 14] = [
     ("CancelKeyDeletion", administration::cancel_key_deletion),
     ("CreateAlias", administration::create_alias),
     ("CreateKey", administration::create_key),
     ("Decrypt", decrypt),
-    ("DeleteAlias", administration::delete_alias),
     ("DescribeKey", administration::describe_key),
     ("DisableKey", administration::disable_key),
     ("EnableKey", administration::enable_key),
@@ -37,19 +36,18 @@ const OPERATIONS: [(&str, Operation); 16] = [
         "GenerateDataKeyWithoutPlaintext",
         generate_data_key_without_plaintext,
     ),
-    ("GenerateRandom", generate_random),
     ("ListAliases", administration::list_aliases),
     ("ListKeys", administration::list_keys),
     ("ReEncrypt", re_encrypt),
     ("ScheduleKeyDeletion", administration::schedule_key_deletion),
 ];
 
-/// Whether there is such an operation.
+/// Whether this operation exists.
 pub(super) fn is_known(name: &str) -> bool {
     OPERATIONS.iter().any(|(known, _)| *known == name)
 }
 
-/// Runs an operation by its name. Blocking.
+/// Runs an operation. Blocking.
 pub(super) fn run(keys: &KeyStore, name: &str, body: &[u8]) -> Result<Vec<u8>, KmsError> {
     let found = OPERATIONS.iter().find(|(known, _)| *known == name);
     let (_, operation) = found.ok_or(KmsError::UnknownOperation)?;
@@ -64,8 +62,6 @@ struct EncryptRequest {
     #[serde(default)]
     encryption_context: EncryptionContext,
     encryption_algorithm: Option<String>,
-    #[serde(default)]
-    dry_run: bool,
 }
 
 #[derive(Deserialize)]
@@ -76,8 +72,6 @@ struct DecryptRequest {
     #[serde(default)]
     encryption_context: EncryptionContext,
     encryption_algorithm: Option<String>,
-    #[serde(default)]
-    dry_run: bool,
 }
 
 #[derive(Deserialize)]
@@ -100,19 +94,16 @@ struct DataKeyRequest {
     number_of_bytes: Option<i64>,
     #[serde(default)]
     encryption_context: EncryptionContext,
-    #[serde(default)]
-    dry_run: bool,
 }
 
-/// An answer with a secret in it: serialised straight from memory that is wiped.
+/// A response with a secret, serialised straight from memory that is wiped.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct SecretAnswer<'a> {
+struct SecretResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ciphertext_blob: Option<String>,
     plaintext: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_id: Option<&'a str>,
+    key_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     encryption_algorithm: Option<&'a str>,
 }
@@ -136,7 +127,6 @@ fn encrypt(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
     check_algorithm(request.encryption_algorithm.as_deref())?;
     let key = keys.find(&request.key_id)?;
     let material = key.usable()?;
-    refuse_dry_run(request.dry_run)?;
     let context = &request.encryption_context;
     let sealed = ciphertext::seal(key.id, material, context, &request.plaintext.0)?;
     to_bytes(&json!({
@@ -156,12 +146,11 @@ fn decrypt(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
         request.key_id.as_deref(),
         context,
     )?;
-    refuse_dry_run(request.dry_run)?;
     let plaintext = Zeroizing::new(STANDARD.encode(plaintext.as_slice()));
-    to_bytes(&SecretAnswer {
+    to_bytes(&SecretResponse {
         ciphertext_blob: None,
         plaintext: &plaintext,
-        key_id: Some(&key.arn),
+        key_id: &key.arn,
         encryption_algorithm: Some(SYMMETRIC),
     })
 }
@@ -186,10 +175,10 @@ fn re_encrypt(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
 fn generate_data_key(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
     let made = new_data_key(keys, body)?;
     let plaintext = Zeroizing::new(STANDARD.encode(made.plaintext.as_slice()));
-    to_bytes(&SecretAnswer {
+    to_bytes(&SecretResponse {
         ciphertext_blob: Some(STANDARD.encode(made.sealed)),
         plaintext: &plaintext,
-        key_id: Some(&made.key.arn),
+        key_id: &made.key.arn,
         encryption_algorithm: None,
     })
 }
@@ -199,20 +188,7 @@ fn generate_data_key_without_plaintext(keys: &KeyStore, body: &[u8]) -> Result<V
     to_bytes(&json!({ "CiphertextBlob": STANDARD.encode(made.sealed), "KeyId": made.key.arn }))
 }
 
-fn generate_random(_: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
-    let request: Value = parse(body)?;
-    let length = request.get("NumberOfBytes").and_then(Value::as_i64);
-    let random = random_bytes(data_key_length(None, length)?)?;
-    let plaintext = Zeroizing::new(STANDARD.encode(random.as_slice()));
-    to_bytes(&SecretAnswer {
-        ciphertext_blob: None,
-        plaintext: &plaintext,
-        key_id: None,
-        encryption_algorithm: None,
-    })
-}
-
-/// Opens a ciphertext of ours with the key that it names, which must be the one asked for.
+/// Decrypts with the key that the ciphertext names, which must be `key_id` if that is given.
 fn open(
     keys: &KeyStore,
     blob: &Blob,
@@ -230,7 +206,7 @@ fn open(
     Ok((key, plaintext))
 }
 
-/// A data key, in the clear and under its master key.
+/// A data key, plain and encrypted under its KMS key.
 struct DataKey {
     key: Key,
     plaintext: Zeroizing<Vec<u8>>,
@@ -242,7 +218,6 @@ fn new_data_key(keys: &KeyStore, body: &[u8]) -> Result<DataKey, KmsError> {
     let length = data_key_length(request.key_spec.as_deref(), request.number_of_bytes)?;
     let key = keys.find(&request.key_id)?;
     let material = key.usable()?;
-    refuse_dry_run(request.dry_run)?;
     let plaintext = random_bytes(length)?;
     let sealed = ciphertext::seal(key.id, material, &request.encryption_context, &plaintext)?;
     Ok(DataKey {
@@ -291,13 +266,5 @@ fn check_algorithm(algorithm: Option<&str>) -> Result<(), KmsError> {
         Some(_) => Err(KmsError::Validation(
             "The algorithm does not fit the key.".to_owned(),
         )),
-    }
-}
-
-fn refuse_dry_run(dry_run: bool) -> Result<(), KmsError> {
-    if dry_run {
-        Err(KmsError::DryRun)
-    } else {
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
-//! Signature Version 4 of a KMS request, checked in full: who, when, headers and body.
+//! Signature Version 4 of a KMS request, checked in full: identity, time, headers and body.
 //!
-//! KMS requests are POSTs to `/` without a query, which leaves little of the algorithm:
+//! KMS requests are POSTs to `/` without a query, so little of the algorithm is needed:
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -14,7 +14,7 @@ use crate::credentials::Credentials;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// How far the client's clock may be off.
+/// The largest difference between the client's clock and ours.
 const MAX_SKEW_SECONDS: u64 = 15 * 60;
 
 /// Headers without which a signature would not bind the request.
@@ -80,7 +80,7 @@ const MISMATCH: KmsError = KmsError::InvalidSignature(
     "The request signature we calculated does not match the signature you provided.",
 );
 
-/// What the `Authorization` header claims.
+/// The fields of the `Authorization` header.
 struct Claim<'a> {
     access_key_id: &'a str,
     /// `day/region/service/aws4_request`.
@@ -121,7 +121,7 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// The time must be near ours, and the scope must be of that day and for KMS.
+/// Checks that the time is near ours, and that the scope is that day's and KMS's.
 fn check_date(date: &str, claim: &Claim<'_>) -> Result<(), KmsError> {
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     let time = PrimitiveDateTime::parse(date, format)
@@ -149,7 +149,7 @@ fn hmac(key: &[u8], message: &str) -> Result<Vec<u8>, KmsError> {
     Ok(mac.finalize().into_bytes().to_vec())
 }
 
-/// Trims a header value and makes runs of spaces one.
+/// Trims a header value and collapses runs of spaces.
 fn collapse(value: &str) -> String {
     value
         .split(' ')

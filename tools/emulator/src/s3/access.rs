@@ -1,7 +1,7 @@
-//! Who is let in: requests whose signature covers all that it must.
+//! Access: the signature must cover everything that S3 requires.
 //!
-//! `s3s` has compared the signature by then. What a signature has to cover is checked here, as S3
-//! does: a presigned request must not gain an `x-amz-*` header (metadata, say) on its way.
+//! `s3s` has already compared the signature. This checks what it covers: nobody may add an `x-amz-*`
+//! header, such as metadata, to a presigned request.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use subtle::ConstantTimeEq;
 
 use crate::calls::Counter;
 
-/// The longest that a presigned request may live: seven days.
+/// The longest validity of a presigned request: seven days.
 const MAX_EXPIRES_SECONDS: u32 = 7 * 24 * 60 * 60;
 
-/// `s3s` compares this one with the body, signed or not.
+/// `s3s` compares this header with the body, signed or not.
 const NEED_NOT_BE_SIGNED: &str = "x-amz-content-sha256";
 
 /// The secret of the one identity, for `s3s` to compare signatures with.

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
 use super::{Api, errors};
-use crate::store::{StoreError, record::Versioning};
+use crate::{
+    config::REGION,
+    store::{StoreError, record::Versioning},
+};
 
-/// The owner of everything.
+/// The owner of every bucket and object.
 pub(super) fn owner() -> Owner {
     Owner {
         display_name: Some("caas".to_owned()),
@@ -21,13 +24,10 @@ pub(super) async fn create_bucket(
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let (store, name) = (Arc::clone(&api.store), req.input.bucket);
     let location = format!("/{name}");
-    match api
-        .store
-        .run(move || store.create_bucket(&name, false))
-        .await
-    {
-        // In us-east-1 a repeat by the owner succeeds.
-        Err(StoreError::BucketExists) if api.region == "us-east-1" => {}
+    let created = api.store.run(move || store.create_bucket(&name, false));
+    match created.await {
+        // In us-east-1 the owner may repeat the request.
+        Err(StoreError::BucketExists) => {}
         done => done?,
     }
     let output = CreateBucketOutput {
@@ -52,9 +52,8 @@ pub(super) async fn head_bucket(
     req: S3Request<HeadBucketInput>,
 ) -> S3Result<S3Response<HeadBucketOutput>> {
     api.store.bucket(&req.input.bucket)?;
-    let bucket_region = Some(api.region.clone());
     Ok(S3Response::new(HeadBucketOutput {
-        bucket_region,
+        bucket_region: Some(REGION.to_owned()),
         ..Default::default()
     }))
 }
@@ -64,12 +63,8 @@ pub(super) async fn get_bucket_location(
     req: S3Request<GetBucketLocationInput>,
 ) -> S3Result<S3Response<GetBucketLocationOutput>> {
     api.store.bucket(&req.input.bucket)?;
-    // us-east-1 is told by an empty element.
-    let elsewhere = (api.region != "us-east-1").then(|| api.region.clone());
-    let location_constraint = elsewhere.map(BucketLocationConstraint::from);
-    Ok(S3Response::new(GetBucketLocationOutput {
-        location_constraint,
-    }))
+    // An empty element means us-east-1.
+    Ok(S3Response::new(GetBucketLocationOutput::default()))
 }
 
 pub(super) async fn list_buckets(
@@ -87,7 +82,7 @@ pub(super) async fn list_buckets(
         .iter()
         .filter(|bucket| wanted(bucket.name()))
         .map(|bucket| Bucket {
-            bucket_region: Some(api.region.clone()),
+            bucket_region: Some(REGION.to_owned()),
             creation_date: Some(errors::timestamp(bucket.settings().created_ms)),
             name: Some(bucket.name().to_owned()),
         });

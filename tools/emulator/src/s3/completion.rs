@@ -1,4 +1,4 @@
-//! What must be right before the parts of an upload become an object.
+//! Checks before the parts of an upload become an object.
 
 use s3s::{
     S3Result,
@@ -13,13 +13,13 @@ use crate::store::{
     upload::{Part as StoredPart, Parts as StoredParts, Upload},
 };
 
-/// Every part but the last has at least this many bytes.
+/// The minimum size of every part but the last.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 
-/// Parts are numbered from 1 to this.
+/// The highest part number.
 const MAX_PART_NUMBER: u16 = 10_000;
 
-/// The parts that the client names, checked: order, presence, entity tag, checksum, size.
+/// The parts that the client names, once order, presence, entity tag, checksum and size are checked.
 pub(super) fn choose_parts(
     upload: &Upload,
     parts: &StoredParts,
@@ -61,7 +61,7 @@ pub(super) fn choose_parts(
     Ok(chosen)
 }
 
-/// Compares the checksum that the client repeats for a part with the stored one.
+/// Compares the client's checksum of a part with the stored one.
 fn part_checksum_matches(
     upload: &Upload,
     stored: &StoredPart,
@@ -119,7 +119,7 @@ pub(super) fn object_checksum(upload: &Upload, chosen: &[StoredPart]) -> Option<
     })
 }
 
-/// Compares what the client says about the whole object with what it has become.
+/// Compares the client's size and checksum of the whole object with ours.
 pub(super) fn verify_object(
     input: &CompleteMultipartUploadInput,
     chosen: &[StoredPart],

@@ -1,4 +1,4 @@
-//! `If-Match` and its relatives.
+//! Conditional requests.
 
 use http::{
     HeaderMap, HeaderName,
@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::errors;
 use crate::store::{Precondition, record::ObjectRecord};
 
-/// The precondition of a write: `If-None-Match: *` or `If-Match: <etag>`, as S3 has them.
+/// The precondition of a write: `If-None-Match: *` or `If-Match: <etag>`.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
 pub(super) fn of_write(headers: &HeaderMap) -> S3Result<Precondition> {

@@ -1,4 +1,4 @@
-//! What browsers may do from pages of other origins.
+//! CORS: requests from pages of other origins.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html>
 
@@ -108,13 +108,13 @@ fn rule(rule: CORSRule) -> S3Result<CorsRuleRecord> {
     })
 }
 
-/// What a browser says about a request from a page of another origin.
+/// A browser's request from a page of another origin.
 pub(super) struct Browser {
     origin: String,
-    /// The method of the request, or of the one that a preflight asks for.
+    /// The method of the request, or the one that a preflight announces.
     method: String,
     bucket: String,
-    /// The headers that a preflight asks for, in lower case; None for the request itself.
+    /// The headers that a preflight announces, in lower case; None for the request itself.
     asked: Option<Vec<String>>,
 }
 
@@ -151,7 +151,7 @@ impl Browser {
         self.asked.is_some()
     }
 
-    /// The answer to a preflight, which is never signed.
+    /// The response to a preflight, which is never signed.
     pub(super) fn preflight(&self, store: &Store) -> Response<s3s::Body> {
         let mut response = Response::new(s3s::Body::empty());
         if !self.allow(store, response.headers_mut()) {
@@ -219,7 +219,7 @@ impl Browser {
     }
 }
 
-/// Whether a text fits a pattern with at most one `*`.
+/// Whether a text matches a pattern with at most one `*`.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

@@ -1,4 +1,4 @@
-//! S3's codes for what the store refuses.
+//! S3's error codes.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
@@ -59,14 +59,14 @@ pub(super) fn no_such_version() -> S3Error {
     s3_error!(NoSuchVersion, "The specified version does not exist.")
 }
 
-/// The current version is a delete marker: absent, and the headers say why.
+/// The current version is a delete marker: the key is absent, and headers say why.
 pub(super) fn current_is_delete_marker(marker: &Version) -> S3Error {
     let mut error = S3Error::from(StoreError::NoSuchKey);
     error.set_headers(marker_headers(marker));
     error
 }
 
-/// The version asked for is a delete marker, which cannot be read.
+/// The requested version is a delete marker, which cannot be read.
 pub(super) fn version_is_delete_marker(marker: &Version) -> S3Error {
     let mut error = s3_error!(
         MethodNotAllowed,
@@ -84,7 +84,7 @@ pub(super) fn version_is_delete_marker(marker: &Version) -> S3Error {
     error
 }
 
-/// The range lies outside the object.
+/// The range is outside the object.
 pub(super) fn invalid_range(size: u64) -> S3Error {
     let mut error = s3_error!(InvalidRange, "The requested range is not satisfiable");
     let mut headers = xml_headers();
@@ -95,13 +95,13 @@ pub(super) fn invalid_range(size: u64) -> S3Error {
     error
 }
 
-/// When something was made, in whole seconds as S3 tells it.
+/// A time in whole seconds, as S3 reports it.
 pub(super) fn timestamp(ms: u64) -> Timestamp {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(ms / 1000);
     Timestamp::from(time)
 }
 
-/// Headers given to an error replace those that it would have had.
+/// The default headers, which headers of an error would otherwise replace.
 pub(super) fn xml_headers() -> HeaderMap {
     HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/xml"))])
 }
@@ -122,7 +122,7 @@ fn incomplete_body() -> S3Error {
     )
 }
 
-/// `s3s` checks the body while it passes and says what is wrong in words only.
+/// `s3s` checks the body as it streams; only the message says what is wrong.
 fn body_error(message: &str) -> S3Error {
     if message.contains("Sha256Mismatch") {
         let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());

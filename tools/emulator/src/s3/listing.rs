@@ -10,14 +10,14 @@ use super::{
     buckets::owner,
     errors::timestamp,
     output::checksum_type,
-    walk::{Entry, Walk},
+    walk::{Entry, Page, Walk},
 };
 use crate::store::bucket::Version;
 
 /// The most entries on one page.
 pub(super) const MAX_ENTRIES: i32 = 1000;
 
-/// What `encoding-type=url` leaves alone.
+/// The characters that `encoding-type=url` does not encode.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -38,28 +38,16 @@ pub(super) async fn list_objects_v2(
         (None, Some(key)) if !key.is_empty() => Some(Entry::Key(key.clone())),
         (None, _) => None,
     };
-    let walk = Walk {
-        prefix: input.prefix.as_deref().unwrap_or_default(),
-        delimiter: input
-            .delimiter
-            .as_deref()
-            .filter(|delimiter| !delimiter.is_empty()),
-        limit: max_keys,
-    };
+    let walk = Walk::new(
+        input.prefix.as_deref(),
+        input.delimiter.as_deref(),
+        max_keys,
+    );
     let page = walk.current(&bucket.index(), after);
-    let (mut contents, mut common_prefixes) = (Vec::new(), Vec::new());
-    for entry in &page.entries {
-        match entry {
-            (Entry::Prefix(prefix), _) => {
-                common_prefixes.push(CommonPrefix {
-                    prefix: Some(encoding.apply(prefix)),
-                });
-            }
-            (Entry::Key(key), version) => {
-                let mut object = object(encoding.apply(key), version);
-                object.owner = input.fetch_owner.unwrap_or(false).then(owner);
-                contents.push(object);
-            }
+    let (mut contents, common_prefixes) = rows(&page, encoding);
+    if input.fetch_owner == Some(true) {
+        for object in &mut contents {
+            object.owner = Some(owner());
         }
     }
     let next = page
@@ -92,27 +80,14 @@ pub(super) async fn list_objects(
     let bucket = api.store.bucket(&input.bucket)?;
     let max_keys = page_size(input.max_keys)?;
     let encoding = Encoding::parse(input.encoding_type.as_ref())?;
-    let walk = Walk {
-        prefix: input.prefix.as_deref().unwrap_or_default(),
-        delimiter: input
-            .delimiter
-            .as_deref()
-            .filter(|delimiter| !delimiter.is_empty()),
-        limit: max_keys,
-    };
+    let walk = Walk::new(
+        input.prefix.as_deref(),
+        input.delimiter.as_deref(),
+        max_keys,
+    );
     let after = input.marker.clone().filter(|marker| !marker.is_empty());
     let page = walk.current(&bucket.index(), after.map(|marker| walk.entry_of(marker)));
-    let (mut contents, mut common_prefixes) = (Vec::new(), Vec::new());
-    for entry in &page.entries {
-        match entry {
-            (Entry::Prefix(prefix), _) => {
-                common_prefixes.push(CommonPrefix {
-                    prefix: Some(encoding.apply(prefix)),
-                });
-            }
-            (Entry::Key(key), version) => contents.push(object(encoding.apply(key), version)),
-        }
-    }
+    let (contents, common_prefixes) = rows(&page, encoding);
     let next = page
         .entries
         .last()
@@ -151,14 +126,11 @@ pub(super) async fn list_object_versions(
             "A version-id marker cannot be specified without a key marker."
         ));
     }
-    let walk = Walk {
-        prefix: input.prefix.as_deref().unwrap_or_default(),
-        delimiter: input
-            .delimiter
-            .as_deref()
-            .filter(|delimiter| !delimiter.is_empty()),
-        limit: max_keys,
-    };
+    let walk = Walk::new(
+        input.prefix.as_deref(),
+        input.delimiter.as_deref(),
+        max_keys,
+    );
     let page = walk.versions(&bucket.index(), key_marker, version_marker);
     let mut output = ListObjectVersionsOutput {
         name: Some(input.bucket),
@@ -202,7 +174,7 @@ pub(super) async fn list_object_versions(
     Ok(S3Response::new(output))
 }
 
-/// The size of a page from `max-keys` and its kin: at most 1,000.
+/// The page size from `max-keys` and similar parameters: at most 1,000.
 pub(super) fn page_size(asked: Option<i32>) -> S3Result<i32> {
     match asked.unwrap_or(MAX_ENTRIES) {
         asked if asked < 0 => Err(s3_error!(
@@ -213,7 +185,7 @@ pub(super) fn page_size(asked: Option<i32>) -> S3Result<i32> {
     }
 }
 
-/// How names are written in the answer.
+/// The encoding of names in the response.
 #[derive(Clone, Copy)]
 pub(super) enum Encoding {
     Plain,
@@ -238,6 +210,22 @@ impl Encoding {
             Self::Url => utf8_percent_encode(name, PLAIN).to_string(),
         }
     }
+}
+
+/// The objects and common prefixes of a page.
+fn rows(
+    page: &Page<(Entry, Option<Arc<Version>>)>,
+    encoding: Encoding,
+) -> (Vec<Object>, Vec<CommonPrefix>) {
+    let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
+    for (entry, version) in &page.entries {
+        let name = encoding.apply(entry.text());
+        match entry {
+            Entry::Key(_) => contents.push(object(name, version)),
+            Entry::Prefix(_) => prefixes.push(CommonPrefix { prefix: Some(name) }),
+        }
+    }
+    (contents, prefixes)
 }
 
 fn object(key: String, version: &Option<Arc<Version>>) -> Object {

@@ -251,7 +251,7 @@ pub(super) async fn list_multipart_uploads(
     let uploads = bucket.uploads();
     let mut behind = uploads.iter().filter(|upload| {
         let key = upload.record.key.as_str();
-        // Without an id the marker's key itself is behind us.
+        // Without an id the marker's key itself has been listed.
         let passed = match key.cmp(key_marker) {
             std::cmp::Ordering::Less => true,
             std::cmp::Ordering::Equal => id_marker.is_empty() || upload.id.as_str() <= id_marker,
@@ -282,7 +282,7 @@ pub(super) async fn list_multipart_uploads(
     }))
 }
 
-/// The kind of checksum: composite unless asked otherwise, but CRC-64/NVME is always of the whole.
+/// The kind of checksum: composite by default, except that CRC-64/NVME always covers the whole object.
 fn checksum_kind(algorithm: Algorithm, asked: Option<&ChecksumType>) -> S3Result<ChecksumKind> {
     let asked = match asked.map(ChecksumType::as_str) {
         None => None,

@@ -31,7 +31,7 @@ pub(super) async fn put_object(
     let precondition = conditions::of_write(&req.headers)?;
     let attributes = attributes!(req.input);
     refuse_unsupported!(req.input);
-    // Without a checksum from the client S3 computes this one.
+    // S3 computes this checksum if the client sends none.
     let algorithm = announced.algorithm.unwrap_or(Algorithm::Crc64Nvme);
     let place = bucket.place(&req.input.key);
     let body = req.input.body.take();
@@ -92,7 +92,7 @@ pub(super) async fn copy_object(
         if_modified_since: input.copy_source_if_modified_since.clone(),
         if_unmodified_since: input.copy_source_if_unmodified_since.clone(),
     };
-    // A copy is a write: what answers 304 to a read is a failed precondition here.
+    // A copy is a write: where a read would return 304, a precondition has failed.
     let checked = conditions.check(&object, source.record.created_ms);
     checked.map_err(|_| errors::precondition_failed())?;
     let replace = match input
@@ -248,7 +248,7 @@ pub(super) fn full_checksum(algorithm: Algorithm, value: Option<String>) -> Opti
     })
 }
 
-/// Checks and completes what `attributes!` gathered.
+/// Checks and completes the result of `attributes!`.
 pub(super) fn checked_attributes(mut attributes: Attributes) -> S3Result<Attributes> {
     let length = |(name, value): (&String, &String)| name.len() + value.len();
     if attributes.metadata.iter().map(length).sum::<usize>() > MAX_METADATA_BYTES {
@@ -257,7 +257,7 @@ pub(super) fn checked_attributes(mut attributes: Attributes) -> S3Result<Attribu
             "Your metadata headers exceed the maximum allowed metadata size"
         ));
     }
-    // `aws-chunked` is how the body travelled, not what the object is.
+    // `aws-chunked` encodes the transfer, not the object.
     attributes.content_encoding = attributes.content_encoding.and_then(|encoding| {
         let kept = encoding
             .split(',')
@@ -277,7 +277,7 @@ pub(super) fn checked_attributes(mut attributes: Attributes) -> S3Result<Attribu
     }
 }
 
-/// Gathers the attributes out of the input of a write.
+/// The attributes in the input of a write.
 macro_rules! attributes {
     ($input:expr) => {
         $crate::s3::objects::checked_attributes($crate::store::record::Attributes {
@@ -304,7 +304,7 @@ macro_rules! attributes {
     };
 }
 
-/// Refuses what would otherwise be silently ignored and matters for safety.
+/// Refuses headers that matter for safety and would otherwise be ignored.
 macro_rules! refuse_unsupported {
     ($input:expr) => {
         if $input.sse_customer_algorithm.is_some()

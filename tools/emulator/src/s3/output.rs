@@ -1,4 +1,4 @@
-//! What the outputs of several operations have in common, without a common type.
+//! Fields that the outputs of several operations share.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use crate::store::{
     record::{ChecksumKind, Versioning},
 };
 
-/// The version id as told to clients: not at all where versioning was never enabled.
+/// The version id that clients see: none where versioning was never enabled.
 pub(super) fn shown_version_id(bucket: &Bucket, version: &Arc<Version>) -> Option<String> {
     (bucket.versioning() != Versioning::Never).then(|| version.id().to_owned())
 }
 
-/// What the client asked for, given back.
+/// The encryption that the client requested, returned unchanged.
 pub(super) fn encryption(version: &Version) -> Option<ServerSideEncryption> {
     let asked = version.object()?.attributes.server_side_encryption.clone();
     asked.map(ServerSideEncryption::from)
@@ -28,7 +28,7 @@ pub(super) fn checksum_type(kind: ChecksumKind) -> ChecksumType {
     })
 }
 
-/// Sets the field of the checksum's algorithm, and its type.
+/// Sets the checksum's type and the field of its algorithm.
 macro_rules! fill_checksum {
     ($output:expr, $checksum:expr) => {
         if let Some(checksum) = $checksum {
@@ -38,7 +38,7 @@ macro_rules! fill_checksum {
     };
 }
 
-/// Sets the field of one algorithm.
+/// Sets the field of an algorithm.
 macro_rules! fill_checksum_value {
     ($output:expr, $algorithm:expr, $value:expr) => {
         match $algorithm {

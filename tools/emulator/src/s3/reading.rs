@@ -17,7 +17,7 @@ use crate::store::{
     record::{ObjectChecksum, ObjectRecord},
 };
 
-/// Both outputs have these fields, and no common type.
+/// The output of a read: two types with the same fields.
 macro_rules! output {
     ($output:ident, $found:expr) => {{
         let found: Readable = $found;
@@ -46,7 +46,7 @@ macro_rules! output {
     }};
 }
 
-/// Both inputs have these fields, and no common type.
+/// Resolves a read: two types of input with the same fields.
 macro_rules! readable {
     ($api:expr, $input:expr) => {
         Asked {
@@ -76,7 +76,7 @@ pub(super) async fn get_object(
 ) -> S3Result<S3Response<GetObjectOutput>> {
     let found = readable!(api, req.input)?;
     let reader = BlobReader::new(&found.version.blobs, found.range.clone());
-    // A file that is missing is noticed before the answer begins.
+    // A missing file must be found before the response begins.
     let (first, reader) = api.store.run(move || Ok(reader.open_first()?)).await?;
     let body = StreamingBlob::wrap(reader.into_stream(first));
     let mut output = output!(GetObjectOutput, found);
@@ -98,7 +98,7 @@ pub(super) struct Found {
     pub(super) object: ObjectRecord,
 }
 
-/// Finds the current object, or the version asked for.
+/// Finds the current object, or the requested version.
 pub(super) fn find(bucket: &StoredBucket, key: &str, id: Option<&str>) -> S3Result<Found> {
     let version = match id {
         None => bucket.current(key).ok_or(StoreError::NoSuchKey)?,
@@ -123,7 +123,7 @@ pub(super) fn body(version: &Version, range: Range<u64>) -> S3Result<StreamingBl
     Ok(StreamingBlob::wrap(reader.into_stream(None)))
 }
 
-/// What a read asks for.
+/// The parameters of a read.
 struct Asked<'a> {
     bucket: &'a str,
     key: &'a str,
@@ -134,7 +134,7 @@ struct Asked<'a> {
     conditions: ReadConditions,
 }
 
-/// What a read gets.
+/// The result of a read.
 struct Readable {
     version: Arc<Version>,
     object: ObjectRecord,
@@ -168,7 +168,7 @@ impl Asked<'_> {
         let range = asked.clone().unwrap_or(0..size);
         let content_range = asked.filter(|range| !range.is_empty());
         Ok(Readable {
-            // S3 tells the checksum of a whole object only with the whole object.
+            // S3 returns the checksum of a whole object only with the whole object.
             checksum: object
                 .checksum
                 .clone()
@@ -186,7 +186,7 @@ impl Asked<'_> {
     }
 }
 
-/// The bytes of one part; an object that was put whole is its own part 1.
+/// The range of one part; an object of one PUT has part 1 only.
 fn part_range(object: &ObjectRecord, number: i32) -> S3Result<Range<u64>> {
     let index = usize::try_from(number)
         .ok()
@@ -202,7 +202,7 @@ fn part_range(object: &ObjectRecord, number: i32) -> S3Result<Range<u64>> {
     Ok(start..start + part.size)
 }
 
-/// Whether this could be one of our version ids.
+/// Whether this has the form of a version id.
 fn is_version_id(id: &str) -> bool {
     id == NULL_VERSION || (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

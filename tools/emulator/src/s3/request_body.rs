@@ -1,6 +1,6 @@
-//! Request bodies that are read to their end, also when the answer is a refusal.
+//! Request bodies are read to the end, even if the request is refused.
 //!
-//! A client that is still sending when the connection closes sees a broken pipe and not the answer,
+//! A client that is still sending when the connection closes sees a broken pipe instead of the response,
 //! and takes a `NoSuchUpload` for a network failure.
 
 use std::{
@@ -13,13 +13,13 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-/// How much of an unwanted body is read; beyond it the connection is closed.
+/// The longest unread body to drain; beyond it the connection is closed.
 const MAX_UNWANTED_BYTES: u64 = 256 * 1024 * 1024;
 
-/// A body in two hands: the service reads it, and what it leaves is discarded.
+/// A body that the service reads; [`Rest`] drains what the service leaves.
 pub(super) struct RequestBody(Arc<Mutex<Incoming>>);
 
-/// What the service left of a body.
+/// The unread rest of a body.
 pub(super) struct Rest(Arc<Mutex<Incoming>>);
 
 impl RequestBody {
@@ -57,7 +57,7 @@ impl Body for RequestBody {
 }
 
 impl Rest {
-    /// Reads and forgets. Does nothing while the service holds its hand of the body.
+    /// Drains the body. Does nothing while the service still holds it.
     pub(super) async fn discard(self) {
         let Some(body) = Arc::into_inner(self.0) else {
             return;

@@ -1,4 +1,4 @@
-//! What a client announces about a body, and whether the body keeps the promise.
+//! What a client announces about a body, compared with the body.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderMap;
@@ -6,9 +6,9 @@ use s3s::{S3Request, S3Result, TrailingHeaders, s3_error};
 
 use crate::store::checksum::{Algorithm, Digests};
 
-/// The promises: length, MD5, and at most one flexible checksum, in a header or a trailer.
+/// The announced length, MD5, and at most one flexible checksum, in a header or a trailer.
 pub(super) struct Announced {
-    /// Bytes of the body once decoded.
+    /// The length of the decoded body in bytes.
     pub(super) length: Option<u64>,
     /// The algorithm of the flexible checksum.
     pub(super) algorithm: Option<Algorithm>,
@@ -68,7 +68,7 @@ impl Announced {
         })
     }
 
-    /// Compares the promises with what arrived.
+    /// Compares the body with the announcement.
     pub(super) fn verify(&self, digests: &Digests) -> S3Result<()> {
         if self.md5.as_ref().is_some_and(|md5| md5[..] != digests.md5) {
             return Err(s3_error!(

@@ -1,4 +1,4 @@
-//! Walking over the keys of a bucket: prefixes, common prefixes, markers and pages.
+//! Pages of a bucket's keys: prefixes, common prefixes and markers.
 
 use std::{ops::Bound, sync::Arc};
 
@@ -21,7 +21,7 @@ impl Entry {
         }
     }
 
-    /// Opaque to clients: which kind of entry came last, and its name.
+    /// A continuation token, opaque to clients: kind and name of the last entry.
     pub(super) fn to_token(&self) -> String {
         URL_SAFE_NO_PAD.encode(match self {
             Self::Key(key) => format!("k{key}"),
@@ -46,11 +46,11 @@ impl Entry {
         }
     }
 
-    /// Where the walk goes on behind this entry.
+    /// Where the walk continues after this entry.
     fn behind(&self) -> Bound<String> {
         match self {
             Self::Key(key) => Bound::Excluded(key.clone()),
-            // Nearly all keys with the prefix are below this; the rest is skipped one by one.
+            // Nearly all keys with the prefix sort before this; the others are skipped one by one.
             Self::Prefix(prefix) => Bound::Excluded(format!("{prefix}{}", char::MAX)),
         }
     }
@@ -73,11 +73,19 @@ pub(super) struct Listed {
 pub(super) struct Walk<'a> {
     pub(super) prefix: &'a str,
     pub(super) delimiter: Option<&'a str>,
-    pub(super) limit: i32,
+    limit: i32,
 }
 
-impl Walk<'_> {
-    /// Current objects, behind `after`.
+impl<'a> Walk<'a> {
+    pub(super) fn new(prefix: Option<&'a str>, delimiter: Option<&'a str>, limit: i32) -> Self {
+        Self {
+            prefix: prefix.unwrap_or_default(),
+            delimiter: delimiter.filter(|delimiter| !delimiter.is_empty()),
+            limit,
+        }
+    }
+
+    /// Current objects after an entry.
     pub(super) fn current(
         &self,
         index: &Index,
@@ -103,7 +111,7 @@ impl Walk<'_> {
         page
     }
 
-    /// All versions, newest first for each key, behind the markers.
+    /// All versions after the markers, newest first for each key.
     pub(super) fn versions(
         &self,
         index: &Index,
@@ -119,7 +127,7 @@ impl Walk<'_> {
             && self.common_prefix(key).is_none()
             && let Some(versions) = index.get(key)
         {
-            // A marker that was deleted meanwhile hides nothing: what is left is listed.
+            // If the marker's version has been deleted, all others of its key are listed.
             let behind = versions.iter().rposition(|version| version.id() == *marker);
             let rest = versions
                 .get(..behind.unwrap_or(versions.len()))
@@ -170,7 +178,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Calls `visit` for each key, and once for each common prefix of which a key was taken.
+    /// Visits each key, and each common prefix until one of its keys is taken.
     fn keys(
         &self,
         index: &Index,
@@ -211,7 +219,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What a marker stands for: a key, or a common prefix that was listed as one.
+    /// The entry that a marker names: a key, or a listed common prefix.
     pub(super) fn entry_of(&self, marker: String) -> Entry {
         match self.common_prefix(&marker) {
             Some(prefix) if prefix == marker => Entry::Prefix(marker),
@@ -231,7 +239,7 @@ impl Walk<'_> {
     }
 }
 
-/// What came of one visit.
+/// The outcome of a visit.
 enum Step {
     Taken,
     Skip,

@@ -1,8 +1,8 @@
 //! Files with the bytes of objects: written once under a random name, then never changed.
 //!
-//! A blob counts only once a record names it. Until then, and after its version is gone, it is
-//! doomed: the last owner to drop it removes the file. A reader is an owner, so an object may be
-//! overwritten or deleted while it is being downloaded.
+//! Until a record names a blob, and after its version has been removed, the blob is doomed: its last
+//! owner removes the file. Readers are owners, so an object can be overwritten or deleted during a
+//! download.
 
 use std::{
     fs::File,
@@ -21,7 +21,7 @@ use futures::stream::{self, Stream};
 use super::checksum::{Digests, Hashes};
 use crate::disk;
 
-/// How much is written or read at once.
+/// Bytes per read.
 const CHUNK: usize = 256 * 1024;
 
 /// A file with bytes of one object.
@@ -33,7 +33,7 @@ pub(crate) struct Blob {
 }
 
 impl Blob {
-    /// A blob that a record names.
+    /// A blob named by a record.
     pub(crate) fn kept(path: PathBuf, size: u64) -> Self {
         Self {
             path,
@@ -50,12 +50,12 @@ impl Blob {
             .unwrap_or_default()
     }
 
-    /// A record names it now.
+    /// Marks it as named by a record.
     pub(crate) fn keep(&self) {
         self.doomed.store(false, Ordering::Release);
     }
 
-    /// No record names it any more: the file goes with its last owner.
+    /// Marks it as no longer named: its last owner removes the file.
     pub(crate) fn doom(&self) {
         self.doomed.store(true, Ordering::Release);
     }
@@ -64,15 +64,15 @@ impl Blob {
 impl Drop for Blob {
     fn drop(&mut self) {
         if self.doomed.load(Ordering::Acquire) {
-            // What cannot be removed now is removed at the next start.
+            // Best effort: the next start removes leftovers.
             let _ = disk::remove_if_present(&self.path);
         }
     }
 }
 
-/// Writes one blob, hashing as it goes. Blocking: use it on a thread that may block.
+/// Writes and hashes one blob. Blocking.
 pub(crate) struct BlobWriter {
-    // Dropped first: Windows keeps a file whose handle is open.
+    // Dropped first: Windows cannot remove an open file.
     file: File,
     blob: Blob,
     hashes: Hashes,
@@ -96,21 +96,21 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Makes the bytes durable. The blob is doomed until somebody keeps it.
+    /// Makes the bytes durable. The blob stays doomed until [`keep`](Blob::keep).
     pub(crate) fn finish(self) -> io::Result<(Blob, Digests)> {
         self.file.sync_all()?;
         Ok((self.blob, self.hashes.finish()))
     }
 }
 
-/// Reads a range of the bytes that several blobs hold together, a chunk at a time.
+/// Reads a range of the concatenation of several blobs, chunk by chunk.
 pub(crate) struct BlobReader {
     blobs: std::vec::IntoIter<(Arc<Blob>, Range<u64>)>,
     open: Option<(Arc<Blob>, File, u64)>,
 }
 
 impl BlobReader {
-    /// `range` lies within the sum of the sizes.
+    /// `range` must be within the sum of the sizes.
     pub(crate) fn new(blobs: &[Arc<Blob>], range: Range<u64>) -> Self {
         let mut wanted = Vec::new();
         let mut start = 0;
@@ -156,13 +156,13 @@ impl BlobReader {
         Ok(Some(chunk.into()))
     }
 
-    /// Opens the first file, so that a missing one is found before an answer begins.
+    /// Reads the first chunk, so that a missing file is found before the response begins.
     pub(crate) fn open_first(mut self) -> io::Result<(Option<Bytes>, Self)> {
         let first = self.next_chunk()?;
         Ok((first, self))
     }
 
-    /// The bytes as a stream that reads on threads which may block.
+    /// The bytes as a stream, read on blocking threads.
     pub(crate) fn into_stream(
         self,
         first: Option<Bytes>,

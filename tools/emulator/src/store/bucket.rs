@@ -24,10 +24,10 @@ pub(super) const BUCKET_FILE: &str = "bucket.json";
 pub(super) const OBJECTS_DIR: &str = "objects";
 pub(super) const UPLOADS_DIR: &str = "uploads";
 
-/// Keys in the order of their bytes, each with its versions, oldest first.
+/// Keys in byte order, each with its versions, oldest first.
 pub(crate) type Index = BTreeMap<String, Vec<Arc<Version>>>;
 
-/// Uploads under way by key and upload id.
+/// Uploads in progress, by key and upload id.
 pub(crate) type Uploads = BTreeMap<(String, String), Arc<Upload>>;
 
 /// One version of a key, or a delete marker.
@@ -38,7 +38,7 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// The object, None for a delete marker.
+    /// The object; None for a delete marker.
     pub(crate) fn object(&self) -> Option<&ObjectRecord> {
         self.record.object.as_ref()
     }
@@ -53,7 +53,7 @@ impl Version {
     }
 }
 
-/// Where the files of one key are.
+/// The place of one key's files.
 pub(crate) struct Place {
     objects_dir: PathBuf,
     hash: String,
@@ -62,12 +62,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// A number that spreads over the keys.
+    /// A number that is evenly distributed over the keys.
     pub(crate) fn number(&self) -> usize {
         usize::from(self.number)
     }
 
-    /// The folder, created if this is its first key.
+    /// The folder, created for its first key.
     pub(crate) fn ready_dir(&self) -> io::Result<PathBuf> {
         let dir = self.dir();
         let shard = self.number.to_be_bytes()[0];
@@ -91,16 +91,16 @@ impl Place {
     }
 }
 
-/// A bucket and what is in it.
+/// A bucket and its content.
 pub(crate) struct Bucket {
     name: String,
     dir: PathBuf,
     settings: RwLock<BucketRecord>,
     index: RwLock<Index>,
     pub(super) uploads: RwLock<Uploads>,
-    /// Folders that exist, so that each is created and synchronised once.
+    /// Existing folders: each is created and synchronised once.
     shards: Arc<Mutex<HashSet<u8>>>,
-    /// Whether the bucket exists; held while something is written into it.
+    /// Whether the bucket exists; locked during writes into it.
     exists: RwLock<bool>,
 }
 
@@ -118,7 +118,7 @@ impl Bucket {
         }
     }
 
-    /// Creates the folder of a bucket. It appears by a rename, complete.
+    /// Creates the folder of a bucket, which appears complete by a rename.
     pub(super) fn create(
         parent: &Path,
         name: &str,
@@ -130,7 +130,7 @@ impl Bucket {
             versioning,
             cors: Vec::new(),
         };
-        // No bucket name begins with a dot: what stays behind is recognised at start.
+        // No bucket name begins with a dot, so the next start recognises leftovers.
         let temporary = parent.join(format!(".{}.{}", random::hex::<8>()?, disk::TEMPORARY));
         disk::create_private_dir(&temporary.join(OBJECTS_DIR))?;
         disk::create_private_dir(&temporary.join(UPLOADS_DIR))?;
@@ -164,7 +164,7 @@ impl Bucket {
         self.dir.join(UPLOADS_DIR)
     }
 
-    /// Where a key's files are.
+    /// The place of a key's files.
     pub(crate) fn place(&self, key: &str) -> Place {
         let hash = Sha256::new()
             .chain_update(&self.name)
@@ -179,7 +179,7 @@ impl Bucket {
         }
     }
 
-    /// Keeps the bucket from being removed while something is written into it.
+    /// Prevents the removal of the bucket during a write.
     pub(super) fn alive(&self) -> Result<RwLockReadGuard<'_, bool>, StoreError> {
         let exists = self.exists.read().unwrap_or_else(PoisonError::into_inner);
         if *exists {
@@ -189,7 +189,7 @@ impl Bucket {
         }
     }
 
-    /// When it was created, its versioning, its CORS rules.
+    /// Creation time, versioning and CORS rules.
     pub(crate) fn settings(&self) -> RwLockReadGuard<'_, BucketRecord> {
         self.settings.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,7 +198,7 @@ impl Bucket {
         self.settings().versioning
     }
 
-    /// Changes the settings; what is seen is durable. Blocking.
+    /// Changes the settings, which become visible once they are durable. Blocking.
     pub(crate) fn change_settings(
         &self,
         change: impl FnOnce(&mut BucketRecord),
@@ -216,17 +216,17 @@ impl Bucket {
         Ok(())
     }
 
-    /// The index, to read. It must not be held across an await.
+    /// The index, locked for reading: not across an await.
     pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest version, a delete marker included.
+    /// The newest version, which can be a delete marker.
     pub(crate) fn current(&self, key: &str) -> Option<Arc<Version>> {
         self.index().get(key)?.last().cloned()
     }
 
-    /// The newest version if it is an object.
+    /// The newest version, if it is an object.
     pub(crate) fn current_object(&self, key: &str) -> Option<Arc<Version>> {
         self.current(key)
             .filter(|version| version.object().is_some())
@@ -241,7 +241,7 @@ impl Bucket {
             .cloned()
     }
 
-    /// Writes a version's record: afterwards it is durable and visible, or an error says not.
+    /// Writes a version's record, which makes it durable and visible.
     pub(super) fn add_version(
         &self,
         record: VersionRecord,
@@ -261,7 +261,7 @@ impl Bucket {
             None => Ok(()),
         };
         if let Err(error) = removed.and_then(|()| disk::sync_dir(&dir)) {
-            // Not acknowledged, so it must not come back at the next start.
+            // It was not acknowledged, so it must not appear at the next start.
             let _ = disk::remove_if_present(&path);
             return Err(error.into());
         }
@@ -297,9 +297,7 @@ impl Bucket {
         Ok(Some(version))
     }
 
-    /// Puts a version into the index; a null version takes the place of an older one.
-    ///
-    /// Returns the one that it displaced.
+    /// Adds a version to the index. A null version replaces the older one, which is returned.
     pub(super) fn insert(&self, version: Arc<Version>) -> Option<Arc<Version>> {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let versions = index.entry(version.record.key.clone()).or_default();
@@ -320,7 +318,7 @@ impl Bucket {
     }
 }
 
-/// A record as it is written: readable by people, who may have to repair one.
+/// A record as indented JSON, so that people can repair it.
 pub(super) fn to_json<T: serde::Serialize>(record: &T) -> io::Result<Vec<u8>> {
     serde_json::to_vec_pretty(record).map_err(io::Error::other)
 }

@@ -93,7 +93,7 @@ impl Algorithm {
         hasher.finish().checksum(self)
     }
 
-    /// The checksum of all bytes from those of the parts and their lengths.
+    /// The checksum of the whole object from those of its parts and their lengths.
     ///
     /// None for an algorithm that cannot be combined, or when a value is malformed.
     pub(crate) fn combined<'a>(
@@ -119,7 +119,7 @@ impl Algorithm {
     }
 }
 
-/// The hashes of a body while it passes: MD5, and the checksums asked for.
+/// Hashes a body as it streams: MD5 and the requested checksums.
 pub(crate) struct Hashes {
     md5: Md5,
     checksums: ChecksumHasher,
@@ -163,7 +163,7 @@ pub(crate) struct Digests {
 }
 
 impl Digests {
-    /// The checksum in base64, when it was asked for.
+    /// The checksum in base64, if it was requested.
     pub(crate) fn checksum(&self, algorithm: Algorithm) -> Option<String> {
         match algorithm {
             Algorithm::Crc32 => self.checksums.checksum_crc32.clone(),

@@ -1,4 +1,4 @@
-//! What is kept beside an object's bytes: one JSON file for every version.
+//! The JSON records: one file for every version, bucket, upload and part.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::checksum::Algorithm;
 pub(crate) struct VersionRecord {
     /// The object's key.
     pub(crate) key: String,
-    /// Rises with every write of the whole store: of two versions the higher one is newer.
+    /// Increases with every write to the store: the newer version has the higher number.
     pub(crate) sequence: u64,
     /// None is the null version, of which a key has at most one.
     pub(crate) version_id: Option<String>,
@@ -24,7 +24,7 @@ pub(crate) struct VersionRecord {
 /// The object of a version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ObjectRecord {
-    /// Bytes in all blobs.
+    /// Total size of the blobs in bytes.
     pub(crate) size: u64,
     /// Without quotes: MD5 in hex, or `md5-N` for N parts.
     pub(crate) etag: String,
@@ -34,7 +34,7 @@ pub(crate) struct ObjectRecord {
     pub(crate) attributes: Attributes,
     /// The bytes, in order: one blob, or one for each part of a multipart upload.
     pub(crate) blobs: Vec<BlobRecord>,
-    /// The multipart upload it came from.
+    /// The multipart upload that it was.
     pub(crate) upload_id: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct BlobRecord {
     pub(crate) checksum: Option<String>,
 }
 
-/// What a client said about an object, given back as it came.
+/// Headers and metadata of an object, returned unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Attributes {
@@ -83,7 +83,7 @@ pub(crate) struct Attributes {
     /// Seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expires: Option<i64>,
-    /// What was asked for. Nothing is encrypted on this disk.
+    /// As requested; objects are not encrypted on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server_side_encryption: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -95,7 +95,7 @@ pub(crate) struct Attributes {
 pub(crate) struct BucketRecord {
     pub(crate) created_ms: u64,
     pub(crate) versioning: Versioning,
-    /// What browsers may do from other origins.
+    /// What pages of other origins may do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) cors: Vec<CorsRuleRecord>,
 }
@@ -112,7 +112,7 @@ pub(crate) struct CorsRuleRecord {
     pub(crate) max_age_seconds: Option<i32>,
 }
 
-/// A bucket's versioning. It can be suspended, but never unset again.
+/// A bucket's versioning. Once enabled it can only be suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Versioning {
     /// One null version of each key.
@@ -123,7 +123,7 @@ pub(crate) enum Versioning {
     Suspended,
 }
 
-/// A multipart upload under way.
+/// A multipart upload in progress.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct UploadRecord {
     pub(crate) key: String,
@@ -142,6 +142,6 @@ pub(crate) struct PartRecord {
     pub(crate) created_ms: u64,
     /// MD5 in hex.
     pub(crate) etag: String,
-    /// Its checksum is by the upload's algorithm.
+    /// Its checksum has the upload's algorithm.
     pub(crate) blob: BlobRecord,
 }

@@ -1,4 +1,4 @@
-//! Reading a data folder at start, and removing what was never acknowledged.
+//! Reads a data folder at start, and removes what was never acknowledged.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -26,7 +26,7 @@ pub(crate) enum RecoveryError {
     /// The disk failed.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
-    /// A record is damaged. Nothing was changed: starting would remove the bytes that it names.
+    /// A record is damaged. Nothing was changed, because recovery would remove the bytes that it names.
     #[error("{}: not a record of this emulator: {source}", path.display())]
     Damaged {
         path: PathBuf,
@@ -93,17 +93,17 @@ fn read_bucket(dir: &Path, name: &str) -> Result<(Bucket, u64)> {
     Ok((bucket, found.newest))
 }
 
-/// What reading a bucket brought to light.
+/// Findings while reading a bucket.
 #[derive(Default)]
 struct Found {
     newest: u64,
-    /// Files that records name.
+    /// Files named by records.
     named: HashSet<String>,
     /// Files with bytes.
     data: Vec<PathBuf>,
-    /// Multipart uploads that have become objects.
+    /// Completed multipart uploads.
     completed: HashSet<String>,
-    /// Temporary files, null versions that a newer one replaced, uploads that are over.
+    /// Temporary files, replaced null versions, finished uploads.
     leftovers: Vec<PathBuf>,
 }
 
@@ -130,7 +130,7 @@ fn read_shard(bucket: &Bucket, dir: &Path, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
-/// Adds a version to the index. A crash may have left two null versions: the newer one counts.
+/// Adds a version to the index. Of two null versions, which a crash can leave, the newer one wins.
 fn add(bucket: &Bucket, version: Arc<Version>, found: &mut Found) {
     let place = bucket.place(&version.record.key);
     let older_null = match version.record.version_id {
@@ -146,7 +146,7 @@ fn add(bucket: &Bucket, version: Arc<Version>, found: &mut Found) {
     };
     if let Some(superseded) = superseded {
         for blob in &superseded.blobs {
-            // Dropping it must not remove the file before everything has been read.
+            // Its file must stay until everything has been read.
             blob.keep();
             found.named.remove(&blob.file_name());
         }
@@ -168,7 +168,7 @@ fn name_files(version: &Version, found: &mut Found) {
 fn read_upload(bucket: &Bucket, entry: &fs::DirEntry, found: &mut Found) -> Result<()> {
     let dir = entry.path();
     let id = entry.file_name().to_string_lossy().into_owned();
-    // An upload is created by renaming its folder: the record is there.
+    // A rename creates the folder of an upload, so its record exists.
     if is_temporary(&dir) || found.completed.contains(&id) {
         found.leftovers.push(dir);
         return Ok(());

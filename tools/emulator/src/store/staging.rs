@@ -1,4 +1,4 @@
-//! Bodies on their way to disk, before anybody can see them.
+//! Writes bodies to disk before they are visible.
 
 use std::{io, sync::Arc};
 
@@ -12,19 +12,19 @@ use super::{
     checksum::{Algorithm, Digests, Hashes},
 };
 
-/// Bytes gathered before a body is written on.
+/// Bytes per write.
 const BATCH: usize = 256 * 1024;
 
-/// A body that is durable on disk, and what its bytes hash to.
+/// A durable body and its digests.
 pub(crate) struct Staged {
     pub(crate) blob: Arc<Blob>,
     pub(crate) digests: Digests,
 }
 
 impl Store {
-    /// Writes a body to disk under a name that nobody knows yet.
+    /// Writes a body to disk under a new name.
     ///
-    /// Memory stays constant: two batches at most, one being received and one being written.
+    /// At most two batches are in memory: one being received, one being written.
     pub(crate) async fn stage(
         &self,
         place: Place,

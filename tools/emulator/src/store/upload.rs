@@ -25,7 +25,7 @@ pub(crate) struct Upload {
 #[derive(Default)]
 pub(crate) struct Parts {
     pub(crate) by_number: BTreeMap<u16, Part>,
-    /// It was completed or aborted.
+    /// The upload was completed or aborted.
     pub(super) closed: bool,
 }
 
@@ -55,12 +55,12 @@ impl Upload {
         }
     }
 
-    /// The folder's name once the upload is over.
+    /// The folder's name after the upload.
     pub(super) fn retired_dir(&self) -> PathBuf {
         self.dir.with_extension(disk::TEMPORARY)
     }
 
-    /// The parts, for this caller alone.
+    /// Locks the parts.
     pub(crate) async fn parts(&self) -> Result<OwnedMutexGuard<Parts>, StoreError> {
         let parts = Arc::clone(&self.parts).lock_owned().await;
         if parts.closed {

@@ -1,4 +1,4 @@
-//! Multipart uploads under way.
+//! Multipart uploads in progress.
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +43,7 @@ impl Store {
         .await
     }
 
-    /// Adds a part, in the place of one with the same number.
+    /// Adds a part, which replaces one with the same number.
     pub(crate) async fn add_part(
         &self,
         bucket: &Arc<Bucket>,
@@ -68,9 +68,9 @@ impl Store {
         .await
     }
 
-    /// Makes the object out of its parts: no byte is copied, the version takes over the files.
+    /// Makes an object of the parts. The version takes over their files, so no byte is copied.
     ///
-    /// `parts` is what [`Upload::parts`] gave, so nothing changes between checking and this.
+    /// `parts` is still locked from the check, so they have not changed since.
     pub(crate) async fn complete_upload(
         self: &Arc<Self>,
         bucket: &Arc<Bucket>,
@@ -86,7 +86,7 @@ impl Store {
             let version = store.commit(&bucket, &upload.record.key, &precondition, object)?;
             drop(lock);
             let used = |part: &Part| version.blobs.iter().any(|b| Arc::ptr_eq(b, &part.blob));
-            // Should this fail, the version, which names the upload, ends it at the next start.
+            // If this fails, the next start ends the upload, because the version names it.
             let _ = fs::rename(&upload.dir, upload.retired_dir());
             close(&bucket, &upload, &mut parts, used);
             Ok(version)
@@ -94,7 +94,7 @@ impl Store {
         .await
     }
 
-    /// Forgets an upload and its parts.
+    /// Removes an upload and its parts.
     pub(crate) async fn abort_upload(
         &self,
         bucket: &Arc<Bucket>,
@@ -132,7 +132,7 @@ impl Bucket {
     }
 }
 
-/// Ends an upload whose folder has been retired: parts that are not used go with it.
+/// Ends an upload whose folder has been renamed, and removes unused parts.
 fn close(bucket: &Bucket, upload: &Upload, parts: &mut Parts, used: impl Fn(&Part) -> bool) {
     parts.closed = true;
     for part in std::mem::take(&mut parts.by_number).into_values() {
@@ -142,6 +142,6 @@ fn close(bucket: &Bucket, upload: &Upload, parts: &mut Parts, used: impl Fn(&Par
     }
     let key = (upload.record.key.clone(), upload.id.clone());
     bucket.uploads_mut(|uploads| uploads.remove(&key));
-    // What stays is removed at the next start.
+    // Best effort: the next start removes leftovers.
     let _ = fs::remove_dir_all(upload.retired_dir());
 }

@@ -16,7 +16,6 @@ async fn everything_is_there_after_a_restart() {
     let (s3, kms) = (s3_of(&emulator), kms_of(&emulator));
     let secret = emulator.secret_access_key().to_owned();
     let arn = emulator.key_arn(ALIAS).unwrap();
-    assert!(arn.ends_with(&emulator.key_id(ALIAS).unwrap()));
     let sealed = kms
         .encrypt()
         .key_id(ALIAS)
