@@ -1,34 +1,45 @@
 //! AWS SDK clients that send every request once, and how errors look on the wire.
 
 use aws_sdk_s3::{
-    config::{BehaviorVersion, Credentials, Region},
+    config::{
+        BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig, retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
     error::{ProvideErrorMetadata, SdkError},
 };
 use caas_emulator::Emulator;
 
+// Without timeouts: a busy machine may take longer than their defaults.
+
 /// An S3 client with path-style addressing.
 pub fn s3(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_s3::Client {
-    let credentials = Credentials::new(access_key_id, secret, None, None, "test");
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(credentials)
+        .credentials_provider(credentials(access_key_id, secret))
         .endpoint_url(url)
         .force_path_style(true)
         .region(Region::new("us-east-1"))
-        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled());
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled());
     aws_sdk_s3::Client::from_conf(config.build())
 }
 
 /// A KMS client.
 pub fn kms(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_kms::Client {
-    let credentials = Credentials::new(access_key_id, secret, None, None, "test");
     let config = aws_sdk_kms::Config::builder()
-        .behavior_version(aws_sdk_kms::config::BehaviorVersion::latest())
-        .credentials_provider(credentials)
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(credentials(access_key_id, secret))
         .endpoint_url(url)
         .region(Region::new("us-east-1"))
-        .retry_config(aws_sdk_kms::config::retry::RetryConfig::disabled());
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled());
     aws_sdk_kms::Client::from_conf(config.build())
+}
+
+fn credentials(access_key_id: &str, secret: &str) -> Credentials {
+    Credentials::new(access_key_id, secret, None, None, "test")
 }
 
 /// An S3 client of an emulator.

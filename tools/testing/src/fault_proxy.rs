@@ -45,7 +45,7 @@ pub enum Fault {
         /// The content type of the body.
         content_type: &'static str,
         /// The body.
-        body: &'static str,
+        body: String,
     },
     /// The request is forwarded after this time.
     DelayRequest(Duration),
@@ -61,32 +61,48 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// An error of S3.
+    ///
+    /// # Panics
+    /// When the status is no status.
+    pub fn s3(status: u16, code: &str) -> Self {
+        Self::Respond {
+            status: StatusCode::from_u16(status).unwrap(),
+            content_type: "application/xml",
+            body: format!("<Error><Code>{code}</Code><Message>SDK-TEXT</Message></Error>"),
+        }
+    }
+
     /// S3's 503 `SlowDown`.
     pub fn slow_down() -> Self {
-        Self::s3(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "<Error><Code>SlowDown</Code></Error>",
-        )
+        Self::s3(503, "SlowDown")
     }
 
     /// S3's 500 `InternalError`.
     pub fn internal_error() -> Self {
-        Self::s3(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "<Error><Code>InternalError</Code></Error>",
-        )
+        Self::s3(500, "InternalError")
+    }
+
+    /// An error of KMS.
+    ///
+    /// # Panics
+    /// When the status is no status.
+    pub fn kms(status: u16, code: &str) -> Self {
+        Self::Respond {
+            status: StatusCode::from_u16(status).unwrap(),
+            content_type: "application/x-amz-json-1.1",
+            body: format!(r#"{{"__type":"{code}","message":"SDK-TEXT"}}"#),
+        }
     }
 
     /// KMS's 400 `ThrottlingException`.
     pub fn kms_throttled() -> Self {
-        let body = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
-        Self::kms(StatusCode::BAD_REQUEST, body)
+        Self::kms(400, "ThrottlingException")
     }
 
     /// KMS's 500 `KMSInternalException`.
     pub fn kms_internal() -> Self {
-        let body = r#"{"__type":"KMSInternalException","message":"internal failure"}"#;
-        Self::kms(StatusCode::INTERNAL_SERVER_ERROR, body)
+        Self::kms(500, "KMSInternalException")
     }
 
     /// A rule that gives one request in `one_in` one of these faults. The choice depends only on the seed
@@ -104,22 +120,6 @@ impl Fault {
                 Some(fault) if random.is_multiple_of(one_in.max(1)) => fault.clone(),
                 _ => Fault::Forward,
             }
-        }
-    }
-
-    fn s3(status: StatusCode, body: &'static str) -> Self {
-        Self::Respond {
-            status,
-            content_type: "application/xml",
-            body,
-        }
-    }
-
-    fn kms(status: StatusCode, body: &'static str) -> Self {
-        Self::Respond {
-            status,
-            content_type: "application/x-amz-json-1.1",
-            body,
         }
     }
 }
@@ -288,7 +288,7 @@ async fn handle(
         } => {
             // A client that is still sending might never see the response.
             request.into_body().collect().await?;
-            let body = Full::new(Bytes::from_static(body.as_bytes()));
+            let body = Full::new(Bytes::from(body));
             let mut response = Response::new(body.map_err(|never| match never {}).boxed());
             *response.status_mut() = status;
             response

@@ -114,11 +114,7 @@ async fn the_loser_of_a_race_asks_three_times_and_twice() {
     let winner = stack.process().digest(USER, "datum").await;
     // The loser's first read was before that.
     proxy.set_rule(|request| match request.number {
-        0 => Fault::Respond {
-            status: http::StatusCode::NOT_FOUND,
-            content_type: "application/xml",
-            body: "<Error><Code>NoSuchKey</Code></Error>",
-        },
+        0 => Fault::s3(404, "NoSuchKey"),
         _ => Fault::Forward,
     });
     let before = stack.emulator.calls();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use caas_testing::{API_KEY, Fault, VAULT, bytes};
-use http::{Method, StatusCode};
+use http::Method;
 
 use crate::support::{App, begin_upload, get, request, upload, with};
 
@@ -13,16 +13,8 @@ const TOO_LONG: Duration = Duration::from_secs(3_600);
 async fn s3_or_kms_does_not_serve() {
     let app = App::with_timeout(Duration::from_secs(3)).await;
     let id = app.upload("there", b"content").await;
-    let kms_disabled = Fault::Respond {
-        status: StatusCode::BAD_REQUEST,
-        content_type: "application/x-amz-json-1.1",
-        body: r#"{"__type":"DisabledException","message":"SDK-TEXT"}"#,
-    };
-    let s3_denied = Fault::Respond {
-        status: StatusCode::FORBIDDEN,
-        content_type: "application/xml",
-        body: "<Error><Code>AccessDenied</Code><Message>SDK-TEXT</Message></Error>",
-    };
+    let kms_disabled = Fault::kms(400, "DisabledException");
+    let s3_denied = Fault::s3(403, "AccessDenied");
     let cases = [
         (true, kms_disabled),
         (true, Fault::kms_throttled()),

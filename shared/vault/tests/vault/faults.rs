@@ -9,7 +9,6 @@ use std::{
 use caas_aws::PutOptions;
 use caas_testing::{Fault, ProxiedRequest, VAULT, bytes};
 use caas_vault::{GetError, PART_LEN, PutError};
-use http::StatusCode;
 use tokio::{io::AsyncReadExt, sync::oneshot};
 
 use crate::support::{Stack, key};
@@ -76,11 +75,7 @@ const S3_FAULTS: &[(&str, Rule)] = &[
         )
     }),
     ("access denied", |request| {
-        let denied = Fault::Respond {
-            status: StatusCode::FORBIDDEN,
-            content_type: "application/xml",
-            body: "<Error><Code>AccessDenied</Code></Error>",
-        };
+        let denied = Fault::s3(403, "AccessDenied");
         hit(is_write(request), denied)
     }),
 ];
@@ -236,11 +231,7 @@ async fn kms_fails() {
         .put(&key(NAME), content.clone(), &PutOptions::default())
         .await
         .unwrap();
-    let disabled = Fault::Respond {
-        status: StatusCode::BAD_REQUEST,
-        content_type: "application/x-amz-json-1.1",
-        body: r#"{"__type":"DisabledException","message":"the key is disabled"}"#,
-    };
+    let disabled = Fault::kms(400, "DisabledException");
     for fault in [
         disabled,
         Fault::kms_throttled(),

@@ -117,7 +117,8 @@ async fn a_grant_that_expired_is_renewed() {
     let expired = || Fault::Respond {
         status: StatusCode::FORBIDDEN,
         content_type: "application/xml",
-        body: "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
+        body: "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+            .to_owned(),
     };
     let (count, rule) = nth("GET", move |number| match number {
         0 => Fault::CutResponse(STORED / 2),
@@ -150,11 +151,7 @@ async fn a_file_that_was_replaced_meanwhile_comes_anew() {
         let content = vec![len as u8; len];
         let (_, rule) = nth("GET", move |number| match number {
             0 => Fault::CutResponse(STORED / 2),
-            1 => Fault::Respond {
-                status: StatusCode::FORBIDDEN,
-                content_type: "application/xml",
-                body: "<Error><Code>AccessDenied</Code></Error>",
-            },
+            1 => Fault::s3(403, "AccessDenied"),
             _ => Fault::Forward,
         });
         stack.proxies.s3.set_rule(rule);
@@ -232,11 +229,7 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
     let stack = Stack::start().await;
     let path = stack.file("a", &bytes(LEN));
     for mode in [Mode::Client, Mode::Inbox] {
-        let too_slow = Fault::Respond {
-            status: StatusCode::BAD_REQUEST,
-            content_type: "application/xml",
-            body: "<Error><Code>RequestTimeout</Code></Error>",
-        };
+        let too_slow = Fault::s3(400, "RequestTimeout");
         for fault in [Fault::CutRequest(0), Fault::slow_down(), too_slow] {
             let case = format!("{mode:?} {fault:?}");
             let (count, rule) = nth("PUT", move |_| fault.clone());
@@ -249,21 +242,13 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
             assert_eq!(count.load(Ordering::Relaxed), 4, "{case}");
         }
     }
-    let bad = Fault::Respond {
-        status: StatusCode::BAD_REQUEST,
-        content_type: "application/xml",
-        body: "<Error><Code>EntityTooLarge</Code></Error>",
-    };
+    let bad = Fault::s3(400, "EntityTooLarge");
     let (count, rule) = nth("PUT", move |_| bad.clone());
     stack.proxies.s3.set_rule(rule);
     let error = stack.upload(&path, Mode::Client).await.unwrap_err();
     assert!(matches!(error, UploadError::Refused(400)), "{error:?}");
     assert_eq!(count.load(Ordering::Relaxed), 1);
-    let denied = Fault::Respond {
-        status: StatusCode::FORBIDDEN,
-        content_type: "application/xml",
-        body: "<Error><Code>AccessDenied</Code></Error>",
-    };
+    let denied = Fault::s3(403, "AccessDenied");
     stack
         .proxies
         .s3
@@ -282,7 +267,7 @@ async fn the_service_may_be_away_for_a_moment() {
     let unavailable = || Fault::Respond {
         status: StatusCode::SERVICE_UNAVAILABLE,
         content_type: "application/problem+json",
-        body: r#"{"type":"/problems/dependency-unavailable"}"#,
+        body: r#"{"type":"/problems/dependency-unavailable"}"#.to_owned(),
     };
     // Of four attempts at each call three fail.
     stack

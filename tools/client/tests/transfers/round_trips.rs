@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use caas_client::{Client, DownloadError, Mode, Progress, ServiceError, Upload, UploadError};
-use caas_testing::{INBOX, VAULT, bytes};
+use caas_testing::{API_KEY, INBOX, VAULT, bytes, send};
 use http::Request;
-use tower::ServiceExt;
 
 use crate::support::{Stack, ignore, is_empty, key_of};
 
@@ -40,14 +39,11 @@ async fn a_file_goes_up_and_comes_down_at_every_size() {
         assert!(fs::read(&copy).unwrap() == content, "{len}");
 
         // And through the service.
-        let request = Request::get(format!("/api/files/{}", uploaded.id)).header(
-            "x-api-key",
-            "caas_tests-only-tests-only-tests-only-tests-acme",
-        );
+        let request = Request::get(format!("/api/files/{}", uploaded.id));
+        let request = request.header("x-api-key", API_KEY);
         let request = request.body(Body::empty()).unwrap();
-        let answer = stack.router.clone().oneshot(request).await.unwrap();
-        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-        assert!(body == content, "{len}");
+        let response = send(&stack.router, request).await;
+        assert!(response.body == content, "{len}");
     }
 }
 

@@ -7,7 +7,7 @@ use caas_emulator::{BucketConfig, Config, Emulator, StartError};
 use crate::{
     ALIAS, BUCKET,
     clients::{kms_of, s3_of},
-    start, start_in,
+    get, put, start, start_in,
 };
 
 #[tokio::test]
@@ -71,13 +71,7 @@ async fn everything_is_there_after_a_restart() {
         .unwrap();
     assert_eq!(after.versions(), before.versions());
     assert_eq!(after.delete_markers(), before.delete_markers());
-    let got = s3
-        .get_object()
-        .bucket(BUCKET)
-        .key("a/b")
-        .send()
-        .await
-        .unwrap();
+    let got = get(&s3, "a/b").await;
     assert_eq!(got.metadata().unwrap()["key"], "a/b");
     assert_eq!(got.body.collect().await.unwrap().into_bytes(), "a/b");
     let opened = kms
@@ -131,13 +125,7 @@ async fn what_cannot_be_started_is_said() {
 async fn a_damaged_record_stops_the_start_and_nothing_is_removed() {
     let (emulator, folder) = start().await;
     let s3 = s3_of(&emulator);
-    s3.put_object()
-        .bucket(BUCKET)
-        .key("k")
-        .body(b"v".to_vec().into())
-        .send()
-        .await
-        .unwrap();
+    put(&s3, "k", "v").await;
     emulator.shutdown().await;
     let files = files_in(folder.path());
     let record = files
@@ -161,13 +149,7 @@ async fn only_this_user_can_read() {
     use std::os::unix::fs::PermissionsExt;
     let (emulator, folder) = start().await;
     let s3 = s3_of(&emulator);
-    s3.put_object()
-        .bucket(BUCKET)
-        .key("k")
-        .body(b"v".to_vec().into())
-        .send()
-        .await
-        .unwrap();
+    put(&s3, "k", "v").await;
     emulator.shutdown().await;
     let files = files_in(folder.path());
     let secret = |file: &&String| !file.ends_with("lock");
@@ -182,19 +164,9 @@ async fn only_this_user_can_read() {
 async fn calls_are_counted_by_operation() {
     let (emulator, _folder) = start().await;
     let (s3, kms) = (s3_of(&emulator), kms_of(&emulator));
-    s3.put_object()
-        .bucket(BUCKET)
-        .key("k")
-        .send()
-        .await
-        .unwrap();
+    put(&s3, "k", "").await;
     let before = emulator.calls();
-    s3.get_object()
-        .bucket(BUCKET)
-        .key("k")
-        .send()
-        .await
-        .unwrap();
+    get(&s3, "k").await;
     s3.get_object()
         .bucket(BUCKET)
         .key("absent")
@@ -240,12 +212,7 @@ async fn created_objects_are_announced() {
         .await
         .unwrap();
     assert_eq!(created.try_recv().unwrap().key, "copy");
-    s3.put_object()
-        .bucket(BUCKET)
-        .key(key)
-        .send()
-        .await
-        .unwrap();
+    crate::put(&s3, key, "").await;
     let second = created.try_recv().unwrap();
     assert!(second.sequencer > first.sequencer);
     // Deletes and refused writes are not.
@@ -271,13 +238,7 @@ async fn created_objects_are_announced() {
 async fn a_refused_upload_leaves_no_file() {
     let (emulator, folder) = start().await;
     let s3 = s3_of(&emulator);
-    s3.put_object()
-        .bucket(BUCKET)
-        .key("k")
-        .body(b"kept".to_vec().into())
-        .send()
-        .await
-        .unwrap();
+    put(&s3, "k", "kept").await;
     let before = files_in(folder.path());
     let put = || {
         s3.put_object()

@@ -1,6 +1,10 @@
 //! What only this emulator promises: durability, races, complete checks, faults on request.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use aws_sdk_s3::{
+    Client,
+    operation::{get_object::GetObjectOutput, put_object::PutObjectOutput},
+};
 use caas_emulator::{BucketConfig, Config, Emulator};
 use caas_testing::clients;
 use tempfile::TempDir;
@@ -31,4 +35,19 @@ async fn start_in(folder: &std::path::Path) -> Emulator {
     config.buckets.push(BucketConfig::unversioned(UNVERSIONED));
     config.key_aliases.push(ALIAS.to_owned());
     Emulator::start(config).await.unwrap()
+}
+
+/// Puts an object.
+async fn put(s3: &Client, key: &str, body: &str) -> PutObjectOutput {
+    let put = s3.put_object().bucket(BUCKET).key(key);
+    put.body(body.as_bytes().to_vec().into())
+        .send()
+        .await
+        .unwrap()
+}
+
+/// Gets an object, which exists.
+async fn get(s3: &Client, key: &str) -> GetObjectOutput {
+    let get = s3.get_object().bucket(BUCKET).key(key);
+    get.send().await.unwrap()
 }

@@ -3,7 +3,7 @@
 
 use aws_sdk_s3::primitives::ByteStream;
 
-use crate::{BUCKET, durability::Process};
+use crate::{BUCKET, durability::Process, get};
 
 #[tokio::test]
 async fn memory_stays_constant() {
@@ -43,13 +43,7 @@ async fn stream_through(size: u64) {
         .send()
         .await
         .unwrap();
-    let mut got = s3
-        .get_object()
-        .bucket(BUCKET)
-        .key("large")
-        .send()
-        .await
-        .unwrap();
+    let mut got = get(s3, "large").await;
     let mut received = 0;
     while let Some(chunk) = got.body.try_next().await.unwrap() {
         received += chunk.len() as u64;

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use crate::{
     BUCKET, UNVERSIONED,
     clients::{refused, s3_of},
-    start,
+    get, put, start,
 };
 
 const WRITERS: usize = 64;
@@ -29,13 +29,7 @@ async fn one_of_64_creators_wins() {
             }
         }
         assert_eq!(winners.len(), 1);
-        let got = s3
-            .get_object()
-            .bucket(BUCKET)
-            .key(&key)
-            .send()
-            .await
-            .unwrap();
+        let got = get(&s3, &key).await;
         let body = got.body.collect().await.unwrap().into_bytes();
         assert_eq!(body, winners[0].to_string());
         let versions = s3
@@ -53,15 +47,7 @@ async fn one_of_64_creators_wins() {
 async fn one_of_64_replacers_wins() {
     let (emulator, _folder) = start().await;
     let s3 = s3_of(&emulator);
-    let seen = s3
-        .put_object()
-        .bucket(BUCKET)
-        .key("k")
-        .send()
-        .await
-        .unwrap()
-        .e_tag
-        .unwrap();
+    let seen = put(&s3, "k", "").await.e_tag.unwrap();
     let puts = (0..WRITERS).map(|writer| {
         let put = s3.put_object().bucket(BUCKET).key("k").if_match(&seen);
         tokio::spawn(put.body(writer.to_string().into_bytes().into()).send())
