@@ -148,4 +148,5 @@ async fn no_canary_in_the_log() {
     assert_eq!(log.requests().len(), statuses.len() + 1);
     assert!(log.text().contains("a user's record cannot be used"));
     log.lacks(&SECRETS);
+    insta::assert_snapshot!(log.line("request"), @r#"{"timestamp":…,"level":"INFO","message":"request","status":200,"duration_ms":…,"size":"1kB","span":{"request_id":…,"name":"request"}}"#);
 }

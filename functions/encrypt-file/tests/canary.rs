@@ -101,6 +101,7 @@ async fn no_canary_in_the_log() {
     assert_eq!(lines.len(), statuses.len());
     assert!(log.text().contains(r#""message":"panic""#));
     log.lacks(&["CANARY", "/encrypt_file"]);
+    insta::assert_snapshot!(log.line("request"), @r#"{"timestamp":…,"level":"INFO","message":"request","status":200,"duration_ms":…,"size":"1kB","span":{"request_id":…,"name":"request"}}"#);
     for line in lines {
         let fields: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
         let known = [

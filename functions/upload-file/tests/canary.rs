@@ -78,4 +78,5 @@ async fn no_canary_in_the_log() {
     assert!(text.contains("an object is not in the vault's format"));
     log.lacks(&["CANARY", &id, &id_of("CANARY-foreign"), "/api/", API_KEY]);
     log.lacks(&["X-Amz-Signature", "encryption"]);
+    insta::assert_snapshot!(log.line("request"), @r#"{"timestamp":…,"level":"INFO","message":"request","status":201,"duration_ms":…,"size":"1kB","span":{"request_id":…,"name":"request"}}"#);
 }

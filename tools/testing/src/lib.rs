@@ -17,7 +17,7 @@ pub use events::{check_events, events};
 pub use fault_proxy::{Fault, FaultProxy, ProxiedRequest};
 pub use form::{BOUNDARY, Part, form, post_form};
 pub use log::Log;
-pub use response::{TestResponse, send};
+pub use response::{TestResponse, problem_documents, send};
 pub use stack::{FILE_KEY, INBOX, Proxies, Stack, USER_KEY, USER_KEYS, VAULT, settings};
 
 /// The API key of the client `acme`.

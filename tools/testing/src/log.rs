@@ -34,6 +34,22 @@ impl Log {
             .collect()
     }
 
+    /// The first line with this message, as a snapshot shows it: without times and ids.
+    pub fn line(&self, message: &str) -> String {
+        let text = self.text();
+        let message = format!(r#""message":"{message}""#);
+        let line = text.lines().find(|line| line.contains(&message));
+        let mut shown = line.unwrap().to_owned();
+        for varying in ["timestamp", "duration_ms", "request_id"] {
+            let name = format!(r#""{varying}":"#);
+            if let Some((start, rest)) = shown.split_once(&name) {
+                let end = rest.find([',', '}']).unwrap();
+                shown = format!("{start}{name}…{}", &rest[end..]);
+            }
+        }
+        shown
+    }
+
     /// Checks that no line has any of these secrets.
     #[track_caller]
     pub fn lacks(&self, secrets: &[&str]) {

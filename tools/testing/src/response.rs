@@ -1,5 +1,7 @@
 //! Requests to a router, and its responses.
 
+use std::fmt::Write;
+
 use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -26,6 +28,26 @@ pub async fn send(router: &Router, request: Request<Body>) -> TestResponse {
         headers: parts.headers,
         body: body.collect().await.unwrap().to_bytes().into(),
     }
+}
+
+/// The problem documents in response to these requests, as a snapshot shows them: without the ids of
+/// the requests.
+pub async fn problem_documents(
+    router: &Router,
+    requests: impl IntoIterator<Item = (&str, Request<Body>)>,
+) -> String {
+    let mut documents = String::new();
+    for (case, request) in requests {
+        let response = send(router, request).await;
+        let problem = response.json();
+        let text = |field| problem[field].as_str().unwrap_or_default();
+        let (kind, title, detail) = (text("type"), text("title"), text("detail"));
+        let code = kind.trim_start_matches("/problems/");
+        response.is_problem(case, response.status.as_u16(), code);
+        writeln!(documents, "{case}: {} {kind}", response.status.as_u16()).unwrap();
+        writeln!(documents, "    {title}: {detail}").unwrap();
+    }
+    documents
 }
 
 impl TestResponse {
