@@ -10,10 +10,10 @@ mod support;
 
 use std::time::Duration;
 
-use caas_testing::{API_KEY, Fault, Log};
+use caas_testing::{API_KEY, Fault, Log, request, with};
 use http::Method;
 
-use support::{App, begin_upload, get, id_of, request, upload, with};
+use support::{App, begin_upload, get, id_of, upload};
 
 #[tokio::test]
 async fn no_canary_in_the_log() {

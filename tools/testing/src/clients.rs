@@ -1,18 +1,21 @@
 //! AWS SDK clients that send every request once, and how errors look on the wire.
 
 use aws_sdk_s3::{
+    Client,
     config::{
         BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig, retry::RetryConfig,
         timeout::TimeoutConfig,
     },
     error::{ProvideErrorMetadata, SdkError},
+    operation::complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder,
+    types::{CompletedMultipartUpload, CompletedPart},
 };
 use caas_emulator::Emulator;
 
 // Without timeouts: a busy machine may take longer than their defaults.
 
 /// An S3 client with path-style addressing.
-pub fn s3(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_s3::Client {
+pub fn s3(url: &str, access_key_id: &str, secret: &str) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .credentials_provider(credentials(access_key_id, secret))
@@ -22,7 +25,7 @@ pub fn s3(url: &str, access_key_id: &str, secret: &str) -> aws_sdk_s3::Client {
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(TimeoutConfig::disabled());
-    aws_sdk_s3::Client::from_conf(config.build())
+    Client::from_conf(config.build())
 }
 
 /// A KMS client.
@@ -43,7 +46,7 @@ fn credentials(access_key_id: &str, secret: &str) -> Credentials {
 }
 
 /// An S3 client of an emulator.
-pub fn s3_of(emulator: &Emulator) -> aws_sdk_s3::Client {
+pub fn s3_of(emulator: &Emulator) -> Client {
     s3(
         &emulator.s3_url(),
         emulator.access_key_id(),
@@ -58,6 +61,24 @@ pub fn kms_of(emulator: &Emulator) -> aws_sdk_kms::Client {
         emulator.access_key_id(),
         emulator.secret_access_key(),
     )
+}
+
+/// Begins a multipart upload of one part, and returns the request that completes it.
+pub async fn upload_part(
+    s3: &Client,
+    bucket: &str,
+    key: &str,
+    body: Vec<u8>,
+) -> Result<CompleteMultipartUploadFluentBuilder, aws_sdk_s3::Error> {
+    let created = s3.create_multipart_upload().bucket(bucket).key(key);
+    let id = created.send().await?.upload_id.unwrap_or_default();
+    let part = s3.upload_part().bucket(bucket).key(key).upload_id(&id);
+    let uploaded = part.part_number(1).body(body.into()).send().await?;
+    let part = CompletedPart::builder().part_number(1);
+    let part = part.set_e_tag(uploaded.e_tag).build();
+    let parts = CompletedMultipartUpload::builder().parts(part).build();
+    let complete = s3.complete_multipart_upload().bucket(bucket).key(key);
+    Ok(complete.upload_id(id).multipart_upload(parts))
 }
 
 /// Status and code of a request that must fail; a HEAD has no code.

@@ -22,11 +22,8 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 type ProxyBody = BoxBody<Bytes, BoxError>;
@@ -138,35 +135,15 @@ pub struct ProxiedRequest<'a> {
     pub number: u64,
 }
 
-/// An HTTP proxy in front of one server, on its own loopback port.
+/// An HTTP proxy in front of one server, on its own loopback port until it is dropped.
 ///
 /// Requests pass unchanged, including the Host header, so signatures stay valid. The server must
 /// accept the proxy's address there, as the emulator does. Each request has its own connection to the
 /// server.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use caas_emulator::{Config, Emulator};
-/// use caas_testing::{Fault, FaultProxy};
-///
-/// let folder = tempfile::tempdir()?;
-/// let emulator = Emulator::start(Config::new(folder.path())).await?;
-/// let proxy = FaultProxy::start(emulator.s3_addr()).await?;
-/// // Clients use proxy.url() as the endpoint of S3.
-/// proxy.set_rule(|request| match request.method {
-///     "PUT" if request.number < 2 => Fault::slow_down(),
-///     _ => Fault::Forward,
-/// });
-/// # proxy.shutdown().await;
-/// # Ok(())
-/// # }
-/// ```
 pub struct FaultProxy {
     addr: SocketAddr,
     script: Arc<Script>,
-    stop: CancellationToken,
-    server: JoinHandle<()>,
+    _stop: DropGuard,
 }
 
 impl FaultProxy {
@@ -184,12 +161,11 @@ impl FaultProxy {
             handle(upstream, request, fault)
         });
         let stop = CancellationToken::new();
-        let server = tokio::spawn(caas_server::serve(listener, service, stop.clone()));
+        tokio::spawn(caas_server::serve(listener, service, stop.clone()));
         Ok(Self {
             addr,
             script,
-            stop,
-            server,
+            _stop: stop.drop_guard(),
         })
     }
 
@@ -214,13 +190,6 @@ impl FaultProxy {
     /// The number of requests since the rule was set or cleared.
     pub fn requests(&self) -> u64 {
         self.script.lock().number
-    }
-
-    /// Stops listening and lets requests in progress finish for a few seconds.
-    pub async fn shutdown(self) {
-        self.stop.cancel();
-        // There is nothing to do about a server that panicked.
-        let _ = self.server.await;
     }
 }
 

@@ -1,8 +1,5 @@
 //! Multipart forms, byte by byte.
 
-use axum::body::Body;
-use http::Request;
-
 /// The boundary of every form here.
 pub const BOUNDARY: &str = "multipart-boundary";
 
@@ -19,11 +16,4 @@ pub fn form(parts: &[Part<'_>]) -> Vec<u8> {
     }
     body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
     body
-}
-
-/// A POST of a form.
-pub fn post_form(path: &str, form: impl Into<Body>) -> Request<Body> {
-    let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    let request = Request::post(path).header("content-type", content_type);
-    request.body(form.into()).unwrap()
 }

@@ -8,6 +8,7 @@ mod events;
 mod fault_proxy;
 mod form;
 mod log;
+mod requests;
 mod response;
 mod stack;
 
@@ -15,8 +16,9 @@ use caas_http::hash_api_key;
 
 pub use events::{check_events, events};
 pub use fault_proxy::{Fault, FaultProxy, ProxiedRequest};
-pub use form::{BOUNDARY, Part, form, post_form};
+pub use form::{BOUNDARY, Part, form};
 pub use log::Log;
+pub use requests::{post_form, post_json, request, with};
 pub use response::{TestResponse, problem_documents, send};
 pub use stack::{FILE_KEY, INBOX, Proxies, Stack, USER_KEY, USER_KEYS, VAULT, settings};
 

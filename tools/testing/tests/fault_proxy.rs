@@ -47,7 +47,7 @@ impl Proxied {
     }
 
     async fn stop(self) {
-        self.proxy.shutdown().await;
+        drop(self.proxy);
         self.stack.emulator.shutdown().await;
     }
 }
@@ -207,7 +207,7 @@ async fn kms_has_faults_too() {
     kms.describe_key().key_id(FILE_KEY).send().await.unwrap();
     proxy.clear_rule();
     generate().await.unwrap();
-    proxy.shutdown().await;
+    drop(proxy);
     stack.emulator.shutdown().await;
 }
 

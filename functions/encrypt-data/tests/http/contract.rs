@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use axum::body::Body;
-use caas_testing::{API_KEY, OTHER_API_KEY};
+use caas_testing::{API_KEY, OTHER_API_KEY, post_json};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{OTHER_USER, Options, Stack, USER, post, record_of};
+use crate::support::{OTHER_USER, Options, Stack, USER, record_of};
 
 const AES: &str = "aes-256-gcm";
 
@@ -21,7 +21,7 @@ async fn the_seeds_request_is_answered_as_the_seed_says() {
             "sensitiveData": "123-45-6789"
         }}"#
     );
-    let answer = stack.process().call(post("/encrypt", body)).await;
+    let answer = stack.process().call(post_json("/encrypt", body)).await;
     let digest = answer.ok()["encrypted_data"].as_str().unwrap().to_owned();
     assert_eq!(
         answer.body,

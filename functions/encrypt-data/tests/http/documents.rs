@@ -1,11 +1,10 @@
 //! The problem documents, word for word.
 
-use axum::body::Body;
-use caas_testing::{API_KEY, USER_KEY, problem_documents};
-use http::{Method, Request};
+use caas_testing::{API_KEY, USER_KEY, post_json, problem_documents, request};
+use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{OTHER_USER, Stack, USER, post};
+use crate::support::{OTHER_USER, Stack, USER};
 
 #[tokio::test]
 async fn problem_documents_are_pinned() {
@@ -16,19 +15,15 @@ async fn problem_documents_are_pinned() {
         let mut body = json!({"apiKey": API_KEY, "userUUID": user});
         let fields = fields.as_object().unwrap().clone();
         body.as_object_mut().unwrap().extend(fields);
-        post(path, body.to_string())
+        post_json(path, body.to_string())
     };
     let datum = || json!({"sensitiveData": "datum"});
     let many = "x".repeat(1_000_000);
-    let bare = |method: Method, path: &str| {
-        let request = Request::builder().method(method).uri(path);
-        let request = request.header("x-api-key", API_KEY);
-        request.body(Body::empty()).unwrap()
-    };
+    let bare = |method: Method, path: &str| request(method, API_KEY, path);
     let requests = [
-        ("no API key", post("/encrypt", "{}")),
-        ("no JSON", post("/encrypt", "{")),
-        ("an array", post("/encrypt", "[]")),
+        ("no API key", post_json("/encrypt", "{}")),
+        ("no JSON", post_json("/encrypt", "{")),
+        ("an array", post_json("/encrypt", "[]")),
         ("nothing sent", about("/encrypt", USER, json!({}))),
         ("a field missing", about("/verify", USER, datum())),
         (

@@ -1,11 +1,11 @@
 //! Every way to be wrong, and what is answered.
 
 use axum::body::Body;
-use caas_testing::{API_KEY, OTHER_API_KEY};
+use caas_testing::{API_KEY, OTHER_API_KEY, post_json};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::support::{Stack, USER, post};
+use crate::support::{Stack, USER};
 
 #[tokio::test]
 async fn bodies() {
@@ -228,7 +228,7 @@ async fn bodies() {
     ];
     for (case, body, status, code) in cases {
         assert_ne!(body, whole, "{case}");
-        let answer = process.call(post("/encrypt", body)).await;
+        let answer = process.call(post_json("/encrypt", body)).await;
         answer.is_problem(case, status, code);
         // No value of the request comes back.
         let text = String::from_utf8_lossy(&answer.body).into_owned();
@@ -238,7 +238,7 @@ async fn bodies() {
     }
     assert!(stack.record_versions("").await.is_empty());
     assert_eq!(stack.emulator.calls().kms(), 0);
-    process.call(post("/encrypt", whole)).await.ok();
+    process.call(post_json("/encrypt", whole)).await.ok();
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@ use std::{
 use axum::{Router, body::Body};
 use caas_aws::KmsKey;
 use caas_emulator::Calls;
-use caas_testing::{API_KEY, TestResponse, USER_KEY, USER_KEYS, clients, send, settings};
+use caas_testing::{API_KEY, TestResponse, USER_KEYS, clients, post_json, request, send, settings};
 use caas_users::{Clock, Moment, UserKeys};
 use encrypt_data::{Config, Service};
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 pub(crate) const USER: &str = "0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11";
@@ -169,14 +169,12 @@ impl Process {
         let mut body = json!({"apiKey": API_KEY, "userUUID": user});
         let fields = fields.as_object().unwrap().clone();
         body.as_object_mut().unwrap().extend(fields);
-        self.call(post(path, body.to_string())).await
+        self.call(post_json(path, body.to_string())).await
     }
 
     /// A request without body by `acme`.
     pub(crate) async fn send(&self, method: Method, path: &str) -> TestResponse {
-        let request = Request::builder().method(method).uri(path);
-        let request = request.header("x-api-key", API_KEY);
-        self.call(request.body(Body::empty()).unwrap()).await
+        self.call(request(method, API_KEY, path)).await
     }
 
     /// The digest of a datum.
@@ -233,13 +231,6 @@ impl Process {
         let numbers = versions.iter().map(|v| v["version"].as_u64().unwrap());
         numbers.collect()
     }
-}
-
-pub(crate) fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
-    Request::post(path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(body.into())
-        .unwrap()
 }
 
 fn text(value: &Value) -> String {

@@ -2,14 +2,10 @@
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
-use aws_sdk_s3::{
-    primitives::ByteStream,
-    types::{CompletedMultipartUpload, CompletedPart},
-};
 use caas_aws::{Clients, KmsKey, ObjectKey, PutOptions, VersionedBucket};
 use caas_emulator::BucketConfig;
 use caas_inbox::{Inbox, InboxSettings, Report};
-use caas_testing::{FILE_KEY, INBOX, Proxies, VAULT};
+use caas_testing::{FILE_KEY, INBOX, Proxies, VAULT, clients};
 use caas_vault::{GetError, Vault};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use seal_object::{HandleError, handle};
@@ -65,17 +61,8 @@ impl Stack {
 
     /// Drops a file in parts.
     pub(crate) async fn drop_in_parts(&self, key: &str, content: Vec<u8>) {
-        let s3 = &self.clients.s3;
-        let created = s3.create_multipart_upload().bucket(INBOX).key(key);
-        let id = created.send().await.unwrap().upload_id.unwrap();
-        let part = s3.upload_part().bucket(INBOX).key(key).upload_id(&id);
-        let part = part.part_number(1).body(ByteStream::from(content));
-        let e_tag = part.send().await.unwrap().e_tag.unwrap();
-        let part = CompletedPart::builder().part_number(1).e_tag(e_tag).build();
-        let parts = CompletedMultipartUpload::builder().parts(part).build();
-        let complete = s3.complete_multipart_upload().bucket(INBOX).key(key);
-        let complete = complete.upload_id(id).multipart_upload(parts);
-        complete.send().await.unwrap();
+        let upload = clients::upload_part(&self.clients.s3, INBOX, key, content);
+        upload.await.unwrap().send().await.unwrap();
     }
 
     pub(crate) async fn handle(&self, event: Value) -> Result<Report, HandleError> {

@@ -1,9 +1,9 @@
 //! A client deletes its files.
 
-use caas_testing::{API_KEY, INBOX, VAULT};
+use caas_testing::{API_KEY, INBOX, VAULT, request};
 use http::Method;
 
-use crate::support::{App, get, id_of, request};
+use crate::support::{App, get, id_of};
 
 #[tokio::test]
 async fn a_deleted_file_is_gone_for_the_client_and_kept_for_the_operator() {

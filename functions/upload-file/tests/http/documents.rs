@@ -1,9 +1,9 @@
 //! The problem documents, word for word.
 
-use caas_testing::{API_KEY, Fault, VAULT, form, problem_documents};
+use caas_testing::{API_KEY, Fault, VAULT, form, problem_documents, request, with};
 use http::Method;
 
-use crate::support::{App, MAX_BODY_BYTES, begin_upload, get, id_of, post, request, upload, with};
+use crate::support::{App, MAX_BODY_BYTES, begin_upload, get, id_of, post, upload};
 
 #[tokio::test]
 async fn problem_documents_are_pinned() {

@@ -1,8 +1,8 @@
 //! The events in `events/`, as API Gateway sends them.
 
-use caas_testing::{API_KEY, check_events};
+use caas_testing::{API_KEY, check_events, with};
 
-use crate::support::{App, upload, with};
+use crate::support::{App, upload};
 
 /// The response to each event: status, content type, and something in the body.
 const EVENTS: &[(&str, u16, &str, &str)] = &[

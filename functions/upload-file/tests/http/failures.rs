@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use caas_testing::{API_KEY, Fault, VAULT, bytes};
+use caas_testing::{API_KEY, Fault, VAULT, bytes, request, with};
 use http::Method;
 
-use crate::support::{App, begin_upload, get, request, upload, with};
+use crate::support::{App, begin_upload, get, upload};
 
 const TOO_LONG: Duration = Duration::from_secs(3_600);
 

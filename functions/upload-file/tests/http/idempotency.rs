@@ -1,10 +1,10 @@
 //! An upload with an `Idempotency-Key` may be repeated.
 
-use caas_testing::{API_KEY, VAULT};
+use caas_testing::{API_KEY, VAULT, request, with};
 use futures::future::join_all;
 use http::Method;
 
-use crate::support::{App, get, request, upload, with};
+use crate::support::{App, get, upload};
 
 #[tokio::test]
 async fn a_repeat_answers_the_stored_file() {

@@ -1,10 +1,10 @@
 //! What was changed in storage does not open: one answer, whatever was changed, and no plaintext.
 
 use aws_sdk_s3::primitives::ByteStream;
-use caas_testing::{API_KEY, VAULT};
+use caas_testing::{API_KEY, VAULT, request};
 use http::Method;
 
-use crate::support::{App, get, id_of, path_of, request};
+use crate::support::{App, get, id_of, path_of};
 
 const CONTENT: &[u8] = b"CANARY-content, long enough to show through";
 

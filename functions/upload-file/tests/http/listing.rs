@@ -1,9 +1,9 @@
 //! A client lists its files.
 
-use caas_testing::API_KEY;
+use caas_testing::{API_KEY, request};
 use http::Method;
 
-use crate::support::{App, get, path_of, request};
+use crate::support::{App, get, path_of};
 
 #[tokio::test]
 async fn files_are_listed_in_pages() {

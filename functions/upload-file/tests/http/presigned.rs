@@ -9,20 +9,20 @@ use aes_gcm::{
 use aws_sdk_s3::presigning::PresigningConfig;
 use axum::body::Body;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use caas_testing::{API_KEY, INBOX, OTHER_API_KEY, VAULT, bytes};
+use caas_testing::{API_KEY, INBOX, OTHER_API_KEY, VAULT, bytes, post_json, request, with};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::support::{App, get, id_of, path_of, request};
+use crate::support::{App, get, id_of, path_of};
 
 const TOO_LARGE: u64 = 5_000_000_001;
 
 fn begin(key: &str, body: &Value) -> Request<Body> {
-    Request::post("/api/uploads")
-        .header("x-api-key", key)
-        .header("content-type", "application/json")
-        .body(body.to_string().into())
-        .unwrap()
+    with(
+        post_json("/api/uploads", body.to_string()),
+        "x-api-key",
+        key,
+    )
 }
 
 fn ask(mode: &str, size: u64) -> Value {

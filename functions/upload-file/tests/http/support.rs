@@ -4,7 +4,9 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use caas_testing::{API_KEY, Proxies, Stack, TestResponse, form, post_form, settings};
+use caas_testing::{
+    API_KEY, Proxies, Stack, TestResponse, form, post_form, post_json, request, settings, with,
+};
 use http::{Method, Request};
 use upload_file::{Config, Service};
 
@@ -92,31 +94,14 @@ pub(crate) fn upload(key: &str, name: &str, content: &[u8]) -> Request<Body> {
     post("/api/upload/", key, form(&[(&headers, content)]))
 }
 
-pub(crate) fn request(method: Method, key: &str, path: &str) -> Request<Body> {
-    let request = Request::builder().method(method).uri(path);
-    request
-        .header("x-api-key", key)
-        .body(Body::empty())
-        .unwrap()
-}
-
 pub(crate) fn get(key: &str, id: &str) -> Request<Body> {
     request(Method::GET, key, &format!("/api/files/{id}"))
 }
 
-pub(crate) fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<Body> {
-    request.headers_mut().append(name, value.parse().unwrap());
-    request
-}
-
 /// Asks, as acme, for an upload of 100 bytes.
 pub(crate) fn begin_upload(name: &str, mode: &str) -> Request<Body> {
-    let body = serde_json::json!({"name": name, "size": 100, "mode": mode});
-    Request::post("/api/uploads")
-        .header("x-api-key", API_KEY)
-        .header("content-type", "application/json")
-        .body(body.to_string().into())
-        .unwrap()
+    let body = serde_json::json!({"name": name, "size": 100, "mode": mode}).to_string();
+    with(post_json("/api/uploads", body), "x-api-key", API_KEY)
 }
 
 /// The id of a path.

@@ -4,11 +4,11 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD},
 };
-use caas_testing::{API_KEY, OTHER_API_KEY};
+use caas_testing::{API_KEY, OTHER_API_KEY, request, with};
 use http::Method;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use crate::support::{App, get, id_of, request, upload, with};
+use crate::support::{App, get, id_of, upload};
 
 #[tokio::test]
 async fn another_clients_id_answers_as_an_absent_one() {

@@ -1,9 +1,9 @@
 //! What is uploaded is stored sealed, and comes back.
 
-use caas_testing::{API_KEY, VAULT, bytes, form};
+use caas_testing::{API_KEY, VAULT, bytes, form, request, with};
 use http::Method;
 
-use crate::support::{App, get, path_of, post, request, upload, with};
+use crate::support::{App, get, path_of, post, upload};
 
 #[tokio::test]
 async fn a_file_goes_in_and_comes_out_at_every_size() {

@@ -9,7 +9,6 @@ use std::{
 };
 
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use crate::{ALIAS, BUCKET, UNVERSIONED, clients, lifecycle::files_in, start_in};
 
@@ -89,41 +88,15 @@ fn content(key: &str, number: u64) -> Vec<u8> {
     line.repeat(repeats).into_bytes()
 }
 
-async fn put_parts(s3: &aws_sdk_s3::Client, bucket: &str, key: &str, body: Vec<u8>) -> Option<()> {
-    let created = s3
-        .create_multipart_upload()
-        .bucket(bucket)
-        .key(key)
-        .send()
-        .await
-        .ok()?;
-    let id = created.upload_id?;
-    let part = s3
-        .upload_part()
-        .bucket(bucket)
-        .key(key)
-        .upload_id(&id)
-        .part_number(1);
-    let part = part.body(body.into()).send().await.ok()?;
-    let part = CompletedPart::builder()
-        .part_number(1)
-        .e_tag(part.e_tag?)
-        .build();
-    let parts = CompletedMultipartUpload::builder().parts(part).build();
-    let complete = s3
-        .complete_multipart_upload()
-        .bucket(bucket)
-        .key(key)
-        .upload_id(id);
-    complete.multipart_upload(parts).send().await.ok().map(drop)
-}
-
 async fn write(s3: aws_sdk_s3::Client, bucket: &str, writer: usize, known: Arc<Mutex<Known>>) {
     for number in 1.. {
         let key = format!("{writer}/{}", number % 4);
         let body = content(&key, number);
         let written = if number.is_multiple_of(3) {
-            put_parts(&s3, bucket, &key, body).await
+            match clients::upload_part(&s3, bucket, &key, body).await {
+                Ok(complete) => complete.send().await.ok().map(drop),
+                Err(_) => None,
+            }
         } else {
             let put = s3.put_object().bucket(bucket).key(&key).body(body.into());
             put.send().await.ok().map(drop)

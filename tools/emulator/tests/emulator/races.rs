@@ -1,11 +1,10 @@
 //! Many writers, one key.
 
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use futures::future::join_all;
 
 use crate::{
     BUCKET, UNVERSIONED,
-    clients::{refused, s3_of},
+    clients::{refused, s3_of, upload_part},
     get, put, start,
 };
 
@@ -69,36 +68,9 @@ async fn one_of_16_completions_wins() {
     let s3 = s3_of(&emulator);
     let mut completions = Vec::new();
     for writer in 0..16 {
-        let created = s3
-            .create_multipart_upload()
-            .bucket(BUCKET)
-            .key("k")
-            .send()
-            .await
-            .unwrap();
-        let id = created.upload_id.unwrap();
-        let part = s3
-            .upload_part()
-            .bucket(BUCKET)
-            .key("k")
-            .upload_id(&id)
-            .part_number(1);
-        let part = part
-            .body(writer.to_string().into_bytes().into())
-            .send()
-            .await
-            .unwrap();
-        let part = CompletedPart::builder()
-            .part_number(1)
-            .e_tag(part.e_tag.unwrap())
-            .build();
-        let parts = CompletedMultipartUpload::builder().parts(part).build();
-        let complete = s3
-            .complete_multipart_upload()
-            .bucket(BUCKET)
-            .key("k")
-            .upload_id(id);
-        completions.push(complete.multipart_upload(parts).if_none_match("*"));
+        let body = writer.to_string().into_bytes();
+        let complete = upload_part(&s3, BUCKET, "k", body).await.unwrap();
+        completions.push(complete.if_none_match("*"));
     }
     let completions = completions
         .into_iter()
