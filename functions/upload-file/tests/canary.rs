@@ -8,8 +8,6 @@
 #[path = "http/support.rs"]
 mod support;
 
-use std::time::Duration;
-
 use caas_testing::{API_KEY, Fault, Log, request, with};
 use http::Method;
 
@@ -18,7 +16,7 @@ use support::{App, begin_upload, get, id_of, upload};
 #[tokio::test]
 async fn no_canary_in_the_log() {
     let log = Log::capture();
-    let app = App::with_timeout(Duration::from_secs(3)).await;
+    let app = App::start().await;
     let mut statuses = Vec::new();
     let id = app.upload("CANARY-name.txt", b"CANARY-content").await;
     app.put_raw("vault", "acme/CANARY-foreign", b"CANARY-content")

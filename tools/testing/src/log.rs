@@ -1,7 +1,7 @@
 //! What the process logs.
 
 use std::{
-    io,
+    io, panic,
     sync::{Arc, Mutex},
 };
 
@@ -13,10 +13,17 @@ pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Captures the log of our own crates in full.
+    #[expect(clippy::print_stderr, reason = "where a test says why it failed")]
     pub fn capture() -> Self {
         let log = Self::default();
         let writer = log.clone();
         caas_settings::init_log(Some("trace"), move || writer.clone());
+        // The log's hook leaves out the message, which says why a test failed.
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            hook(info);
+            eprintln!("{info}");
+        }));
         log
     }
 
