@@ -1,15 +1,14 @@
 //! API keys identify the caller.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
-use axum::extract::FromRequestParts;
 use caas_crypto::{ClientName, ContentKey, RandomnessUnavailable};
-use http::{HeaderMap, HeaderName, header, request::Parts};
+use http::{HeaderMap, HeaderName, header};
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use crate::{HttpConfig, Problem, ProblemKind};
+use crate::{Problem, ProblemKind};
 
 /// The header that carries an API key.
 pub const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
@@ -83,20 +82,6 @@ impl ApiKeys {
         let (client, _) = self.0.get(found as usize)?;
         // The hash of an empty key, deployed by mistake, admits nobody.
         (!key.is_empty()).then(|| client.clone())
-    }
-}
-
-/// The client whose API key is in the headers. As a handler's first extractor it refuses a stranger
-/// before the body is read.
-#[derive(Clone, Debug)]
-pub struct Caller(pub ClientName);
-
-impl<S: AsRef<HttpConfig> + Send + Sync> FromRequestParts<Arc<S>> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<S>) -> Result<Self, Problem> {
-        let api_keys = &S::as_ref(state).api_keys;
-        api_keys.authenticate(&parts.headers).map(Self)
     }
 }
 

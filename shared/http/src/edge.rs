@@ -116,12 +116,19 @@ async fn in_time(
     }
 }
 
-pub(crate) fn new_request_id() -> String {
+impl Problem {
+    /// The complete response, for a request that never reaches an [`Edge`].
+    pub fn into_complete_response(self) -> Response {
+        finish(self.into_response(), &new_request_id())
+    }
+}
+
+fn new_request_id() -> String {
     Uuid::new_v4().to_string()
 }
 
 /// Writes the problem document, if there is one, and the headers that every response has.
-pub(crate) fn finish(mut response: Response, id: &str) -> Response {
+fn finish(mut response: Response, id: &str) -> Response {
     if let Some(problem) = problem_of(&mut response) {
         let (mut parts, _) = response.into_parts();
         parts.headers.remove(header::CONTENT_LENGTH);

@@ -16,6 +16,7 @@
 //! ```
 
 mod api_key;
+mod caller;
 mod config;
 mod disposition;
 mod drain;
@@ -30,9 +31,8 @@ mod problem;
 mod problem_kind;
 mod single_header;
 
-pub use api_key::{
-    API_KEY_HEADER, ApiKeys, Caller, InvalidApiKeys, generate_api_key, hash_api_key,
-};
+pub use api_key::{API_KEY_HEADER, ApiKeys, InvalidApiKeys, generate_api_key, hash_api_key};
+pub use caller::Caller;
 pub use config::HttpConfig;
 pub use edge::Edge;
 pub use file_name::{FileName, InvalidFileName};

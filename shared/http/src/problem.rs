@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
 use uuid::Uuid;
 
-use crate::{ProblemKind, edge};
+use crate::ProblemKind;
 
 /// The response instead of a result: what went wrong and what to do about it.
 ///
@@ -40,11 +40,6 @@ impl Problem {
             ProblemKind::TooLarge,
             format!("The body exceeds {limit} bytes. Upload larger files with POST /api/uploads."),
         )
-    }
-
-    /// The complete response, for a request that never reaches an [`Edge`](crate::Edge).
-    pub fn into_complete_response(self) -> Response {
-        edge::finish(self.into_response(), &edge::new_request_id())
     }
 
     /// The document that is sent, with the request's id as its instance.
