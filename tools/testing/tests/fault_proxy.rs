@@ -1,4 +1,4 @@
-//! Each fault does to a client what its name says, and no more.
+//! Each fault has its effect on the client, and no other.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;

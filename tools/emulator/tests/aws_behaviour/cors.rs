@@ -1,4 +1,4 @@
-//! A bucket's CORS configuration. What browsers get out of it is tested elsewhere.
+//! A bucket's CORS configuration. Its effect on browsers is tested elsewhere.
 
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 

@@ -1,9 +1,9 @@
 //! Behaviours of S3 and KMS that callers rely on, checked with AWS's own clients.
 //!
-//! Each runs against the emulator and, when `CAAS_MOTO_URL` names a moto server, against moto as
-//! well: somebody else's idea of AWS. Where moto differs the table below says why; such a behaviour
-//! must fail there, so that the table cannot go stale.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+//! Each runs against the emulator and, if `CAAS_MOTO_URL` names a moto server, against moto, another
+//! implementation. The table below says where moto differs and why; these behaviours must fail there,
+//! so that the table stays true.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use caas_emulator::{Config, Emulator};
@@ -18,9 +18,12 @@ mod multipart;
 mod objects;
 mod versions;
 
-/// What moto 5.2.5 does otherwise.
+/// Where moto 5.2.5 differs.
 const MOTO_DIFFERS: &[(&str, &str)] = &[
-    ("a_bad_token_is_refused", "any continuation token is taken"),
+    (
+        "a_bad_token_is_refused",
+        "every continuation token is accepted",
+    ),
     (
         "a_composite_checksum",
         "no checksum is formed from those of the parts",
@@ -42,7 +45,7 @@ const MOTO_DIFFERS: &[(&str, &str)] = &[
         "a_key_pending_deletion_does_nothing",
         "a key pending deletion still works",
     ),
-    ("a_malformed_md5_is_refused", "Content-MD5 is not looked at"),
+    ("a_malformed_md5_is_refused", "Content-MD5 is ignored"),
     (
         "a_page_has_at_most_1000_keys",
         "max-keys has no upper limit",
@@ -59,57 +62,57 @@ const MOTO_DIFFERS: &[(&str, &str)] = &[
         "a_wrong_checksum_is_refused",
         "checksums are stored, not compared",
     ),
-    ("a_wrong_md5_is_refused", "Content-MD5 is not looked at"),
+    ("a_wrong_md5_is_refused", "Content-MD5 is ignored"),
     (
         "an_aborted_upload_leaves_nothing",
-        "completing an aborted upload answers 500",
+        "completing an aborted upload returns 500",
     ),
     (
         "an_unknown_upload",
-        "a part for an unknown upload answers 500",
+        "a part for an unknown upload returns 500",
     ),
     (
         "an_upload_ends_once",
         "a completed upload can be completed again",
     ),
-    ("another_key_does_not_open", "answers AccessDeniedException"),
+    ("another_key_does_not_open", "returns AccessDeniedException"),
     (
         "deleting_a_marker_brings_back_the_object",
-        "does not say that a marker was deleted",
+        "does not report that a marker was deleted",
     ),
     (
         "every_checksum_is_kept_and_given_back",
-        "the checksum type is not told",
+        "the checksum type is not returned",
     ),
     ("metadata_over_2_kb_is_refused", "metadata has no limit"),
     (
         "part_numbers_have_limits",
-        "part number 0 answers NoSuchUpload",
+        "part number 0 returns NoSuchUpload",
     ),
     (
         "parts_and_uploads_are_listed",
-        "the XML of ListParts has another root than AWS's",
+        "the root element of ListParts differs from AWS's",
     ),
-    ("parts_must_be_in_order", "parts are taken in any order"),
+    ("parts_must_be_in_order", "parts are accepted in any order"),
     (
         "several_deletes_at_once",
         "deleting an absent key adds no delete marker",
     ),
     (
         "the_announced_object_size_must_be_right",
-        "x-amz-mp-object-size is not looked at",
+        "x-amz-mp-object-size is ignored",
     ),
     (
         "the_default_checksum_is_of_the_full_object",
-        "the checksum type is not told",
+        "the checksum type is not returned",
     ),
     (
         "versioning_is_off_enabled_suspended",
-        "the XML of GetBucketVersioning has another root than AWS's",
+        "the root element of GetBucketVersioning differs from AWS's",
     ),
 ];
 
-/// What a behaviour is checked against.
+/// The S3 and KMS under test.
 #[derive(Clone)]
 struct Aws {
     s3: aws_sdk_s3::Client,
@@ -153,7 +156,7 @@ impl Aws {
         (put.e_tag.unwrap(), put.version_id)
     }
 
-    /// Reads an object, or tells status and code.
+    /// Reads an object, or returns status and code.
     async fn get(&self, bucket: &str, key: &str) -> Result<String, (u16, String)> {
         match self.s3.get_object().bucket(bucket).key(key).send().await {
             Ok(got) => {
@@ -177,7 +180,7 @@ async fn on_emulator<F: Future<Output = ()>>(behaviour: impl FnOnce(Aws) -> F) {
     emulator.shutdown().await;
 }
 
-/// Runs a behaviour against moto, if there is one.
+/// Runs a behaviour against moto, if it is running.
 async fn on_moto<F: Future<Output = ()> + Send + 'static>(
     name: &str,
     behaviour: impl FnOnce(Aws) -> F,

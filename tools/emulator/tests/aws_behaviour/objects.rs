@@ -224,7 +224,7 @@ async fn absent_things(aws: Aws) {
         .send()
         .await;
     assert_eq!(refused(list), (404, "NoSuchBucket".to_owned()));
-    // Deleting what is not there succeeds.
+    // Deleting an absent object succeeds.
     aws.s3
         .delete_object()
         .bucket(&bucket)

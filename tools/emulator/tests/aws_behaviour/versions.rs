@@ -155,7 +155,7 @@ async fn deleting_the_newest_version_brings_back_the_one_before(aws: Aws) {
         (second.as_deref(), None)
     );
     assert_eq!(aws.get(&bucket, "k").await.as_deref(), Ok("first"));
-    // Once more succeeds, and changes nothing.
+    // A repeat succeeds and changes nothing.
     delete().await.unwrap();
     assert_eq!(aws.get(&bucket, "k").await.as_deref(), Ok("first"));
 }

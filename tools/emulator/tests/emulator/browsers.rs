@@ -1,4 +1,4 @@
-//! What a page of another origin may do, by the bucket's CORS rules.
+//! Requests from pages of other origins, by the bucket's CORS rules.
 
 use std::time::Duration;
 

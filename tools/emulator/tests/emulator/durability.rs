@@ -1,4 +1,4 @@
-//! SIGKILL: what was acknowledged is there, and nothing else is visible.
+//! After SIGKILL, acknowledged writes are there, and nothing half-written is visible.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use crate::{ALIAS, BUCKET, UNVERSIONED, clients, lifecycle::files_in, start_in};
 const FOLDER: &str = "CAAS_TEST_DATA_DIR";
 const WRITERS: usize = 8;
 
-/// An emulator in a process of its own.
+/// An emulator in its own process.
 pub(crate) struct Process {
     pub(crate) child: Child,
     pub(crate) s3: aws_sdk_s3::Client,
@@ -65,19 +65,19 @@ async fn child() {
     let (s3, kms) = (emulator.s3_url(), emulator.kms_url());
     let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
     println!("\nREADY {s3} {kms} {id} {secret}");
-    // Ends with the parent, whatever happens to that.
+    // Ends with the parent.
     let wait = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     wait.await.unwrap().unwrap();
 }
 
-/// What the writers know: the last acknowledged number of each key, and the one under way.
+/// What the writers know: the last acknowledged number of each key.
 #[derive(Default)]
 struct Known {
     acknowledged: BTreeMap<String, u64>,
     count: usize,
 }
 
-/// The content of a key after its n-th write: recognisable, and several batches long at times.
+/// The content of a key after its n-th write: recognisable, and sometimes several batches long.
 fn content(key: &str, number: u64) -> Vec<u8> {
     let line = format!("{key} {number}\n");
     let repeats = if number.is_multiple_of(5) {
@@ -171,7 +171,7 @@ async fn kill_once(bucket: &'static str, kill_after: usize) {
         let text = std::str::from_utf8(&body).unwrap().lines().next().unwrap();
         let number: u64 = text.rsplit(' ').next().unwrap().parse().unwrap();
         assert!(body == content(key, number), "{key} is not whole");
-        // A write that was under way may have arrived; none that was acknowledged may be older.
+        // A write in progress may have arrived, but no older one than the last acknowledged.
         assert!(
             number >= known.get(key).copied().unwrap_or(0),
             "{key} went back to {number}"
@@ -185,7 +185,7 @@ async fn kill_once(bucket: &'static str, kill_after: usize) {
         .unwrap();
     assert_eq!(opened.plaintext().unwrap().as_ref(), b"x");
 
-    // No file is left that nothing names.
+    // Every file is named by a version or a part.
     let versions = s3
         .list_object_versions()
         .bucket(bucket)

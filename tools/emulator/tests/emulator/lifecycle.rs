@@ -1,4 +1,4 @@
-//! Starting, stopping, starting again; calls and events.
+//! Start, stop, restart; counts and events.
 
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -215,7 +215,7 @@ async fn created_objects_are_announced() {
     crate::put(&s3, key, "").await;
     let second = created.try_recv().unwrap();
     assert!(second.sequencer > first.sequencer);
-    // Deletes and refused writes are not.
+    // Deletes and refused writes are not announced.
     s3.put_object()
         .bucket(BUCKET)
         .key(key)

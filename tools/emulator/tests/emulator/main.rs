@@ -1,5 +1,5 @@
-//! What only this emulator promises: durability, races, complete checks, faults on request.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+//! Guarantees of this emulator: durability, races, complete checks of signatures.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use aws_sdk_s3::{
     Client,
@@ -17,7 +17,7 @@ mod presigned;
 mod races;
 mod signatures;
 
-/// The buckets and the alias of every test here.
+/// The buckets and the alias of these tests.
 const BUCKET: &str = "bucket";
 const UNVERSIONED: &str = "unversioned";
 const ALIAS: &str = "alias/test";
@@ -28,7 +28,7 @@ async fn start() -> (Emulator, TempDir) {
     (start_in(folder.path()).await, folder)
 }
 
-/// The same on a folder that may hold data.
+/// The same, on a folder that may have data.
 async fn start_in(folder: &std::path::Path) -> Emulator {
     let mut config = Config::new(folder);
     config.buckets.push(BucketConfig::versioned(BUCKET));
@@ -46,7 +46,7 @@ async fn put(s3: &Client, key: &str, body: &str) -> PutObjectOutput {
         .unwrap()
 }
 
-/// Gets an object, which exists.
+/// Gets an object that exists.
 async fn get(s3: &Client, key: &str) -> GetObjectOutput {
     let get = s3.get_object().bucket(BUCKET).key(key);
     get.send().await.unwrap()

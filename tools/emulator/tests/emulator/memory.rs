@@ -1,4 +1,4 @@
-//! Bodies stream: memory does not grow with the object.
+//! Bodies stream: memory does not depend on the size of objects.
 #![cfg(target_os = "linux")]
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -16,12 +16,12 @@ async fn memory_stays_constant_for_2_gib() {
     stream_through(2 << 30).await;
 }
 
-/// Uploads and downloads an object of this size; the peak of the emulator's memory must not move.
-#[expect(clippy::print_stdout, reason = "the figures are there to be quoted")]
+/// Uploads and downloads an object of this size. The peak of the emulator's memory must not rise.
+#[expect(clippy::print_stdout, reason = "the figures are for people")]
 async fn stream_through(size: u64) {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
-    // A sparse file: nothing but zeros, and no disk.
+    // A sparse file takes no space.
     std::fs::File::create(&source)
         .unwrap()
         .set_len(size)
@@ -64,7 +64,7 @@ async fn stream_through(size: u64) {
     process.kill();
 }
 
-/// The highest resident set of a process so far.
+/// The peak resident set size of a process.
 fn peak_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status

@@ -20,7 +20,7 @@ fn expired() -> PresigningConfig {
         .unwrap()
 }
 
-/// A PUT of exactly five bytes that creates, with a content type and metadata.
+/// A PUT that creates an object of exactly five bytes, with a content type and metadata.
 async fn presigned_put(emulator: &Emulator, config: PresigningConfig) -> PresignedRequest {
     let put = s3_of(emulator)
         .put_object()
@@ -41,7 +41,7 @@ fn request(presigned: &PresignedRequest, url: &str, omit: &str) -> RequestBuilde
         .headers()
         .filter(|(name, _)| *name != omit)
         .fold(request, |request, (name, value)| {
-            // The body gives the length.
+            // reqwest takes the length from the body.
             if name == "content-length" {
                 request
             } else {

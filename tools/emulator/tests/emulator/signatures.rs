@@ -1,4 +1,4 @@
-//! Requests that are signed wrongly, or not at all.
+//! Wrong and missing signatures.
 
 use aws_sdk_kms::primitives::Blob;
 
