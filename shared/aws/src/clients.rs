@@ -70,10 +70,10 @@ impl ClientsConfig {
     /// Reads the endpoints from the standard variables `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_KMS`
     /// and `AWS_ENDPOINT_URL`.
     pub fn read(settings: &Settings) -> Self {
+        let general = settings.get("AWS_ENDPOINT_URL").unwrap_or_default();
         let endpoint = |name| {
-            settings
-                .get(name)
-                .or_else(|| settings.get("AWS_ENDPOINT_URL"))
+            let url = settings.parse_strict(name, general.clone());
+            url.ok().filter(|url| !url.is_empty())
         };
         Self {
             s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3"),
@@ -222,6 +222,13 @@ mod tests {
                 ("AWS_ENDPOINT_URL_S3", "http://b")
             ])),
             (some("http://b"), some("http://a"))
+        );
+        assert_eq!(
+            read(Settings::from([
+                ("AWS_ENDPOINT_URL", "http://a"),
+                ("AWS_ENDPOINT_URL_S3", "")
+            ])),
+            (None, some("http://a"))
         );
     }
 

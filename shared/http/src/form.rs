@@ -23,7 +23,7 @@ use utoipa::{
 };
 use zeroize::Zeroizing;
 
-use crate::{FileName, Problem, ProblemKind, disposition::Disposition};
+use crate::{FileName, Problem, ProblemKind, announced::announced_len, disposition::Disposition};
 
 /// Parts of one form at most.
 const MAX_PARTS: usize = 16;
@@ -97,11 +97,10 @@ pub async fn read_file_form<const TEXTS: usize>(
     texts: [&str; TEXTS],
 ) -> Result<FileForm<TEXTS>, Problem> {
     let boundary = boundary(request.headers())?;
-    let body = request.into_body();
-    let announced = http_body::Body::size_hint(&body).lower();
-    if announced > max_body_bytes {
+    if announced_len(request.headers()) > Some(max_body_bytes) {
         return Err(Problem::body_too_large(max_body_bytes));
     }
+    let body = request.into_body();
     let limit = usize::try_from(max_body_bytes).unwrap_or(usize::MAX);
     let budget = HeaderBudget::default();
     let body = Limited::new(body, limit).into_data_stream();

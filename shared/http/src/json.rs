@@ -1,6 +1,6 @@
 //! JSON bodies (RFC 8259), read strictly: one object, each field known, once, and of its type.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -15,16 +15,21 @@ use serde::{
     de::{DeserializeOwned, DeserializeSeed},
 };
 use serde_path_to_error::Path;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::{
     HttpConfig, Problem, ProblemKind,
+    announced::announced_len,
     form::refuse_encoding,
     json_value::{AnyValue, InvalidValue, MAX_DEPTH, Value},
 };
 
 /// The longest JSON body in bytes.
 pub const MAX_JSON_BYTES: u64 = 1_000_000;
+
+/// How long a JSON body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// A JSON body.
 ///
@@ -96,7 +101,12 @@ async fn read_value(request: Request, config: &HttpConfig) -> Result<Value, Prob
         ));
     }
     let limit = config.max_body_bytes.min(MAX_JSON_BYTES);
-    parse(&read(request.into_body(), limit).await?)
+    let announced = announced_len(request.headers());
+    let text = timeout(BODY_TIME, read(request.into_body(), announced, limit));
+    match text.await {
+        Ok(text) => parse(&text?),
+        Err(_) => Err(ProblemKind::DependencyUnavailable.into()),
+    }
 }
 
 fn parse(text: &[u8]) -> Result<Value, Problem> {
@@ -147,25 +157,32 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json") && utf_8
 }
 
-async fn read(mut body: Body, limit: u64) -> Result<Zeroizing<Vec<u8>>, Problem> {
+/// Reads a body into memory that is wiped, also where it has to grow.
+async fn read(
+    mut body: Body,
+    announced: Option<u64>,
+    limit: u64,
+) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let too_large = || {
         let detail = format!("The body exceeds {limit} bytes. Send fewer or shorter values.");
         Problem::new(ProblemKind::TooLarge, detail)
     };
-    let size = http_body::Body::size_hint(&body);
-    if size.lower() > limit {
+    if announced > Some(limit) {
         return Err(too_large());
     }
-    // With room for all of it: growing would leave copies behind.
-    let room = size.exact().unwrap_or(limit);
-    let mut text = Zeroizing::new(Vec::with_capacity(
-        usize::try_from(room).unwrap_or_default(),
-    ));
+    let with_room = |len: u64| Vec::with_capacity(usize::try_from(len).unwrap_or_default());
+    let mut text = Zeroizing::new(with_room(announced.unwrap_or_default()));
     while let Some(frame) = body.frame().await {
         let cut = |_| Problem::new(ProblemKind::MalformedJson, "The body ends too early.");
         let data = frame.map_err(cut)?.into_data().unwrap_or_default();
-        if (text.len() + data.len()) as u64 > limit {
+        let len = (text.len() + data.len()) as u64;
+        if len > limit {
             return Err(too_large());
+        }
+        if len > text.capacity() as u64 {
+            let mut larger = Zeroizing::new(with_room(limit.min(2 * len)));
+            larger.extend_from_slice(&text);
+            text = larger;
         }
         text.extend_from_slice(&data);
     }
@@ -178,6 +195,20 @@ mod tests {
 
     use super::*;
     use crate::OneOrMany;
+
+    #[tokio::test]
+    async fn an_unannounced_body_is_read_whole_and_an_announced_one_refused_at_once() {
+        let chunks = (0..100_u8).map(|byte| Ok::<_, std::io::Error>(vec![byte; 100]));
+        let body = || Body::from_stream(futures::stream::iter(chunks.clone()));
+        let expected: Vec<_> = (0..100).flat_map(|byte| [byte; 100]).collect();
+        for announced in [None, Some(0), Some(10_000)] {
+            let text = read(body(), announced, 10_000).await.unwrap();
+            assert_eq!(*text, expected);
+        }
+        assert!(read(body(), None, 9_999).await.is_err());
+        let never = Body::from_stream(futures::stream::pending::<std::io::Result<Vec<u8>>>());
+        assert!(read(never, Some(10_001), 10_000).await.is_err());
+    }
 
     #[test]
     fn only_json_in_utf_8_is_json() {

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 pub(crate) const MAX_DEPTH: usize = 16;
 
 /// The longest name of an unknown field that an error repeats, in bytes.
-const MAX_NAME: usize = 40;
+const MAX_NAME: usize = 31;
 
 /// Any JSON, as much of it as requests use.
 pub(crate) enum Value {
@@ -145,9 +145,16 @@ impl<'de> Deserializer<'de> for Value {
         }
     }
 
+    fn deserialize_ignored_any<V: Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, InvalidValue> {
+        visitor.visit_unit()
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct newtype_struct seq tuple tuple_struct map identifier ignored_any
+        unit_struct newtype_struct seq tuple tuple_struct map identifier
     }
 }
 

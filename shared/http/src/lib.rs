@@ -15,6 +15,7 @@
 //! let router: Router = Edge::default().around(Router::new().route("/", get(nothing)));
 //! ```
 
+mod announced;
 mod api_key;
 mod caller;
 mod config;

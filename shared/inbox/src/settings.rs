@@ -34,6 +34,7 @@ impl InboxSettings {
     /// A variable does not parse, or inbox and vault are the same bucket: files would be sealed over
     /// their own plaintext, and sealed files would be sealed again.
     pub fn read(settings: &Settings, vault_bucket: &str) -> Result<Option<Self>, InvalidSetting> {
+        let max_bytes = settings.number("INBOX_MAX_BYTES", MAX_PUT_BYTES)?;
         let Some(bucket) = settings.get(INBOX_BUCKET) else {
             return Ok(None);
         };
@@ -44,7 +45,7 @@ impl InboxSettings {
         let sweep_age = settings.number("SWEEP_AGE_SECONDS", SWEEP_PERIOD.as_secs())?;
         Ok(Some(Self {
             bucket,
-            max_bytes: settings.number("INBOX_MAX_BYTES", MAX_PUT_BYTES)?,
+            max_bytes,
             sweep_age: Duration::from_secs(sweep_age),
             longest_run: LONGEST_RUN,
         }))

@@ -99,7 +99,7 @@ pub struct InvalidSetting {
 }
 
 impl InvalidSetting {
-    /// The variable `name` is wrong for this reason, which does not repeat its value.
+    /// The variable `name` is wrong for this reason, which never repeats a secret.
     pub fn new(name: &'static str, reason: impl fmt::Display) -> Self {
         Self {
             name,

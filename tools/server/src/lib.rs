@@ -25,6 +25,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a connection may be silent after the stop before its first request.
 const SILENCE: Duration = Duration::from_millis(500);
 
+/// How long a new connection may send nothing.
+const FIRST_BYTE: Duration = Duration::from_secs(30);
+
 /// Serves HTTP/1.1 on `listener` until `stop` is cancelled, then gives the requests that have arrived
 /// ten seconds to finish. When it returns, no connection is open.
 pub async fn serve<S, B>(listener: TcpListener, service: S, stop: CancellationToken)
@@ -85,6 +88,7 @@ where
     tokio::select! {
         _ = stream.readable() => {}
         () = async { stop.cancelled().await; sleep(SILENCE).await } => return,
+        () = sleep(FIRST_BYTE) => return,
     }
     let mut connection = pin!(
         http1::Builder::new()
