@@ -1,4 +1,4 @@
-//! What the function is invoked with.
+//! The events that invoke the function.
 
 use caas_inbox::NamedKey;
 use percent_encoding::percent_decode_str;
@@ -7,7 +7,8 @@ use serde_json::Value;
 
 /// The three shapes of an invocation.
 pub(crate) enum Event {
-    /// Notifications of S3. Each is read on its own, so that a bad one does not stop the others.
+    /// S3 notifications. Each is parsed by itself, so that a malformed one does not stop the
+    /// others.
     Records(Vec<Value>),
     /// What S3 sends when notifications are configured.
     Test,
@@ -33,7 +34,7 @@ impl Event {
     }
 }
 
-/// What a notification names. All else in it may have changed since.
+/// The object that a notification names. Everything else in it may be out of date.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) bucket: String,
@@ -80,9 +81,9 @@ fn form_decoded(key: &str) -> Option<String> {
     Some(key.into_owned())
 }
 
-/// The event is none of the three shapes, or a record of it is none of S3's.
+/// The event has none of the three shapes, or one of its records is not from S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an event that this function knows")]
+#[error("unknown event")]
 pub struct MalformedEvent;
 
 #[cfg(test)]

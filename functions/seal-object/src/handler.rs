@@ -12,7 +12,8 @@ use crate::{
 /// Handles one invocation: an S3 notification, S3's test event, or `{"sweep": true}`.
 ///
 /// # Errors
-/// At least one key failed. All others were handled; the invocation has to be repeated.
+/// The event is malformed, or at least one key failed. All other keys were handled; repeat the
+/// invocation.
 pub async fn handle(event: Value, inbox: &Inbox) -> Result<Report, HandleError> {
     let report = match Event::parse(event)? {
         Event::Test => Report::default(),
@@ -48,10 +49,10 @@ async fn records_of(inbox: &Inbox, records: Vec<Value>) -> Report {
 /// Why an invocation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandleError {
-    /// The event is none of ours.
+    /// The event is malformed.
     #[error(transparent)]
     Malformed(#[from] MalformedEvent),
-    /// Not everything is sealed.
+    /// At least one key or step failed.
     #[error("{failed} failed")]
     Failed {
         /// How many keys, or steps of a sweep.

@@ -1,4 +1,4 @@
-//! Hands S3's notifications, and the schedule's sweeps, to the inbox (`caas_inbox`).
+//! Passes S3 notifications and scheduled sweeps to the inbox (`caas_inbox`).
 
 mod config;
 mod event;

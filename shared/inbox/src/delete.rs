@@ -1,4 +1,4 @@
-//! A user's `DELETE`, wherever the file is.
+//! A user's `DELETE`, in both buckets.
 
 use caas_aws::{ObjectKey, Unavailable, VersionedBucket};
 use caas_vault::Vault;
@@ -8,11 +8,11 @@ use crate::{
     plan_delete::{Current, DeleteStep, plan_delete},
 };
 
-/// Deletes a file wherever it is, and returns whether there was one. With `purge`, no version of it is
-/// left in the vault.
+/// Deletes a file from both buckets and returns whether it existed. `purge` also removes every
+/// version of it from the vault.
 ///
 /// # Errors
-/// S3 is not available. Some of it may be done; repeat the request.
+/// S3 is not available. The deletion may be incomplete; repeat the request.
 pub async fn delete_file(
     vault: &Vault,
     inbox: Option<&VersionedBucket>,

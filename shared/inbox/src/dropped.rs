@@ -8,7 +8,7 @@ use tokio::io::AsyncRead;
 
 use crate::metadata::SINGLE_USE;
 
-/// An object as it is read.
+/// An object that is being read.
 pub(crate) struct Dropped {
     pub(crate) version_id: String,
     /// Its length in bytes.
@@ -20,7 +20,7 @@ pub(crate) struct Dropped {
 }
 
 impl Dropped {
-    /// Starts to read the current version; `None` if there is none. One GetObject.
+    /// Starts reading the current version; `None` if there is none. One GetObject.
     pub(crate) async fn read(
         inbox: &VersionedBucket,
         key: &ObjectKey,
@@ -42,8 +42,8 @@ impl Dropped {
         }
     }
 
-    /// The content. Reading fails at the end if S3's checksum does not match, where S3 has one of the
-    /// whole object.
+    /// The content. If S3 has a checksum of the whole object and it does not match, reading fails
+    /// at the end.
     pub(crate) fn into_reader(self) -> impl AsyncRead + Send + Unpin {
         Box::pin(self.body.into_async_read())
     }

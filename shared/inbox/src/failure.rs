@@ -6,37 +6,37 @@ use caas_vault::PutError;
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// The newest version is sealed; the versions that were listed are deleted.
+    /// The newest version is sealed, and the listed versions are deleted.
     Sealed,
-    /// There was nothing to seal, or the user has deleted it.
+    /// There was nothing to seal, or the user deleted it.
     Nothing,
 }
 
-/// Why a run for a key failed. What was in the inbox is still there, or sealed.
+/// Why a run for a key failed. The file is still in the inbox, or sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It is not a key of a file.
-    #[error("not the key of a file of a client")]
+    /// The key is not that of a file.
+    #[error("not the key of a client's file")]
     IllegalKey,
-    /// It is in a bucket that is not the inbox.
+    /// The object is in another bucket.
     #[error("not in the inbox")]
     NotInInbox,
-    /// It is longer than what is sealed.
+    /// The object is longer than the limit.
     #[error("longer than INBOX_MAX_BYTES")]
     TooLarge,
-    /// The inbox has no versioning, or had none when this was dropped.
-    #[error("in the inbox without versioning")]
+    /// The inbox has no versioning, or had none when the file was dropped.
+    #[error("dropped while the inbox had no versioning")]
     Unversioned,
-    /// The content was cut off, or its checksum does not match.
+    /// The content was truncated, or its checksum does not match.
     #[error("the content cannot be read")]
     Unreadable,
-    /// What the vault holds is not what was sent.
-    #[error("the vault does not hold what was sent")]
+    /// The object in the vault is not the one that was sent.
+    #[error("the object in the vault is not the one that was sent")]
     NotAsSent,
-    /// Other writers were faster, again and again.
-    #[error("it keeps changing")]
+    /// Other writers were faster in every attempt.
+    #[error("the file keeps changing")]
     KeepsChanging,
-    /// KMS or S3 is down, throttled, timed out or refuses us.
+    /// KMS or S3 is down, throttles, times out or denies access.
     #[error("KMS or S3 is not available")]
     Unavailable,
 }

@@ -1,4 +1,4 @@
-//! The inbox, and the vault that it is sealed into.
+//! The inbox, and the vault that receives its sealed files.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::InboxSettings;
 
-/// Keys that are worked on concurrently.
+/// How many keys are processed concurrently.
 pub const CONCURRENCY: usize = 4;
 
-/// How long one S3 request of a run may take. Nobody waits for a response, and S3 takes a while to
-/// complete an upload of gigabytes.
+/// How long one S3 request of a run may take. No client waits for it, and S3 needs time to complete
+/// an upload of gigabytes.
 pub const S3_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Seals what is dropped in one bucket into a vault, under the same keys.
+/// Seals the files dropped in one bucket into a vault, under the same keys.
 #[derive(Debug)]
 pub struct Inbox {
     pub(crate) bucket: VersionedBucket,
     pub(crate) vault: Vault,
     pub(crate) settings: InboxSettings,
-    /// An object sealed in parts takes some 40 MiB of memory: one at a time.
+    /// An object sealed in parts takes about 40 MiB of memory: one at a time.
     large: Semaphore,
 }
 
 impl Inbox {
-    /// The inbox of these settings.
+    /// The inbox with these settings.
     pub fn new(s3: aws_sdk_s3::Client, vault: Vault, settings: InboxSettings) -> Self {
         Self {
             bucket: VersionedBucket::new(s3, &settings.bucket),
@@ -41,12 +41,12 @@ impl Inbox {
         self.bucket.name()
     }
 
-    /// Waits until there is memory for an object of `size` bytes.
+    /// Waits until memory for an object of `size` bytes is free.
     pub(crate) async fn memory_for(&self, size: u64) -> Option<SemaphorePermit<'_>> {
         if size <= PART_LEN as u64 {
             return None;
         }
-        // It is never closed.
+        // The semaphore is never closed.
         self.large.acquire().await.ok()
     }
 }

@@ -1,11 +1,11 @@
-//! The protocol of dropped files: a file put in the inbox bucket is sealed into the vault, under the same
-//! key, and removed from the inbox once the sealed object has been checked.
+//! The protocol of dropped files: a file put in the inbox bucket is sealed into the vault, under
+//! the same key. It is removed from the inbox once the sealed object has been checked.
 //!
-//! Level-triggered: an event, or a sweep over the inbox, only names a key. What happens then depends on
-//! what both buckets hold at that time (`plan`), and so does a user's `DELETE` (`plan_delete`). Late,
-//! lost, duplicate and reordered events, concurrent runs, and a crash at any point therefore all end the
-//! same way, after the next run for the key. `model` explores every order of these steps with these same
-//! two functions.
+//! The protocol is level-triggered: an event, or a sweep over the inbox, only names a key. What a
+//! run does depends only on what both buckets hold at that time (`plan`); the same is true of a
+//! user's `DELETE` (`plan_delete`). After the next run for the key, the result is therefore the
+//! same despite late, lost, duplicate or reordered events, concurrent runs, or a crash at any
+//! point. `model` explores every order of these steps with the same two functions.
 
 mod delete;
 mod dropped;

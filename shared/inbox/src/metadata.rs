@@ -9,6 +9,6 @@ pub(crate) const AFTER_DELETE: &str = "caas-after-delete";
 /// The value of [`AFTER_DELETE`] where there was none.
 pub(crate) const NO_DELETE: &str = "none";
 
-/// On an object in the inbox: it must be the first of its key, because its presigned request is good
-/// for one file. Once that file is sealed or deleted, S3's own condition lets a second one in.
+/// On an object in the inbox: it must be the first of its key, because its presigned request is
+/// valid for one file. Once that file is sealed or deleted, S3's own condition admits a second one.
 pub const SINGLE_USE: &str = "caas-single-use";

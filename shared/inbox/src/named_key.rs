@@ -1,4 +1,4 @@
-//! Keys in the inbox, whose names anybody may choose who may put objects there.
+//! Keys in the inbox. Whoever may put objects there chooses their names.
 
 use caas_aws::ObjectKey;
 
@@ -7,8 +7,8 @@ use caas_aws::ObjectKey;
 pub enum NamedKey {
     /// The key of a file.
     File(ObjectKey),
-    /// What a console creates for a folder: an empty object whose key ends with a slash. There is
-    /// nothing to seal.
+    /// What the S3 console creates for a folder: an empty object whose key ends with a slash. There
+    /// is nothing to seal.
     Folder,
     /// A key without a client, or with an illegal path.
     Illegal,

@@ -1,20 +1,21 @@
-//! What is to be done about a key: a decision from what both buckets hold, and from nothing else.
+//! What to do about a key: a decision that depends only on what both buckets hold.
 //!
-//! Two listings lead to it, in this order: `list`, of the inbox, and `look`, of the vault. The write
-//! depends on the vault still being as `look` saw it, and `get`, between `look` and the write, begins
-//! only if the newest version is still the one that `list` saw. So whoever sealed a newer version has
-//! written after `look`, and the write of an older one fails.
+//! It follows two listings, in this order: `list`, of the inbox, and `look`, of the vault. The
+//! write succeeds only if the vault is still as `look` saw it. `get`, between `look` and the write,
+//! starts only if the newest version is still the one that `list` saw. So a run that sealed a newer
+//! version wrote after `look`, and the write of an older version fails.
 //!
-//! What its user has deleted lies beneath a delete marker in the inbox: `DELETE /api/files/{id}` puts
-//! one there, and then one in the vault. But a condition on a write cannot tell "never there" from
-//! "deleted": a file that was deleted between `get` and the write comes back. Therefore a sealed
-//! object names the newest delete marker that `look` saw in the vault. If another one is beneath it,
-//! and nothing newer waits in the inbox, it is deleted again (`take_back`), by this run or by the next
-//! one; the marker in the inbox reminds the sweep. If something does wait, it was dropped after the
-//! deletion: its sealed object is written once more, so that none is taken back by mistake. (It takes
-//! three runs to need that: one that wrote late, one that took back, and one that looked before both.)
+//! A file that its user has deleted lies below a delete marker in the inbox: `DELETE
+//! /api/files/{id}` puts one there, and then one in the vault. But a condition on a write cannot
+//! distinguish "never there" from "deleted": a file that is deleted between `get` and the write
+//! comes back. Therefore a sealed object records the newest delete marker that `look` saw in the
+//! vault. If the newest marker below the object is another one, and no newer file waits in the
+//! inbox, this run or the next deletes the object again (`take_back`); the marker in the inbox
+//! reminds the sweep. If a file does wait, it was dropped after the deletion. It is sealed once
+//! more, so that no run takes it back by mistake. (This takes three runs: one wrote late, one took
+//! back, and one looked before both.)
 //!
-//! The model in `model.rs` goes through every order of these steps with this same function.
+//! The model in `model.rs` explores every order of these steps with the same function.
 
 use caas_aws::{Version, Versions};
 use caas_crypto::stored::Header;
@@ -22,7 +23,7 @@ use caas_crypto::stored::Header;
 /// What `look` saw in the vault.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct VaultState {
-    /// What a reader sees, if it is not deleted.
+    /// What a reader sees; `None` if there is no file or it is deleted.
     pub(crate) stored: Option<StoredFile>,
     /// The newest delete marker, on top or not.
     pub(crate) newest_marker: Option<String>,
@@ -34,7 +35,7 @@ pub(crate) struct StoredFile {
     pub(crate) e_tag: String,
     /// Length of the content in bytes.
     pub(crate) size: u64,
-    /// None if the object is not in the format or does not belong here.
+    /// `None` if the object is not in the format or does not belong under this key.
     pub(crate) header: Option<Header>,
     pub(crate) source_version: Option<String>,
     pub(crate) after_delete: Option<String>,
@@ -43,15 +44,16 @@ pub(crate) struct StoredFile {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Plan<'a> {
-    /// Nothing is in the inbox, or nothing any more.
+    /// The inbox holds no version of the file.
     Nothing,
-    /// `get`, `seal` under this condition, and begin again.
+    /// `get`, `seal` under this condition, and start again.
     Seal(&'a Version, Condition<'a>),
-    /// `check` the file that the vault holds of this version, and `delete` what was listed.
+    /// `check` the vault's file of this version, and `delete` the listed versions.
     Check(&'a Version, &'a StoredFile),
-    /// `take_back` what was written over a user's delete, and `delete` what was listed.
+    /// `take_back` the file that was written over a user's delete, and `delete` the listed
+    /// versions.
     TakeBack(&'a StoredFile),
-    /// `delete` what was listed: its user has deleted it.
+    /// `delete` the listed versions: the user has deleted the file.
     Delete,
 }
 
@@ -62,7 +64,7 @@ pub(crate) enum Condition<'a> {
     Matches(&'a str),
 }
 
-/// Decides.
+/// Decides what a run does next.
 pub(crate) fn plan<'a>(inbox: &'a Versions, vault: &'a VaultState) -> Plan<'a> {
     let newest = inbox.objects.iter().find(|version| version.is_latest);
     let came_back = vault.came_back();
@@ -92,7 +94,7 @@ impl VaultState {
         }
     }
 
-    /// The current file, if it was written over a delete that its sealing did not see.
+    /// The current file, if it was written over a delete that its run had not seen.
     pub(crate) fn came_back(&self) -> Option<&StoredFile> {
         let stored = self.stored.as_ref()?;
         let (seen, newest) = (stored.after_delete.as_ref()?, self.newest_marker.as_ref()?);

@@ -1,19 +1,19 @@
-//! What a user's `DELETE` does: a decision from what both buckets hold, and from nothing else.
+//! What a user's `DELETE` does: a decision that depends only on what both buckets hold.
 //!
-//! It lists the inbox first and then looks at the vault: what is no longer in the inbox has been sealed
-//! before.
+//! It lists the inbox first and then looks at the vault: a file that has left the inbox was sealed
+//! before that.
 //!
-//! A run may be sealing the file at this moment. The delete marker in the inbox tells that run, or the
-//! next sweep, that the file is deleted; the later one in the vault, that a file written over it came
-//! too late. A marker that is already in the inbox means that an earlier `DELETE` may still have such a
-//! run to deal with, so this one adds its own.
+//! A run may be sealing the file at the same time. The delete marker in the inbox tells that run,
+//! or the next sweep, that the file is deleted. The later marker in the vault tells it that a file
+//! written over the marker came too late. If the inbox already has a marker, such a run may still
+//! be active since an earlier `DELETE`, so this one adds its own.
 
 use caas_aws::Versions;
 
 /// What to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeletePlan {
-    /// Whether there is a file. (A purge may still find older versions of one.)
+    /// Whether there is a file. (Otherwise, a purge may still find older versions of one.)
     pub(crate) found: bool,
     pub(crate) steps: Vec<DeleteStep>,
 }
@@ -44,7 +44,7 @@ pub(crate) enum Current {
     Sealed,
 }
 
-/// Decides. `inbox` is what was listed there, `None` if there is no inbox.
+/// Decides what a `DELETE` does. `inbox` is its listing, `None` if there is no inbox.
 pub(crate) fn plan_delete(inbox: Option<&Versions>, current: Current, purge: bool) -> DeletePlan {
     let waits = inbox.is_some_and(|listed| !listed.objects.is_empty());
     let was_deleted = inbox.is_some_and(|listed| !listed.delete_markers.is_empty());

@@ -1,26 +1,26 @@
-//! The outcome of many runs, in numbers.
+//! The outcome of many runs, as counts.
 
 use serde::Serialize;
 
 use crate::{Failure, Settled};
 
-/// What an invocation did, in numbers.
+/// What an invocation did, as counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Keys whose newest version is sealed now.
+    /// Keys whose newest version is now sealed.
     pub sealed: usize,
-    /// Keys without anything to seal.
+    /// Keys with nothing to seal.
     pub nothing: usize,
-    /// Keys of a sweep that stay as they are, because every run fails on them in the same way.
+    /// Keys that a sweep leaves as they are, because every run for them fails in the same way.
     pub refused: usize,
-    /// Abandoned multipart uploads that a sweep has aborted.
+    /// Abandoned multipart uploads that a sweep aborted.
     pub aborted_uploads: usize,
     /// Keys that failed and will be tried again.
     pub failed: usize,
 }
 
 impl Report {
-    /// Logs the numbers, and nothing else.
+    /// Logs the counts, and nothing else.
     pub fn log(&self, what: &'static str) {
         let Self {
             sealed,
@@ -32,7 +32,7 @@ impl Report {
         tracing::info!(sealed, nothing, refused, aborted_uploads, failed, "{what}");
     }
 
-    /// Counts a run, and logs why it failed.
+    /// Counts a run and, if it failed, logs why.
     pub fn add(&mut self, end: Result<Settled, Failure>) {
         match end {
             Ok(Settled::Sealed) => self.sealed += 1,

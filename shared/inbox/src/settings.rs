@@ -5,11 +5,11 @@ use std::time::Duration;
 use caas_settings::{InvalidSetting, Settings};
 use caas_vault::MAX_PUT_BYTES;
 
-/// How often the sweep runs, and how old an object must be for it: younger ones are left to their
-/// events.
+/// How often the sweep runs, and the age from which it seals an object. Younger objects are left to
+/// their events.
 pub const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
 
-/// No run takes longer: Lambda ends it after 15 minutes.
+/// No run takes longer: Lambda stops it after 15 minutes.
 const LONGEST_RUN: Duration = Duration::from_secs(60 * 60);
 
 /// Where files are dropped, and which of them are sealed.
@@ -22,8 +22,8 @@ pub struct InboxSettings {
     pub max_bytes: u64,
     /// `SWEEP_AGE_SECONDS`: how old an object must be for the sweep to seal it. 300 by default.
     pub sweep_age: Duration,
-    /// Longer than any run takes: after it, a multipart upload that a run began is abandoned, and a
-    /// delete marker in the inbox has no further use. One hour.
+    /// Longer than any run takes: after it, a run's multipart upload is abandoned, and a delete
+    /// marker in the inbox is no longer needed. One hour.
     pub longest_run: Duration,
 }
 
@@ -31,8 +31,8 @@ impl InboxSettings {
     /// Reads the settings; `None` if there is no inbox.
     ///
     /// # Errors
-    /// A variable does not parse, or inbox and vault are the same bucket: files would be sealed over
-    /// their own plaintext, and sealed files would be sealed again.
+    /// A variable does not parse, or inbox and vault are the same bucket: files would then be
+    /// sealed over their own plaintext, and sealed files would be sealed again.
     pub fn read(settings: &Settings, vault_bucket: &str) -> Result<Option<Self>, InvalidSetting> {
         let max_bytes = settings.number("INBOX_MAX_BYTES", MAX_PUT_BYTES)?;
         let Some(bucket) = settings.get(INBOX_BUCKET) else {

@@ -8,12 +8,12 @@ use crate::{
     steps::{check, delete, get, list, look, seal, take_back},
 };
 
-/// How often a run begins again because something else changed the key meanwhile.
+/// Rounds before a run fails because other writers keep changing the key.
 const ROUNDS: usize = 8;
 
 impl Inbox {
-    /// One run for one key: seals its newest version, checks what is stored, and removes what was
-    /// listed in the inbox.
+    /// One run for one key: seals its newest version, checks the stored object, and removes the
+    /// listed versions from the inbox.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -26,10 +26,10 @@ impl Inbox {
     }
 }
 
-/// Does what is to be done about a key.
+/// Follows the plan for a key until it is done.
 ///
-/// What a run has just written, it finds again like something that another run left: `delete` relies
-/// on nothing that `check` has not seen in the vault.
+/// After a write, the run looks at the vault again, as if another run had written: `delete` relies
+/// only on what `check` saw in the vault.
 async fn settle(inbox: &Inbox, key: &ObjectKey) -> Result<Settled, Failure> {
     let mut sent = None;
     for _ in 0..ROUNDS {
@@ -81,7 +81,7 @@ async fn settle(inbox: &Inbox, key: &ObjectKey) -> Result<Settled, Failure> {
     Err(Failure::KeepsChanging)
 }
 
-/// Without versioning, what was listed may be replaced before it is deleted, under the same name.
+/// Without versioning, a listed object may be replaced under the same version id before `delete`.
 fn refuse_unversioned(listed: &Versions) -> Result<(), Failure> {
     match listed.objects.iter().any(|v| v.version_id == "null") {
         true => Err(Failure::Unversioned),

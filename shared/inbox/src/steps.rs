@@ -17,7 +17,7 @@ pub(crate) async fn list(inbox: &Inbox, key: &ObjectKey) -> Result<Versions, Una
     inbox.bucket.versions(key).await
 }
 
-/// What the vault holds under the key; None if that changes at this moment.
+/// What the vault holds under the key; `None` if it changes at the same time.
 pub(crate) async fn look(
     inbox: &Inbox,
     key: &ObjectKey,
@@ -45,9 +45,9 @@ pub(crate) async fn look(
     }))
 }
 
-/// Begins to read the version; None if it is not the newest any more.
+/// Starts reading the version; `None` if it is no longer the newest.
 ///
-/// The read names no version: that the current one is still this one is what has to be known.
+/// The request names no version, because the run must know that this is still the current one.
 pub(crate) async fn get(
     inbox: &Inbox,
     key: &ObjectKey,
@@ -57,7 +57,7 @@ pub(crate) async fn get(
     Ok(content.filter(|content| content.version_id == version.version_id))
 }
 
-/// Writes the content, sealed; None if the vault is not as `look` saw it any more.
+/// Writes the sealed content; `None` if the vault is no longer as `look` saw it.
 pub(crate) async fn seal(
     inbox: &Inbox,
     key: &ObjectKey,
@@ -66,7 +66,7 @@ pub(crate) async fn seal(
     condition: Condition<'_>,
 ) -> Result<Option<Stored>, Failure> {
     let after_delete = vault.newest_marker.as_deref().unwrap_or(NO_DELETE);
-    // S3 writes version ids and ETags that fit a header.
+    // S3's version ids and ETags are valid header values.
     let options = PutOptions::default()
         .exact_len(content.size)
         .metadata(SOURCE_VERSION, &content.version_id)
@@ -76,7 +76,7 @@ pub(crate) async fn seal(
             Condition::Matches(e_tag) => options.if_match(e_tag),
         })
         .map_err(|_| Failure::Unavailable)?;
-    // A type that no header can carry is left out.
+    // A content type that is not a valid header value is left out.
     let options = match &content.content_type {
         Some(content_type) => options
             .clone()
@@ -92,9 +92,9 @@ pub(crate) async fn seal(
     }
 }
 
-/// Whether the vault's file is the whole of this version, sealed: in the format, for this key, of this
-/// length, and, if this run has written it, with the header it sent. (S3 has compared the bytes of
-/// every part with their checksum, or there would be no such file.)
+/// Whether the vault's file is all of this version, sealed: in the format, for this key, of this
+/// length, and, if this run wrote it, with the header it sent. (S3 stores a file only after
+/// comparing the bytes of every part with their checksum.)
 pub(crate) fn check(version: &Version, stored: &StoredFile, sent: Option<&Stored>) -> bool {
     let as_sent = match sent {
         Some(sent) if sent.e_tag == stored.e_tag => stored.header.as_ref() == Some(&sent.header),
@@ -105,8 +105,8 @@ pub(crate) fn check(version: &Version, stored: &StoredFile, sent: Option<&Stored
         && stored.source_version.as_ref() == Some(&version.version_id)
 }
 
-/// Removes the listed versions for good, the oldest first, so that no older one becomes the current
-/// one. Delete markers stay, to remind the sweep of a file that may come back.
+/// Removes the listed versions permanently, the oldest first, so that no older one becomes current.
+/// Delete markers stay, to remind the sweep of a file that may come back.
 pub(crate) async fn delete(
     inbox: &Inbox,
     key: &ObjectKey,
@@ -115,7 +115,7 @@ pub(crate) async fn delete(
     inbox.bucket.remove_objects(key, listed).await
 }
 
-/// Deletes a file of the vault that its user has deleted; false if it is not there any more.
+/// Deletes a file from the vault that its user has deleted; false if it is no longer there.
 pub(crate) async fn take_back(
     inbox: &Inbox,
     key: &ObjectKey,
@@ -124,8 +124,8 @@ pub(crate) async fn take_back(
     inbox.vault.delete_if_match(key, &stored.e_tag).await
 }
 
-/// Removes delete markers over nothing, once no run can be under way that read what was beneath them:
-/// a run that dies after its write leaves a file that the next sweep still has to take back.
+/// Removes delete markers with nothing below them, once no run can be active that read what was
+/// there: if such a run dies after its write, the next sweep still has to take its file back.
 pub(crate) async fn forget(
     inbox: &Inbox,
     key: &ObjectKey,

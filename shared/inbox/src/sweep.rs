@@ -1,5 +1,5 @@
-//! The sweep: the same run for everything that has been in the inbox for a while. It needs no event
-//! and no queue.
+//! The sweep: the same run for every object that has been in the inbox for a while. It needs no
+//! event and no queue.
 
 use std::{
     collections::BTreeMap,
@@ -11,16 +11,16 @@ use futures::{StreamExt, stream};
 
 use crate::{CONCURRENCY, Failure, Inbox, NamedKey, Report, Settled, steps::forget};
 
-/// A sweep begins with no further key after this time: the next sweep goes on.
+/// After this time, a sweep starts no further key; the next sweep continues.
 const TIME: Duration = Duration::from_secs(8 * 60);
 
-/// How often a long sweep tells how far it is.
+/// How often a long sweep logs its progress.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 impl Inbox {
-    /// Runs for every key that has waited long enough, and aborts abandoned multipart uploads. What
-    /// fails in the same way at every run is counted, but does not fail the sweep: its own event has
-    /// raised the alarm.
+    /// Runs for every key that has waited long enough, and aborts abandoned multipart uploads. A
+    /// key that fails in the same way in every run is counted, but does not fail the sweep: its own
+    /// event has raised the alarm.
     pub async fn sweep(&self) -> Report {
         let mut report = Report::default();
         let abandoned = SystemTime::now() - self.settings.longest_run;
@@ -47,7 +47,7 @@ async fn all_keys(inbox: &Inbox, report: &mut Report) -> Result<(), Unavailable>
             .map(|v| v.version.last_modified)
             .fold(oldest, SystemTime::min);
 
-        // When the time is over, the rest is only listed, for its age.
+        // After the time limit, the rest is only listed, for its age.
         let due = due(&page.versions, now, inbox.settings.sweep_age);
         let in_time = due.into_iter().take_while(|_| began.elapsed() < TIME);
         let mut ends = stream::iter(in_time)
@@ -88,14 +88,14 @@ async fn one(inbox: &Inbox, now: SystemTime, key: String, due: Due) -> Result<Se
     end
 }
 
-/// Whether it is neither a delete marker nor what a console creates for a folder: an empty object whose
-/// key ends with a slash.
+/// Whether it is neither a delete marker nor what the S3 console creates for a folder: an empty
+/// object whose key ends with a slash.
 fn has_content(listed: &ListedVersion) -> bool {
     let is_folder = listed.key.ends_with('/') && listed.version.size == 0;
     !listed.is_delete_marker && !is_folder
 }
 
-/// The keys that have waited long enough or were deleted.
+/// The keys that have waited long enough or have a delete marker.
 fn due(versions: &[ListedVersion], now: SystemTime, age: Duration) -> BTreeMap<String, Due> {
     let mut due = BTreeMap::<_, Due>::new();
     for ListedVersion {
@@ -118,7 +118,7 @@ fn due(versions: &[ListedVersion], now: SystemTime, age: Duration) -> BTreeMap<S
 /// Why a key is due.
 #[derive(Default)]
 struct Due {
-    /// The greatest size of its versions in bytes.
+    /// The size of its largest version in bytes.
     size: u64,
     has_object: bool,
     has_marker: bool,
