@@ -5,15 +5,15 @@
 //! starts only if the newest version is still the one that `list` saw. So a run that sealed a newer
 //! version wrote after `look`, and the write of an older version fails.
 //!
-//! A file that its user has deleted lies below a delete marker in the inbox: `DELETE
-//! /api/files/{id}` puts one there, and then one in the vault. But a condition on a write cannot
-//! distinguish "never there" from "deleted": a file that is deleted between `get` and the write
-//! comes back. Therefore a sealed object records the newest delete marker that `look` saw in the
-//! vault. If the newest marker below the object is another one, and no newer file waits in the
+//! A file that its user has deleted lies below a delete marker in the inbox:
+//! `DELETE /api/files/{id}` puts one there, and then one in the vault. But a condition on a write
+//! cannot distinguish "never there" from "deleted": a file that is deleted between `get` and the
+//! write comes back. Therefore a sealed object records the newest delete marker that `look` saw in
+//! the vault. If the newest marker below the object is another one, and no newer file waits in the
 //! inbox, this run or the next deletes the object again (`take_back`); the marker in the inbox
 //! reminds the sweep. If a file does wait, it was dropped after the deletion. It is sealed once
-//! more, so that no run takes it back by mistake. (This takes three runs: one wrote late, one took
-//! back, and one looked before both.)
+//! more, so that no run takes it back by mistake. (Only three runs together require this: one that
+//! writes late, one that takes back, and one that looked before both.)
 //!
 //! The model in `model.rs` explores every order of these steps with the same function.
 

@@ -1,4 +1,4 @@
-//! What goes wrong with a vault, in words of ours: never the SDK's text.
+//! The errors of a vault, in our own words: never the SDK's text.
 
 use std::io;
 
@@ -8,40 +8,40 @@ use aws_sdk_s3::{
 };
 use caas_aws::{KmsError, LengthRefused, Unavailable, status};
 
-/// Why a file was not put. Nothing of it is visible, unless S3 became unreachable at the very end.
+/// Why a put failed. No part of the file is visible, unless S3 became unreachable at the very end.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
-    /// There is a file already, or not the expected one, or another writer was faster.
+    /// A file exists, or is not the expected one, or another writer was faster.
     #[error("the file is not in the expected state")]
     PreconditionFailed,
     /// The content is longer than allowed.
     #[error("longer than {limit} bytes")]
     TooLarge {
-        /// What is allowed, in bytes.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The content has another length than announced.
-    #[error("the content has another length than announced")]
+    /// The content does not have the announced length.
+    #[error("the content does not have the announced length")]
     WrongLength,
     /// The content cannot be read.
     #[error("the content cannot be read")]
     Source(#[source] io::Error),
-    /// KMS or S3 is down, throttled, timed out or refuses us, or the system has no randomness.
-    /// Trying again later may help.
+    /// KMS or S3 is down, throttles, times out or denies access, or the system has no randomness.
+    /// Retrying later may help.
     #[error("KMS or S3 is not available")]
     Unavailable,
 }
 
-/// Why a file was not opened. Not a byte of it was released.
+/// Why a file was not opened. No byte of it was released.
 #[derive(Debug, thiserror::Error)]
 pub enum GetError {
-    /// There is no such file.
-    #[error("there is no such file")]
+    /// The file does not exist.
+    #[error("the file does not exist")]
     NotFound,
-    /// What is stored does not open, whatever the cause.
+    /// The stored object does not open, whatever the cause.
     #[error("the file does not open")]
     NotAuthentic,
-    /// The file is longer than asked for.
+    /// The file is longer than the caller's limit.
     #[error("the file has {size} bytes, more than the limit")]
     TooLarge {
         /// Its length in bytes.
@@ -50,7 +50,7 @@ pub enum GetError {
     /// The destination cannot be written.
     #[error("the destination cannot be written")]
     Destination(#[source] io::Error),
-    /// KMS or S3 is down, throttled, timed out or refuses us. Trying again later may help.
+    /// KMS or S3 is down, throttles, times out or denies access. Retrying later may help.
     #[error("KMS or S3 is not available")]
     Unavailable,
 }
@@ -76,8 +76,8 @@ impl From<Unavailable> for GetError {
     }
 }
 
-/// Whether a conditional write lost against another one. S3 says 412 for a state that is not the
-/// expected one, 409 for one that changes at the same time, 404 for `If-Match` of what is not there.
+/// Whether a conditional write lost to another one. S3 returns 412 if the state is not the expected
+/// one, 409 if it changes at the same time, and 404 for `If-Match` without an object.
 pub(crate) fn is_precondition<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     match status(error) {
         Some(412 | 409) => true,
@@ -86,7 +86,7 @@ pub(crate) fn is_precondition<E: ProvideErrorMetadata>(error: &SdkError<E, HttpR
     }
 }
 
-/// Why no data key could be made.
+/// Why KMS returned no data key.
 pub(crate) fn no_data_key(error: KmsError) -> PutError {
     match error {
         KmsError::NotAuthentic | KmsError::Unavailable => PutError::Unavailable,

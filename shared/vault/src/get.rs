@@ -1,4 +1,4 @@
-//! Opening a file of the vault: nothing of it is given out before its tag has been verified.
+//! Opening a file of the vault: no part of it is released before its tag has been verified.
 
 use std::path::Path;
 
@@ -13,24 +13,24 @@ use tokio::io::AsyncWriteExt;
 
 use crate::{GetError, ObjectInfo, Vault};
 
-/// Plaintext collects in chunks of about this many bytes before it is written to a file.
+/// Plaintext is written to a file in chunks of about this many bytes.
 const WRITE_LEN: usize = 1 << 20;
 
-/// A file, verified.
+/// A verified file.
 #[derive(Debug)]
 pub struct Opened {
-    /// What S3 says about it.
+    /// S3's information about it.
     pub info: ObjectInfo,
     /// Its content.
     pub content: Vec<u8>,
 }
 
 impl Vault {
-    /// Opens a file of at most `limit` bytes in memory. One GetObject, so that header and body are
-    /// of one version; one Decrypt.
+    /// Opens a file of at most `limit` bytes in memory. One GetObject, so that header and body
+    /// belong to the same version; one Decrypt.
     ///
     /// # Errors
-    /// See [`GetError`]. A file over the limit is refused before KMS is asked.
+    /// See [`GetError`]. A file over the limit is refused without a KMS request.
     pub async fn get(&self, key: &ObjectKey, limit: u64) -> Result<Opened, GetError> {
         let (info, body) = self.fetch(key).await?;
         if info.size() > limit {
@@ -44,9 +44,9 @@ impl Vault {
         Ok(Opened { info, content })
     }
 
-    /// Opens a file of any length into `destination`, in constant memory: the plaintext is written to
-    /// a temporary file in the same folder, which only this user can read, and takes the name, over
-    /// whatever has it, once all of it has been verified. On any error it is removed.
+    /// Opens a file of any length into `destination`, in constant memory. The plaintext goes to a
+    /// temporary file in the same folder, readable only by the current user, which replaces
+    /// `destination` once all of it has been verified. On any error it is removed.
     ///
     /// # Errors
     /// See [`GetError`].
@@ -113,14 +113,14 @@ impl Vault {
             }
             Err(error) => Err(match status(&error) {
                 Some(404) => GetError::NotFound,
-                // Metadata that the SDK cannot read: S3 has served, it is not one of ours.
+                // The SDK cannot read the metadata: S3 responded, but the object is not ours.
                 Some(200) => GetError::NotAuthentic,
                 _ => Unavailable::new("GetObject", &error).into(),
             }),
         }
     }
 
-    /// Everything that can be checked without KMS, then the one call to it.
+    /// Checks everything that needs no KMS, then makes the one KMS request.
     pub(crate) async fn unlock(
         &self,
         key: &ObjectKey,
@@ -174,6 +174,6 @@ fn complete(received: u64, len: u64) -> Result<(), GetError> {
 }
 
 fn broken_off(_: aws_sdk_s3::primitives::ByteStreamError) -> GetError {
-    tracing::warn!("S3's response was cut off");
+    tracing::warn!("S3's response was truncated");
     GetError::Unavailable
 }

@@ -1,5 +1,5 @@
-//! Files that a client seals or opens by itself: it gets the key of one object and a presigned
-//! request for it, and no byte of the file comes here.
+//! Files that a client seals or opens itself: it gets the key of one object and a presigned request
+//! for it, and no byte of the file passes through this process.
 
 use caas_aws::{ObjectKey, PresignedRequest, Presigner, PutOptions};
 use caas_crypto::stored::{Grant, OVERHEAD};
@@ -16,23 +16,23 @@ pub struct UploadGrant {
 }
 
 /// What a client needs to fetch and open one version of a file. The request expires; the key opens
-/// this version for ever.
+/// this version permanently.
 #[derive(Debug)]
 pub struct DownloadGrant {
     /// Fetches the body: ciphertext and tag.
     pub request: PresignedRequest,
     /// Opens it.
     pub encryption: Grant,
-    /// What S3 says about the file.
+    /// S3's information about the file.
     pub info: ObjectInfo,
 }
 
 impl Vault {
-    /// Leaves sealing and storing a file of exactly `len` bytes to a client. One GenerateDataKey,
-    /// no call to S3.
+    /// Lets a client seal and store a file of exactly `len` bytes. One GenerateDataKey, no S3
+    /// request.
     ///
-    /// The key is new and the client's alone: what the client stores with it, if it does not seal, or
-    /// seals twice, breaks this one object. An object that does not open is refused when it is read.
+    /// The key is new and used for this object only: a client that seals wrongly, not at all, or
+    /// twice breaks this one object. An object that does not open is refused when it is read.
     ///
     /// # Errors
     /// See [`PutError`].
@@ -55,9 +55,9 @@ impl Vault {
         })
     }
 
-    /// Leaves fetching and opening a file to a client: the version that is current now, whatever is
-    /// put afterwards (without versioning, what is put afterwards does not open). One HeadObject, one
-    /// Decrypt. That the body opens is not checked here.
+    /// Lets a client fetch and open the current version of a file, even if another is put later.
+    /// (Without versioning, an object that is put later does not open.) One HeadObject, one
+    /// Decrypt. This does not check that the body opens.
     ///
     /// # Errors
     /// See [`GetError`]; never [`TooLarge`](GetError::TooLarge).

@@ -1,15 +1,15 @@
 //! The vault: files sealed in S3, each under its own data key, which KMS wraps.
 //!
-//! The vault stands on its own: give it S3 and KMS, and it stores files of any size encrypted, each
-//! under its own AES-256 key, in the format of the Amazon S3 Encryption Client, version 3. AWS's own
-//! clients for other languages open what it stores, and it opens what they store.
+//! The crate can be used by itself: given S3 and KMS, it stores files of any size, each encrypted
+//! under its own AES-256 key, in the format of the Amazon S3 Encryption Client, version 3. AWS's
+//! clients for other languages open its objects, and it opens theirs.
 //!
 //! ```no_run
 //! use caas_aws::{ClientsConfig, KmsKey, ObjectKey, PutOptions};
 //! use caas_vault::Vault;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let clients = ClientsConfig::default().connect().await; // as every AWS tool finds them
+//! let clients = ClientsConfig::default().connect().await; // from the environment
 //! let key = KmsKey::new(clients.kms, "alias/my-key");
 //! let vault = Vault::new(clients.s3, "my-bucket", key);
 //!
@@ -22,7 +22,7 @@
 //! let file = tokio::fs::File::open("a.pdf").await?;
 //! vault.put_reader(&name, file, &PutOptions::default()).await?;
 //!
-//! // Nothing is given out before all of it has been verified:
+//! // Nothing is released before all of it has been verified:
 //! let opened = vault.get(&name, 1 << 20).await?; // at most 1 MiB, in memory
 //! vault.get_to_file(&name, "copy.pdf".as_ref()).await?; // or any length, in a file
 //! # drop(opened);
@@ -30,18 +30,18 @@
 //! # }
 //! ```
 //!
-//! A client may also seal and open by itself, with a presigned request and the key of one object:
-//! [`Vault::grant_upload`] and [`Vault::grant_download`].
+//! A client may also seal and open files itself, with a presigned request and the key of one
+//! object: [`Vault::grant_upload`] and [`Vault::grant_download`].
 //!
 //! IAM: `kms:GenerateDataKey` and `kms:Decrypt` on the key; `s3:PutObject`, `s3:GetObject`,
-//! `s3:GetObjectVersion` (for [`Vault::grant_download`]),
-//! `s3:ListBucket` (without it an absent file looks like a refusal), `s3:DeleteObject`,
-//! `s3:ListBucketVersions` and `s3:DeleteObjectVersion` (for [`Vault::purge`]), and
-//! `s3:AbortMultipartUpload` (with `s3:ListBucketMultipartUploads` for [`Vault::abort_uploads`]). Give the bucket a lifecycle rule that aborts incomplete multipart
-//! uploads: the vault aborts its own, but not after its process was killed.
+//! `s3:GetObjectVersion` (for [`Vault::grant_download`]), `s3:ListBucket` (without it, S3 returns
+//! 403 for an absent file), `s3:DeleteObject`, `s3:ListBucketVersions` and `s3:DeleteObjectVersion`
+//! (for [`Vault::purge`]), and `s3:AbortMultipartUpload` (with `s3:ListBucketMultipartUploads` for
+//! [`Vault::abort_uploads`]). Give the bucket a lifecycle rule that aborts incomplete multipart
+//! uploads: the vault aborts its own, but not after its process is killed.
 //!
-//! Build with link-time optimisation (`lto = "thin"` or `"fat"`) in the release profile: the parts of AES-GCM are
-//! spread over several crates, and run several times slower where they are not inlined.
+//! Build with link-time optimisation (`lto = "thin"` or `"fat"`) in the release profile: AES-GCM
+//! spans several crates and runs several times slower if it is not inlined.
 
 mod error;
 mod get;

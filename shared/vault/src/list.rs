@@ -18,7 +18,7 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
-/// A file as a listing shows it. It has not been opened.
+/// A file in a listing. It has not been opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedFile {
     /// Its key.
@@ -33,11 +33,11 @@ pub struct ListedFile {
 
 impl Vault {
     /// Up to `limit` (at most 1,000) of the client's files, from the beginning or from a
-    /// [`Page::next_cursor`] on. One ListObjectsV2. Objects whose key is not an [`ObjectKey`] are
-    /// left out, so that a page may have fewer files than asked for, and still a next page.
+    /// [`Page::next_cursor`]. One ListObjectsV2. Objects whose key is not an [`ObjectKey`] are left
+    /// out, so a page may have fewer than `limit` files although there is a next page.
     ///
     /// # Errors
-    /// The cursor is none of ours, or S3 does not answer.
+    /// The cursor is invalid, or S3 is not available.
     pub async fn list(
         &self,
         client: &ClientName,
@@ -54,7 +54,7 @@ impl Vault {
     /// The first of the client's files in a folder, if there is one. One ListObjectsV2.
     ///
     /// # Errors
-    /// S3 does not answer.
+    /// S3 is not available.
     pub async fn first_under(
         &self,
         client: &ClientName,
@@ -64,7 +64,7 @@ impl Vault {
         Ok(page.files.into_iter().next())
     }
 
-    /// A page of what begins with `{client}/{start}`.
+    /// A page of the keys that begin with `{client}/{start}`.
     async fn page(
         &self,
         client: &ClientName,
@@ -113,7 +113,7 @@ impl Vault {
     }
 }
 
-/// A cursor is the last path seen; whatever it says, the listing stays within the prefix.
+/// A cursor is the last path seen. Whatever it contains, the listing stays within the prefix.
 fn start_after(client: &ClientName, cursor: &str) -> Result<String, InvalidCursor> {
     let path = BASE64_URL_SAFE_NO_PAD.decode(cursor);
     let path = String::from_utf8(path.map_err(|_| InvalidCursor)?);
@@ -127,10 +127,10 @@ fn start_after(client: &ClientName, cursor: &str) -> Result<String, InvalidCurso
 /// Why there is no page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    /// The cursor is none.
+    /// The cursor is invalid.
     #[error(transparent)]
     InvalidCursor(#[from] InvalidCursor),
-    /// S3 does not answer.
+    /// S3 is not available.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }

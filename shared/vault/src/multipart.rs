@@ -19,10 +19,10 @@ use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{PutError, Vault, object_info::metadata, part::PartBuffers};
 
-/// Parts on their way at the same time.
+/// How many parts are sent concurrently.
 const CONCURRENCY: usize = 3;
 
-/// Pauses between the attempts to abort.
+/// Pauses between attempts to abort.
 const ABORT_PAUSES: [Duration; 4] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -30,10 +30,11 @@ const ABORT_PAUSES: [Duration; 4] = [
     Duration::from_secs(8),
 ];
 
-/// An upload that S3 knows of. Dropped before its end, it is aborted in the background.
+/// An upload that S3 has created. If it is dropped before its end, it is aborted in the background.
 ///
-/// What cannot be aborted, because the process dies or S3 stays away, a lifecycle rule of the bucket
-/// (`AbortIncompleteMultipartUpload`) has to remove; it costs storage and is never visible.
+/// If the process dies or S3 stays unavailable, a lifecycle rule of the bucket
+/// (`AbortIncompleteMultipartUpload`) has to remove the upload; it costs storage and is never
+/// visible.
 pub(crate) struct MultipartUpload {
     id: Option<UploadId>,
     under_way: JoinSet<Result<(CompletedPart, Bytes), PutError>>,
@@ -41,7 +42,7 @@ pub(crate) struct MultipartUpload {
     runtime: Handle,
 }
 
-/// What names an upload.
+/// Identifies an upload.
 #[derive(Clone)]
 struct UploadId {
     client: Client,
@@ -51,7 +52,7 @@ struct UploadId {
 }
 
 impl MultipartUpload {
-    /// Begins an upload with this header.
+    /// Starts an upload with this header.
     pub(crate) async fn create(
         vault: &Vault,
         key: &ObjectKey,
@@ -67,7 +68,7 @@ impl MultipartUpload {
             .set_content_type(options.content_type_header())
             .set_metadata(Some(metadata(header, options)))
             .checksum_algorithm(ChecksumAlgorithm::Crc32);
-        // In a task of its own, so that whoever stops waiting does not lose the id.
+        // In its own task, so that a caller that stops waiting does not lose the id.
         let created = tokio::spawn(async move {
             let answer = request.send().await;
             let answer =
@@ -115,7 +116,7 @@ impl MultipartUpload {
         Ok(())
     }
 
-    /// Makes the object visible. On an error the upload is still there.
+    /// Makes the object visible. On an error, the upload still exists.
     pub(crate) async fn complete(
         &mut self,
         options: &PutOptions,
@@ -141,13 +142,13 @@ impl MultipartUpload {
             .await
     }
 
-    /// Ends what has been completed.
+    /// Ends an upload that has been completed.
     pub(crate) fn forget(&mut self) {
         self.id = None;
     }
 
-    /// Ends the upload, and waits until S3 has forgotten it. If S3 does not answer, further attempts
-    /// are made in the background.
+    /// Aborts the upload and waits for S3's response. If S3 is not available, further attempts
+    /// follow in the background, on drop.
     pub(crate) async fn abort(&mut self) {
         self.under_way.shutdown().await;
         if let Some(id) = &self.id
@@ -206,12 +207,12 @@ impl UploadId {
 }
 
 impl Vault {
-    /// Aborts multipart uploads that began before `before`, and says how many. Those are uploads whose
-    /// process was killed, or whose id S3's answer never brought here; an upload that is still going on
-    /// would be lost, so leave more time than any takes. A lifecycle rule does the same, by days.
+    /// Aborts multipart uploads that began before `before`, and returns how many: uploads whose
+    /// process was killed, or whose id was lost with S3's response. An active upload would be lost,
+    /// so allow more time than any upload takes. A lifecycle rule does the same, in days.
     ///
     /// # Errors
-    /// S3 does not answer; some uploads may be aborted.
+    /// S3 is not available; some uploads may be aborted.
     pub async fn abort_uploads(&self, before: SystemTime) -> Result<usize, Unavailable> {
         let mut aborted = 0;
         let mut marker = (None, None);

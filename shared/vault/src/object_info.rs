@@ -1,4 +1,4 @@
-//! What S3 says about a sealed file.
+//! S3's information about a sealed file.
 
 use std::{collections::HashMap, fmt, time::SystemTime};
 
@@ -9,8 +9,8 @@ use aws_sdk_s3::{
 use caas_aws::{ObjectKey, PutOptions, length, time};
 use caas_crypto::stored::{self, EncryptionContext, Header, HeaderError};
 
-/// What S3 says about a sealed file. Nothing of it is authenticated except what
-/// [`header`](Self::header) leads to.
+/// S3's information about a sealed file. None of it is authenticated, except the
+/// [`header`](Self::header) once it has unlocked a key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// The ETag of the sealed object, with its quotes.
@@ -19,11 +19,11 @@ pub struct ObjectInfo {
     pub version_id: Option<String>,
     /// Length of the sealed object in bytes.
     pub stored_len: u64,
-    /// The content type it was stored with.
+    /// The stored content type.
     pub content_type: Option<String>,
     /// When it was stored.
     pub last_modified: SystemTime,
-    /// The user metadata, the header's fields included.
+    /// The user metadata, including the header's fields.
     pub metadata: HashMap<String, String>,
 }
 
@@ -46,7 +46,7 @@ impl ObjectInfo {
     }
 }
 
-/// Without the metadata, which may be anything.
+/// Without the metadata, which may contain anything.
 impl fmt::Debug for ObjectInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ObjectInfo")
@@ -57,7 +57,7 @@ impl fmt::Debug for ObjectInfo {
     }
 }
 
-/// An object whose metadata the SDK cannot read: it is not one of ours, which an empty header says.
+/// An object whose metadata the SDK cannot read: it is not ours, and so its metadata is left empty.
 pub(crate) fn unreadable(answer: &HttpResponse) -> ObjectInfo {
     let header = |name| answer.headers().get(name);
     let last_modified = header("last-modified");

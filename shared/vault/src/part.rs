@@ -3,14 +3,15 @@
 use bytes::Bytes;
 use caas_crypto::stored;
 
-/// Content up to this many bytes is put in one request; longer content in parts of this length.
+/// Content of up to this many bytes is put in one request; longer content is put in parts of this
+/// length.
 pub const PART_LEN: usize = 8 << 20;
 
-/// The longest file that is put in one request, by whomever: S3 takes 5 GiB.
+/// The longest file that a client may put in one request: S3 accepts 5 GiB.
 pub const MAX_PUT_BYTES: u64 = 5_000_000_000;
 
-/// Memory of parts that have been sent, for the next ones: megabytes that the allocator would
-/// otherwise map anew for every part.
+/// The memory of sent parts, reused for the next ones: the allocator would otherwise map megabytes
+/// again for every part.
 #[derive(Default)]
 pub(crate) struct PartBuffers(Vec<Vec<u8>>);
 

@@ -1,4 +1,4 @@
-//! Sealing a file into the vault: in one request up to 8 MiB, in parts above.
+//! Sealing a file into the vault: up to 8 MiB in one request, longer files in parts.
 
 use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
 use caas_aws::{ObjectKey, PutOptions, Unavailable};
@@ -25,14 +25,14 @@ pub struct Stored {
     pub version_id: Option<String>,
     /// Length of the content in bytes.
     pub size: u64,
-    /// The header as sent. It is unique: [`ObjectInfo::header`](crate::ObjectInfo::header) equals it
-    /// for what this put has stored, and for nothing else.
+    /// The header as sent. It is unique: [`ObjectInfo::header`](crate::ObjectInfo::header) equals
+    /// it only for the object that this put stored.
     pub header: Header,
 }
 
 impl Vault {
     /// Seals content that is in memory. One GenerateDataKey; one PutObject, or a multipart upload
-    /// above [`PART_LEN`].
+    /// if it is longer than [`PART_LEN`].
     ///
     /// # Errors
     /// See [`PutError`].
@@ -49,12 +49,12 @@ impl Vault {
         self.put_whole(key, content, options).await
     }
 
-    /// Seals content as it is read, of any length, in about 40 MiB of memory. Nothing is visible
-    /// before all of it is stored, and nothing is left behind when the source breaks, S3 fails or
-    /// this future is dropped: a multipart upload that was begun is aborted.
+    /// Seals content of any length as it is read, in about 40 MiB of memory. Nothing is visible
+    /// before all of it is stored, and nothing is left behind if the source fails, S3 fails or this
+    /// future is dropped: a multipart upload that was started is aborted.
     ///
-    /// A stream of bytes becomes a reader with `tokio_util::io::StreamReader`; S3's own
-    /// `ByteStream` with `into_async_read`. Say [`PutOptions::exact_len`] if the length is known.
+    /// `tokio_util::io::StreamReader` makes a reader of a stream of bytes, and `into_async_read`
+    /// makes one of S3's `ByteStream`. Set [`PutOptions::exact_len`] if the length is known.
     ///
     /// # Errors
     /// See [`PutError`].
@@ -71,7 +71,7 @@ impl Vault {
             len: 0,
         };
         let mut first = Vec::new();
-        // One byte more than a part tells whether parts are needed.
+        // One byte more than a part shows whether parts are needed.
         if source.fill(&mut first, PART_LEN + 1).await? {
             return self.put_whole(key, first, options).await;
         }
@@ -144,7 +144,7 @@ impl Vault {
         })
     }
 
-    /// A new data key for this object, and what is derived from it.
+    /// Makes a new data key for this object, and its header.
     pub(crate) async fn begin(&self, key: &ObjectKey) -> Result<(Header, SealingKey), PutError> {
         let context = EncryptionContext::for_object(key.as_str());
         let (data_key, wrapped_key) = self
@@ -170,8 +170,8 @@ impl Vault {
         }
     }
 
-    /// Looks whether a write that was refused has been stored all the same. That happens when S3's
-    /// first answer is lost: the SDK repeats the request, and its own object fails the condition.
+    /// Checks whether a refused write was stored nevertheless. That happens if S3's first response
+    /// is lost: the SDK repeats the request, and its own object fails the condition.
     async fn or_already_there(
         &self,
         key: &ObjectKey,
@@ -190,8 +190,8 @@ impl Vault {
     }
 }
 
-/// Seals and sends part after part; `first` holds one part and one byte. What is under way when a
-/// part fails is left to the caller to abort.
+/// Seals and sends part after part; `first` holds one part and one byte. If a part fails, the
+/// caller has to abort the upload.
 async fn send_parts<R: AsyncRead + Unpin>(
     upload: &mut MultipartUpload,
     mut sealer: StreamSealer,
@@ -223,7 +223,7 @@ fn too_long(MessageTooLong: MessageTooLong) -> PutError {
     }
 }
 
-/// What is read, and how much of it there was.
+/// The content's source, and how many bytes have been read from it.
 struct Source<'o, R> {
     reader: R,
     options: &'o PutOptions,
@@ -231,7 +231,7 @@ struct Source<'o, R> {
 }
 
 impl<R: AsyncRead + Unpin> Source<'_, R> {
-    /// Reads until `buffer` holds `len` bytes; true when the content has ended before.
+    /// Reads until `buffer` holds `len` bytes; true if the content ends before that.
     async fn fill(&mut self, buffer: &mut Vec<u8>, len: usize) -> Result<bool, PutError> {
         let wanted = len.saturating_sub(buffer.len()) as u64;
         let mut reader = (&mut self.reader).take(wanted);

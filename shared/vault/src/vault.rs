@@ -8,9 +8,9 @@ use crate::{ObjectInfo, object_info::unreadable};
 
 /// A bucket of sealed files, and the KMS key that wraps their data keys.
 ///
-/// What is put is sealed on the way, whatever its size, in constant memory; what is got has been
-/// verified in full. Everything that can be refused is refused before KMS is asked. The format is
-/// that of the Amazon S3 Encryption Client, version 3 ([`caas_crypto::stored`]), with the encryption
+/// A put seals a file of any size, in constant memory; a get returns only what has been verified in
+/// full. Whatever can be refused without KMS is refused before a KMS request. The format is that of
+/// the Amazon S3 Encryption Client, version 3 ([`caas_crypto::stored`]), with the encryption
 /// context `caas:object` = hex SHA-256 of the S3 key: a copy under another key does not open.
 ///
 /// Cheap to clone.
@@ -29,20 +29,20 @@ impl Vault {
         }
     }
 
-    /// What is known about a file without opening it; `None` when there is none. One HeadObject, no
-    /// call to KMS.
+    /// What is known about a file without opening it; `None` if there is none. One HeadObject, no
+    /// KMS request.
     ///
     /// # Errors
-    /// S3 does not answer.
+    /// S3 is not available.
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, Unavailable> {
         self.head_of(key, None).await
     }
 
-    /// What is known about one version of a file, which need not be the current one; `None` when
-    /// there is none. One HeadObject, no call to KMS.
+    /// What is known about one version of a file, which need not be the current one; `None` if
+    /// there is none. One HeadObject, no KMS request.
     ///
     /// # Errors
-    /// S3 does not answer.
+    /// S3 is not available.
     pub async fn head_version(
         &self,
         key: &ObjectKey,
@@ -81,20 +81,20 @@ impl Vault {
         }
     }
 
-    /// Deletes a file. In a versioned bucket it stays recoverable, until the bucket's lifecycle or
-    /// [`purge`](Self::purge) removes its versions. Deleting what is not there is no error.
+    /// Deletes a file. In a versioned bucket it stays recoverable until the bucket's lifecycle or
+    /// [`purge`](Self::purge) removes its versions. Deleting an absent file is no error.
     ///
     /// # Errors
-    /// S3 does not answer.
+    /// S3 is not available.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
         self.bucket.delete(key).await.map(drop)
     }
 
-    /// Deletes a file, as [`delete`](Self::delete) does, if it still is the one with this ETag; says
-    /// whether it was.
+    /// Deletes a file, as [`delete`](Self::delete) does, if it still has this ETag; returns whether
+    /// it did.
     ///
     /// # Errors
-    /// S3 does not answer.
+    /// S3 is not available.
     pub async fn delete_if_match(&self, key: &ObjectKey, e_tag: &str) -> Result<bool, Unavailable> {
         let request = self.s3().delete_object().bucket(self.bucket_name());
         match request.key(key.as_str()).if_match(e_tag).send().await {
@@ -104,13 +104,13 @@ impl Vault {
         }
     }
 
-    /// Removes every version of exactly this file, for good, and says how many there were, delete
-    /// markers included. The file disappears first; no older version of it shows in between. What is
-    /// put meanwhile stays.
+    /// Permanently removes every version of exactly this file, and returns how many there were,
+    /// including delete markers. The file disappears first; no older version becomes visible in
+    /// between. Versions that are put meanwhile stay.
     ///
     /// # Errors
-    /// S3 does not answer. Some versions may be gone; the file is not readable any more unless the
-    /// first call failed.
+    /// S3 is not available. Some versions may be gone; the file is no longer readable, unless the
+    /// first request failed.
     pub async fn purge(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
         let versions = self.bucket.versions(key).await?;
         let mut own_marker = None;
@@ -124,11 +124,11 @@ impl Vault {
         Ok(versions.objects.len() + versions.delete_markers.len())
     }
 
-    /// Does the same, but leaves a delete marker in the place of the file, from the first moment on: what
-    /// is being sealed at this time finds that it was deleted.
+    /// As [`purge`](Self::purge), but leaves a delete marker in place of the file, from the start:
+    /// a run that is sealing the file then finds that it was deleted.
     ///
     /// # Errors
-    /// S3 does not answer. Some versions may be gone.
+    /// S3 is not available. Some versions may be gone.
     pub async fn purge_to_marker(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
         let versions = self.bucket.versions(key).await?;
         self.bucket.delete(key).await?;
