@@ -1,10 +1,10 @@
 //! An exhaustive model of runs: two workers, a duplicate event, an overwritten file, its user's
-//! `DELETE /api/files/{id}`, a crash, a write that went wrong, and sweeps, in every order; then again
-//! with two deletions, the second of which may purge, instead of the overwrite and the duplicate event.
+//! `DELETE /api/files/{id}`, a crash, a bad write, and sweeps, in every order. A second model has
+//! two deletions, the second of which may purge, instead of the overwrite and the duplicate event.
 //!
-//! The workers' steps have the names of `steps.rs` and follow the same [`plan`]; a `DELETE` follows the
-//! same [`plan_delete`]. Anything else may happen between any two steps. At every point and at every end
-//! the properties at the bottom of [`World`] hold, and from every point an end can be reached.
+//! The workers' steps have the names of `steps.rs` and follow the same [`plan`]; a `DELETE` follows
+//! the same [`plan_delete`]. Anything else may happen between any two steps. No state is bad by
+//! `World::loses`, no end state by `World::ends_badly`, and every state can reach an end state.
 
 use std::time::SystemTime;
 
@@ -17,17 +17,17 @@ use crate::{
     plan_delete::{Current, DeleteStep, plan_delete},
 };
 
-/// A deviation that the model must find.
+/// A seeded bug that the model must find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bug {
     None,
-    /// `delete` follows `seal`, whatever became of it.
+    /// `delete` follows `seal`, whatever its outcome.
     DeleteBeforeCheck,
     /// `seal` writes, whatever the vault holds.
     NoCondition,
-    /// `delete` begins with the newest version.
+    /// `delete` starts with the newest version.
     NewestFirst,
-    /// `get` reads the listed version, even if it is not the newest any more.
+    /// `get` reads the listed version, even if it is no longer the newest.
     PinnedGet,
     /// Nothing is ever taken back.
     NoTakeBack,
@@ -37,7 +37,7 @@ enum Bug {
     NoReminder,
     /// The sweep removes markers at once.
     ForgetAtOnce,
-    /// A `DELETE` of what was deleted before puts no markers.
+    /// A `DELETE` of a file that was deleted before puts no markers.
     PurgeForgets,
     /// `DELETE` looks at the vault before it lists the inbox.
     LookFirst,
@@ -45,10 +45,10 @@ enum Bug {
     NoVaultMarker,
 }
 
-/// What names a version, a delete marker or an ETag. Only whether two are the same counts.
+/// Identifies a version, a delete marker or an ETag. Ids are only compared for equality.
 type Id = u8;
 
-/// What the inbox holds: a version of the file, 1 or 2, or a delete marker.
+/// An entry in the inbox: a version of the file, 1 or 2, or a delete marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Dropped {
     id: Id,
@@ -61,11 +61,11 @@ struct Sealed {
     version: u8,
     source: Id,
     after_delete: Option<Id>,
-    /// Whether it is what was sent.
+    /// Whether it is intact.
     is_good: bool,
 }
 
-/// The vault, as far as anybody looks: what is current, and the newest delete marker.
+/// The part of the vault that anybody reads: the current file and the newest delete marker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Vault {
     stored: Option<Sealed>,
@@ -105,21 +105,20 @@ enum Step {
 struct Worker {
     step: Step,
     is_sweep: bool,
-    /// Whether it has written.
+    /// Whether its run has written.
     has_sent: bool,
-    /// Markers that were old enough when it listed: no other run was under way that had listed before
-    /// they were put.
+    /// Markers that were old enough when it listed: no active run had listed before they were put.
     old_markers: Vec<Id>,
 }
 
-/// A `DELETE` of the file's user that is under way.
+/// A `DELETE` by the file's user that is in progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 enum Deletion {
     #[default]
     None,
-    /// It has listed the inbox, or with [`Bug::LookFirst`] it has looked at the vault.
+    /// It has listed the inbox or, with [`Bug::LookFirst`], looked at the vault.
     Begun { listed: Vec<Dropped>, looked: Vault },
-    /// What is left of its plan.
+    /// The rest of its plan.
     Steps {
         listed: Vec<Dropped>,
         left: Vec<DeleteStep>,
@@ -138,11 +137,11 @@ struct World {
     events: u8,
     /// The newest version that has been dropped.
     newest: u8,
-    /// Versions up to this one were dropped before the last `DELETE` was answered.
+    /// Versions up to this one were dropped before the last `DELETE` returned.
     may_be_deleted: u8,
     /// Versions up to this one were dropped before the last `DELETE` began.
     newest_at_deletion: u8,
-    /// Versions up to this one were dropped before one began that was answered.
+    /// Versions up to this one were dropped before the start of a `DELETE` that has returned.
     must_be_deleted: u8,
     left: Left,
 }
@@ -153,13 +152,13 @@ struct Left {
     duplicates: u8,
     overwrites: u8,
     deletions: u8,
-    /// Whether the last `DELETE` is one with `purge=true`.
+    /// Whether the last `DELETE` has `purge=true`.
     purges: bool,
     crashes: u8,
     wrong_writes: u8,
 }
 
-/// One of each.
+/// One of each, without a purge.
 const ONE_OF_EACH: Left = Left {
     duplicates: 1,
     overwrites: 1,
@@ -182,7 +181,7 @@ const A_DELETION_AND_A_PURGE: Left = Left {
 };
 
 impl World {
-    /// One file has been dropped, and its event is on its way.
+    /// One file has been dropped, and its event has not arrived yet.
     fn new(left: Left) -> Self {
         let first = Dropped {
             id: 1,
@@ -285,7 +284,7 @@ impl World {
         };
     }
 
-    /// The run ends badly; its event, if it had one, is delivered again.
+    /// The run fails; its event, if any, is delivered again.
     fn fail(&mut self, i: usize) {
         self.events += u8::from(!self.workers[i].is_sweep);
         self.workers[i] = Worker::default();
@@ -362,7 +361,7 @@ impl World {
         self.vault
     }
 
-    /// Asks the code what to do; None if the run fails.
+    /// Asks [`plan`] what to do; `None` if the run fails.
     fn follow(&self, i: usize, bug: Bug, listed: Vec<Dropped>, looked: Vault) -> Option<Step> {
         let (inbox, vault) = (versions(&listed), vault_state(looked));
         let get = |version: &Version, listed: Vec<Dropped>| {
@@ -402,8 +401,8 @@ impl World {
         }
     }
 
-    /// Writes if the vault is as it was looked at, as far as S3's conditions tell: a delete marker is
-    /// no file.
+    /// Writes if the vault is unchanged since the look, as far as S3's conditions can tell: to
+    /// them, a delete marker means no file.
     fn seal(&mut self, content: Dropped, looked: Vault, bug: Bug, is_good: bool) -> bool {
         let id = |stored: Option<Sealed>| stored.map(|sealed| sealed.id);
         if bug != Bug::NoCondition && id(self.vault.stored) != id(looked.stored) {
@@ -446,7 +445,7 @@ impl World {
         old.map(|d| d.id).collect()
     }
 
-    /// Removes old markers over nothing.
+    /// Removes old markers with nothing below them.
     fn forget(&mut self, i: usize) {
         if self.inbox.iter().all(|dropped| dropped.version.is_none()) {
             let old = &self.workers[i].old_markers;
@@ -496,7 +495,7 @@ impl World {
         };
     }
 
-    /// Asks the code what a `DELETE` does.
+    /// Asks [`plan_delete`] what a `DELETE` does.
     fn plan_delete(&self, listed: &[Dropped], looked: Vault, bug: Bug) -> Vec<DeleteStep> {
         let mut inbox = versions(listed);
         if bug == Bug::PurgeForgets {
@@ -524,7 +523,7 @@ impl World {
         }
     }
 
-    /// Removes the oldest version that was listed; the rest comes later.
+    /// Removes the oldest listed version; the others follow in later steps.
     fn remove_listed(&mut self, mut listed: Vec<Dropped>) {
         if !listed.is_empty() {
             let oldest = listed.remove(0);
@@ -545,7 +544,7 @@ impl World {
         Deletion::None
     }
 
-    /// Nothing is under way, and nothing is left for a sweep.
+    /// Nothing is in progress, and nothing is left for a sweep.
     fn is_end(&self) -> bool {
         self.events == 0
             && self.inbox.is_empty()
@@ -553,8 +552,8 @@ impl World {
             && self.deletion == Deletion::None
     }
 
-    /// What must hold at every point: the newest version, unless its user has deleted it, is in the
-    /// inbox, or readable as it was sent.
+    /// Whether the invariant of every state is broken: the newest version, unless its user has
+    /// deleted it, is in the inbox or readable and intact.
     fn loses(&self) -> bool {
         let dropped = self.inbox.iter().any(|d| d.version == Some(self.newest));
         let sealed = self.vault.stored;
@@ -562,10 +561,10 @@ impl World {
         self.newest > self.may_be_deleted && !dropped && !sealed
     }
 
-    /// What must hold at an end: the newest version is readable, nothing else is in the vault, and what
-    /// was deleted has not come back. Of a version that was dropped while a `DELETE` was under way,
-    /// something that does not open may be left; after a `DELETE` that died, anything of what it was to
-    /// delete: it has to be repeated.
+    /// Whether the invariant of end states is broken: the newest version is readable, the vault
+    /// holds nothing else, and no deleted version has come back. A version that was dropped during
+    /// a `DELETE` may leave a file that does not open. A `DELETE` that died may leave anything that
+    /// it was to delete; it has to be repeated.
     fn ends_badly(&self) -> bool {
         let may_be_deleted = self.newest <= self.may_be_deleted;
         match self.vault.stored {
@@ -585,7 +584,7 @@ impl World {
         highest + 1
     }
 
-    /// Numbers all ids anew, and orders the workers: states that differ in nothing else are one.
+    /// Renumbers all ids and sorts the workers: states that differ only in these are one state.
     fn normalize(&mut self) {
         self.workers.sort();
         let mut order = Vec::new();
@@ -630,7 +629,7 @@ impl Vault {
 }
 
 impl Worker {
-    /// What it has listed, if it has.
+    /// Its listing, if it has one.
     fn listed(&self) -> Option<&[Dropped]> {
         match &self.step {
             Step::Idle | Step::List | Step::Forget => None,
@@ -705,7 +704,7 @@ fn name(id: Id) -> String {
     format!("id{id}")
 }
 
-/// A listing as the code gets it.
+/// A listing, as the code receives it.
 fn versions(listed: &[Dropped]) -> Versions {
     let mut versions = Versions::default();
     for (i, dropped) in listed.iter().rev().enumerate() {
@@ -724,7 +723,7 @@ fn versions(listed: &[Dropped]) -> Versions {
     versions
 }
 
-/// What `look` saw as the code gets it.
+/// What `look` saw, as the code receives it.
 fn vault_state(looked: Vault) -> VaultState {
     VaultState {
         stored: looked.stored.map(|sealed| StoredFile {
@@ -738,21 +737,21 @@ fn vault_state(looked: Vault) -> VaultState {
     }
 }
 
-/// What was found out.
+/// The result of an exploration.
 #[derive(Default)]
 struct Explored {
     states: usize,
     steps: usize,
-    /// How the first bad state came about.
+    /// What is wrong with the first bad state, and the steps that lead to it.
     found: Option<(&'static str, Vec<&'static str>)>,
 }
 
-/// Goes through every order, breadth first.
+/// Explores every order, breadth first.
 fn explore(left: Left, bug: Bug) -> Explored {
     let mut explored = Explored::default();
     let mut worlds = IndexSet::from([World::new(left)]);
     let mut came_from = vec![(0, "")];
-    // Pairs of states, the first after the second.
+    // Pairs of states: successor, predecessor.
     let mut steps = Vec::new();
     let mut ends = Vec::new();
     let mut number = 0;
