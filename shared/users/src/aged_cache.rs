@@ -11,13 +11,13 @@ use moka::{future::Cache, ops::compute::Op, policy::EvictionPolicy};
 /// Minimum lifetime, so that concurrent waiters can still read the entry.
 const MIN_TIME_TO_LIVE: Duration = Duration::from_secs(1);
 
-/// A point in time on two clocks. A frozen Lambda environment may stop the monotonic one, and the
-/// wall clock can be set: an age is what the larger of both differences says.
+/// A point in time on two clocks. A frozen Lambda environment may stop the monotonic clock, and the
+/// wall clock can be set: an age is the larger of the two differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// The time of day.
     pub wall: SystemTime,
-    /// The time that never goes backwards.
+    /// The monotonic time, which never goes backwards.
     pub monotonic: Instant,
 }
 
@@ -30,13 +30,13 @@ impl Moment {
         }
     }
 
-    /// Whether this is not before `other`, by either clock.
+    /// Whether this is not before `other`, by both clocks.
     pub(crate) fn is_since(&self, other: &Self) -> bool {
         self.monotonic >= other.monotonic && self.wall >= other.wall
     }
 
-    /// Whether less than `limit` has passed since then, by either clock. A wall clock that went
-    /// backwards says nothing, so that the answer is no.
+    /// Whether less than `limit` has passed since then, by both clocks. A wall clock that went
+    /// backwards proves nothing, so the result is false.
     fn is_within(&self, limit: Duration, now: &Self) -> bool {
         let monotonic = now.monotonic.saturating_duration_since(self.monotonic);
         let wall = now.wall.duration_since(self.wall);
@@ -47,26 +47,26 @@ impl Moment {
 /// Tells the time. [`Moment::now`], except in tests.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
-/// What a cached value may hold in secret.
+/// A cached value, which may hold a secret.
 pub(crate) trait Evicted {
-    /// Lets go of the secret. Called when the value leaves the cache, whose own memory of it may
-    /// last longer.
+    /// Drops the secret. Called when the value leaves the cache, which may free the value itself
+    /// later.
     fn evicted(&self);
 
-    /// How much of the cache's capacity it takes.
+    /// How much of the cache's capacity the value takes.
     fn weight(&self) -> u32 {
         1
     }
 }
 
-/// A value and when the reading of it began.
+/// A value, and when the read that returned it began.
 pub(crate) struct Aged<V> {
     pub(crate) since: Moment,
     pub(crate) value: V,
 }
 
-/// A cache of bounded weight. One of several concurrent reads for a key is made, the others wait
-/// for it and share its outcome, a failure too; failures are not kept.
+/// A cache of bounded weight. Of several concurrent reads of a key, one is made; the others share
+/// its outcome, even a failure. Failures are not cached.
 pub(crate) struct AgedCache<K, V> {
     cache: Cache<K, Arc<Aged<V>>>,
     max_age: Duration,
@@ -84,8 +84,8 @@ where
             .weigher(|_, aged: &Arc<Aged<V>>| aged.value.weight())
             .eviction_policy(EvictionPolicy::lru())
             .eviction_listener(|_, aged: Arc<Aged<V>>, _| aged.value.evicted())
-            // So that what is not asked for again goes too. Whether a value is served is decided
-            // by its age, at every use.
+            // Evicts values that are not requested again. Whether a value is served depends on its
+            // age at every use.
             .time_to_live(max_age.max(MIN_TIME_TO_LIVE))
             .build();
         Self {
@@ -95,8 +95,8 @@ where
         }
     }
 
-    /// The value for `key`: one that is not too old and that `accept` takes, or else what `read`
-    /// reads after `asked`.
+    /// The value for `key`: a cached one that is not too old and that `accept` accepts, or else
+    /// what `read` returns when called after `asked`.
     pub(crate) async fn load<E, F>(
         &self,
         key: &K,
@@ -115,8 +115,8 @@ where
                 value: read().await?,
             }))
         };
-        // A read that was under way when this began may have seen an older state. Joining it is
-        // tried twice at most.
+        // A read that was in progress when this began may have seen an older state. At most two
+        // attempts join such a read.
         for _ in 0..2 {
             let found = self.cache.try_get_with_by_ref(key, fresh()).await;
             let found = found.map_err(|error: Arc<E>| *error)?;
@@ -130,14 +130,14 @@ where
         fresh().await
     }
 
-    /// Keeps a value whose reading began at `since`.
+    /// Caches a value whose read began at `since`.
     pub(crate) async fn insert(&self, key: K, since: Moment, value: V) {
         self.cache
             .insert(key, Arc::new(Aged { since, value }))
             .await;
     }
 
-    /// Drops this value, and not one that has taken its place.
+    /// Removes this value, but not one that has replaced it.
     pub(crate) async fn remove(&self, key: &K, value: &Arc<Aged<V>>) {
         let remove_same = |entry: Option<moka::Entry<K, Arc<Aged<V>>>>| {
             let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), value));
@@ -149,7 +149,7 @@ where
             .await;
     }
 
-    /// Drops whatever there is for `key`.
+    /// Removes any value for `key`.
     pub(crate) async fn forget(&self, key: &K) {
         self.cache.invalidate(key).await;
     }
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// A secret that says when it is gone, and when it is wiped: as it is dropped.
+    /// A secret that shows when it is dropped, which is when it would be wiped.
     struct Value(Mutex<Option<Arc<()>>>);
 
     impl Evicted for Value {

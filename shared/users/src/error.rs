@@ -7,15 +7,15 @@ use crate::record::MAX_VERSIONS;
 /// Why there is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserKeyError {
-    /// The record is not what this service wrote for this user: changed, cut, another's, or removed
-    /// by somebody else. It stays as it is, for somebody to look at.
+    /// The record is not what this service wrote for this user: it was changed, truncated, removed
+    /// from outside, or is another user's. It is left as it is, for an operator to inspect.
     #[error("the user's record does not open")]
     Damaged,
-    /// S3 or KMS is down, throttled, or will not serve. Trying again later may help.
+    /// S3 or KMS is down, throttles, times out or denies access. Retrying later may help.
     #[error("S3 or KMS is not available")]
     Unavailable,
     /// The record is full.
-    #[error("the user has {MAX_VERSIONS} key versions, the most there can be")]
+    #[error("the user has {MAX_VERSIONS} key versions, the maximum")]
     TooManyVersions,
 }
 

@@ -1,4 +1,4 @@
-//! A user's record as it was found, or that there is none.
+//! A user's record as it was read, or its absence.
 
 use crate::{
     aged_cache::{Aged, Evicted},
@@ -6,7 +6,7 @@ use crate::{
     record_store::Stored,
 };
 
-/// What was found, and since when that is known.
+/// What was found, and when the read began.
 pub(crate) type FoundRecord = Aged<Option<Stored>>;
 
 impl FoundRecord {
@@ -16,7 +16,7 @@ impl FoundRecord {
         stored.map_or(&[], |stored| stored.record.versions())
     }
 
-    /// The highest version number there has ever been; 0 without a record.
+    /// The highest version number ever used; 0 without a record.
     pub(crate) fn highest(&self) -> u32 {
         let stored = self.value.as_ref();
         stored.map_or(0, |stored| stored.record.highest())

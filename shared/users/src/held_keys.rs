@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl UserKeys {
-    /// The keys that the user has, to verify and open what they made. Makes none.
+    /// The user's existing keys, to verify and open their values. Makes no new key.
     ///
     /// # Errors
     /// See [`UserKeyError`].
@@ -31,21 +31,21 @@ impl UserKeys {
     }
 }
 
-/// The keys that one user has, for the time of one request.
+/// The keys that one user has, for the duration of one request.
 pub struct HeldKeys<'a> {
     keys: &'a UserKeys,
     user: UserId,
     asked: Moment,
     found: Arc<FoundRecord>,
     unwrapped: HashMap<u32, Arc<UserKeyVersion>>,
-    /// Versions that did not open: asked for once in a request, not once a value.
+    /// Versions that did not open: tried once per request, not once per value.
     refused: HashSet<u32>,
-    /// Whether the record, read again, was damaged.
+    /// Whether the record was damaged when it was read again.
     damaged: bool,
 }
 
 impl HeldKeys<'_> {
-    /// The key of this number, if the user has it.
+    /// The key with this version number, if the user has it.
     ///
     /// # Errors
     /// See [`UserKeyError`].
@@ -63,8 +63,8 @@ impl HeldKeys<'_> {
         }
     }
 
-    /// Whether `digest` is the digest of `data` under any of the user's keys. The answer no comes
-    /// only after the record was read for this request and all of it was found authentic.
+    /// Whether `digest` is the digest of `data` under any of the user's keys. Returns false only
+    /// after reading the record for this request and authenticating all of it.
     ///
     /// # Errors
     /// See [`UserKeyError`].
@@ -84,7 +84,7 @@ impl HeldKeys<'_> {
                 return Ok(true);
             }
         }
-        // An edited cipher must not turn a digest away.
+        // A tampered cipher name must not make a valid digest fail.
         if self.unwrapped.len() < versions.len() {
             let all = self
                 .keys
@@ -116,7 +116,7 @@ impl HeldKeys<'_> {
         key
     }
 
-    /// Reads the record, unless that was done since the request began, and says whether it has
+    /// Reads the record, unless it was read since the request began, and returns whether it has
     /// changed: another process may have rotated or shredded the user's keys.
     async fn look_again(&mut self) -> Result<bool, UserKeyError> {
         if self.damaged {

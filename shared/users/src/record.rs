@@ -1,4 +1,4 @@
-//! A user's record: every version of the user's key, or the tombstone left of them.
+//! A user's record: every version of the user's key, or the tombstone that replaces them.
 //!
 //! It is the S3 object `{client}/{user}.json`, in one of two shapes:
 //!
@@ -11,14 +11,15 @@
 //! ```
 //!
 //! without white space. Versions are consecutive, in ascending order; times are seconds since 1970.
-//! Nothing in it is secret: the keys are wrapped by KMS, each for its client, user and version, and
-//! the MAC under the key itself keeps the rest of a version as it was.
+//! Nothing in it is secret: KMS wraps the keys, each for its client, user and version, and a MAC
+//! under the key itself authenticates the rest of a version.
 //!
-//! # What is noticed, and what is not
-//! A record is read only in exactly the text that this module writes. What is cut, edited, or
-//! another user's is refused here, by KMS or by the MAC. Not noticed, because it was true once: a
-//! record as it stood earlier. Restoring one brings the keys it holds back, which is what a backup
-//! is for, and what erasure has to take care of; values of versions made after it do not open.
+//! # What is detected, and what is not
+//! A record is accepted only in exactly the text that this module writes. A record that is
+//! truncated, edited, or another user's is refused here, by KMS or by the MAC. An earlier state of
+//! the record is not detected, because it was valid once. Restoring it brings its keys back: that
+//! is what a backup is for, and erasure has to account for it. Values of versions made after it do
+//! not open.
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -27,27 +28,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::UserId;
 
-/// What the format is called, in every record.
+/// The name of the format, in every record.
 const FORMAT: &str = "caas-user-key:v1";
 
-/// Versions in one record at most.
+/// The most versions in one record.
 pub(crate) const MAX_VERSIONS: usize = 1000;
 
-/// A record in bytes at most.
+/// The longest record, in bytes.
 pub(crate) const MAX_RECORD_LEN: usize = 1 << 20;
 
-/// What KMS makes of a key in bytes at most.
+/// The longest wrapped key from KMS, in bytes.
 const MAX_WRAPPED_LEN: usize = 6144;
 
-/// The end of the year 9999, beyond which a time has no text.
+/// The end of the year 9999, the last time that RFC 3339 can represent.
 const MAX_TIME: u64 = 253_402_300_799;
 
-/// What a record says.
+/// The content of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UserRecord {
     /// At least one version, in ascending order.
     Live(Vec<KeyVersion>),
-    /// The keys are gone; numbering goes on after the highest.
+    /// The keys are destroyed; numbering continues after the highest.
     Shredded { highest: u32 },
 }
 
@@ -69,7 +70,7 @@ impl UserRecord {
         }
     }
 
-    /// The highest version number there has ever been.
+    /// The highest version number ever used.
     pub(crate) fn highest(&self) -> u32 {
         match self {
             Self::Live(versions) => versions.last().map_or(0, |latest| latest.number),

@@ -1,4 +1,4 @@
-//! Users' records in S3, changed only on condition.
+//! Users' records in S3, changed only by conditional writes.
 
 use aws_sdk_s3::{
     config::http::HttpResponse,
@@ -14,10 +14,10 @@ use crate::{
     record::{MAX_RECORD_LEN, UserRecord},
 };
 
-/// Version deletes at the same time.
+/// How many versions are deleted concurrently.
 const CONCURRENT_DELETES: usize = 8;
 
-/// The version id of an object in a bucket without versions.
+/// The version id of an object in a bucket without versioning.
 const UNVERSIONED: &str = "null";
 
 /// The bucket of users' records.
@@ -32,14 +32,14 @@ pub(crate) struct Stored {
     pub(crate) version_id: Option<String>,
 }
 
-/// What is there in the place of a record.
+/// What is stored under a record's key.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// Nothing, and nothing was.
+    /// Nothing, not even a delete marker.
     Nothing,
     /// The record.
     Record(Stored),
-    /// Something else, or a delete marker of somebody else's.
+    /// Something else, or a delete marker that this service did not make.
     Damaged {
         /// Its version, in a versioned bucket.
         version_id: Option<String>,
@@ -60,7 +60,7 @@ impl RecordStore {
         }
     }
 
-    /// What is there in the place of the user's record.
+    /// What is stored under the key of the user's record.
     pub(crate) async fn look(&self, user: &UserId) -> Result<Found, UserKeyError> {
         let get = self.0.client().get_object().bucket(self.0.name());
         let object = match get.key(user.record_key().as_str()).send().await {
@@ -82,8 +82,8 @@ impl RecordStore {
         }))
     }
 
-    /// Removes this version, or delete marker, of the record, so that the one before it is current
-    /// again. Says whether there was one before it; if not, nothing is removed.
+    /// Removes this version or delete marker of the record, so that the previous version becomes
+    /// current. Returns whether there is another version; if not, nothing is removed.
     pub(crate) async fn uncover(&self, user: &UserId, damaged: &str) -> Result<bool, UserKeyError> {
         let key = user.record_key();
         let versions = self.0.versions(&key).await?;
@@ -95,8 +95,8 @@ impl RecordStore {
         Ok(other)
     }
 
-    /// Writes the record in the place of `over`, or where there is none. Nothing comes back when
-    /// something else is there by now.
+    /// Writes the record over `over`, or where there is none. `None` if something else is stored
+    /// there by now.
     pub(crate) async fn write(
         &self,
         user: &UserId,
@@ -125,7 +125,7 @@ impl RecordStore {
                 etag: written.e_tag.ok_or(UserKeyError::Unavailable)?,
                 version_id: written.version_id,
             })),
-            // Another writer was faster (412), is writing right now (409), or removed it (404).
+            // Another writer was faster (412), is writing now (409), or removed the record (404).
             Err(error) if matches!(status(&error), Some(404 | 409 | 412)) && names_key(&error) => {
                 Ok(None)
             }
@@ -142,7 +142,7 @@ impl RecordStore {
         let key = &user.record_key();
         let kept = kept.version_id.as_deref().unwrap_or(UNVERSIONED);
         let versions = self.0.versions(key).await?;
-        // Newest first: what comes before the kept one was written after it.
+        // Newest first: versions before the kept one were written after it.
         let mut from_kept = versions.objects.into_iter();
         from_kept.find(|version| version.version_id == kept);
         stream::iter(from_kept)
@@ -154,14 +154,14 @@ impl RecordStore {
     }
 }
 
-/// The object's bytes, if there are not too many.
+/// The object's bytes, if it is not too long.
 async fn content(object: GetObjectOutput) -> Result<Option<Vec<u8>>, UserKeyError> {
     let len = object.content_length.unwrap_or_default();
     if usize::try_from(len).map_or(true, |len| len > MAX_RECORD_LEN) {
         return Ok(None);
     }
     let content = object.body.collect().await.map_err(|_| {
-        tracing::warn!("the response with a user's record was cut off");
+        tracing::warn!("the response with a user's record was truncated");
         UserKeyError::Unavailable
     })?;
     Ok(Some(content.to_vec()))
@@ -173,8 +173,8 @@ fn is_absent(error: &SdkError<GetObjectError, HttpResponse>) -> bool {
         .is_some_and(GetObjectError::is_no_such_key)
 }
 
-/// Nothing, unless a delete marker says that somebody else removed a record: its keys may be there
-/// still, and numbering must not start again over them.
+/// Nothing, unless a delete marker shows that somebody else removed a record: its keys may still
+/// exist, and their numbers must not be reused.
 fn absent(error: &SdkError<GetObjectError, HttpResponse>) -> Found {
     let headers = error.raw_response().map(|response| response.headers());
     let header = |name| headers.and_then(|headers| headers.get(name));

@@ -8,10 +8,11 @@ use caas_settings::{InvalidSetting, Settings};
 
 use crate::{UserKeyOptions, UserKeys};
 
-/// How long keys are cached where nothing is configured.
+/// How long keys are cached by default.
 const DEFAULT_CACHE: Duration = Duration::from_secs(60);
 
-/// How long keys may be cached, in seconds: how long erasure may take to reach every process.
+/// The longest that keys may be cached, in seconds, and so the longest that erasure takes to reach
+/// every process.
 const MAX_CACHE_SECONDS: u64 = 3600;
 
 /// Where users' records are, which KMS key wraps their keys, and what new keys are made from.
@@ -43,7 +44,7 @@ impl UserSettings {
         })
     }
 
-    /// The users' keys, through these clients.
+    /// The users' keys, accessed through these clients.
     pub fn user_keys(&self, clients: &Clients) -> UserKeys {
         let key = KmsKey::new(clients.kms.clone(), &self.key_id);
         UserKeys::new(clients.s3.clone(), key, self.options.clone())

@@ -15,13 +15,13 @@ use crate::{
     record::KeyVersion,
 };
 
-/// Keys in memory at most.
+/// The most keys in memory.
 const CAPACITY: u64 = 10_000;
 
-/// Keys unwrapped concurrently for one request.
+/// How many keys are unwrapped concurrently for one request.
 const CONCURRENT_UNWRAPS: usize = 8;
 
-/// The KMS key that wraps users' keys, and the keys unwrapped last.
+/// The KMS key that wraps users' keys, and the keys unwrapped most recently.
 pub(crate) struct UnwrappedKeys {
     kms: KmsKey,
     cache: AgedCache<UserKeyId, Unwrapped>,
@@ -47,8 +47,7 @@ impl UnwrappedKeys {
         Ok((key, wrapped))
     }
 
-    /// The key of one version, from memory or from KMS. What the record says about it has been
-    /// verified.
+    /// The key of one version, from memory or from KMS. Its entry in the record has been verified.
     pub(crate) async fn unwrap(
         &self,
         user: &UserId,
@@ -79,7 +78,7 @@ impl UnwrappedKeys {
         Ok(keys)
     }
 
-    /// Keeps the key of a version that was made at `since`.
+    /// Caches the key of a version that was made at `since`.
     pub(crate) async fn insert(
         &self,
         id: UserKeyId,
@@ -136,7 +135,7 @@ impl Unwrapped {
     }
 }
 
-/// The key is wiped, unless a request is using it: then when that is done.
+/// Wipes the key, at once or when the last request that uses it is done.
 impl Evicted for Unwrapped {
     fn evicted(&self) {
         self.key

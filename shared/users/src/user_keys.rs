@@ -1,4 +1,4 @@
-//! Users' keys: made, found, rotated and shredded.
+//! Users' keys: making, finding, rotating and shredding them.
 
 use std::{
     sync::Arc,
@@ -18,26 +18,26 @@ use crate::{
     unwrapped_keys::UnwrappedKeys,
 };
 
-/// Key versions in cached records at most.
+/// The most key versions in cached records.
 const CAPACITY: u64 = 10_000;
 
-/// How often a change is tried. Every failure means that another writer succeeded.
+/// Attempts at a change. Every failed attempt means that another writer succeeded.
 const ATTEMPTS: usize = 100;
 
-/// What users' keys are made from and how long they are remembered.
+/// What users' keys are made from, and how long they are cached.
 #[derive(Clone, Debug)]
 pub struct UserKeyOptions {
     /// The bucket of the records.
     pub bucket: String,
-    /// What a new key selects its cipher from.
+    /// The ciphers that a new key may use.
     pub ciphers: CipherPool,
-    /// What a new key selects the length of its salt from.
+    /// The salt lengths that a new key may use.
     pub salts: SaltPool,
-    /// How long a key may be used without looking at its record again. Zero: never.
+    /// How long a key may be used before its record is read again. Zero: every request reads it.
     pub cache_for: Duration,
 }
 
-/// The keys of all users: records in S3, wrapped by KMS, and in memory what was used last.
+/// The keys of all users: records in S3, wrapped by KMS, and a cache of recently used keys.
 ///
 /// | a user whose key | S3 requests | KMS requests |
 /// |---|---|---|
@@ -46,28 +46,28 @@ pub struct UserKeyOptions {
 /// | does not exist yet | 2 | 1 |
 /// | was made by another process meanwhile | 3 | 2 |
 ///
-/// Keys that leave the memory are wiped. An expired key is never used; it is dropped when any key is
+/// Keys that leave the cache are wiped. An expired key is never used; it is dropped when any key is
 /// used next.
 pub struct UserKeys {
     store: RecordStore,
     options: UserKeyOptions,
     pub(crate) clock: Clock,
     records: AgedCache<UserId, Option<Stored>>,
-    /// The records that this process made, so that concurrent first requests make one.
+    /// The records that this process made, so that concurrent first requests make only one.
     creations: AgedCache<UserId, Option<Stored>>,
     pub(crate) unwrapped: UnwrappedKeys,
-    /// When this process last changed a user's record: earlier reads of it count no more.
+    /// When this process last changed a user's record: earlier reads of it are no longer valid.
     changes: Cache<UserId, Moment>,
 }
 
-/// Whether what is in memory will do.
+/// Whether a cached record may be used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     Once,
     Again,
 }
 
-/// One version of a user's keys, as it is told to clients.
+/// One version of a user's keys, as reported to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyVersionInfo {
     /// Its number.
@@ -82,7 +82,7 @@ impl UserKeys {
         Self::with_clock(s3, kms, options, Arc::new(Moment::now))
     }
 
-    /// The same, with another idea of time.
+    /// As [`new`](Self::new), with another clock.
     pub fn with_clock(
         s3: aws_sdk_s3::Client,
         kms: KmsKey,
@@ -117,7 +117,7 @@ impl UserKeys {
                 return self.unwrapped.unwrap(user, latest, asked).await;
             }
             let create = || self.create(user, &found);
-            // One that was made while this request read is as good, one shredded since is not.
+            // A key made while this request was reading is usable; one shredded since is not.
             let accept = |made: &FoundRecord| made.highest() > found.highest();
             let created = self.creations.load(user, asked, accept, create).await?;
             if let Some(latest) = created.versions().last() {
@@ -127,8 +127,8 @@ impl UserKeys {
         Err(contended())
     }
 
-    /// The versions that the user has, oldest first, read from the record and checked; nothing if
-    /// there is no record or a tombstone.
+    /// The versions that the user has, oldest first, read from the record and verified; `None` if
+    /// there is no record, or only a tombstone.
     ///
     /// # Errors
     /// See [`UserKeyError`].
@@ -149,8 +149,8 @@ impl UserKeys {
         Ok((!versions.is_empty()).then(|| infos.collect()))
     }
 
-    /// Gives the user a new key for new values, and its number; nothing if the user has no key.
-    /// This process uses it at once, another when its memory of the record is too old.
+    /// Gives the user a new key for new values, and returns its number; `None` if the user has no
+    /// key. This process uses it at once, another process when its cached record expires.
     ///
     /// # Errors
     /// See [`UserKeyError`].
@@ -162,14 +162,14 @@ impl UserKeys {
                 return Ok(None);
             };
             let versions = stored.record.versions();
-            // An answer may be lost and the request repeated, here or in the SDK.
+            // A response may be lost and the request repeated, here or in the SDK.
             if let Some(made) = made.filter(|made| versions.contains(made)) {
                 return Ok(Some(made.number));
             }
             let Some(latest) = versions.last() else {
                 return Ok(None);
             };
-            // No new key over a record that is not what it should be.
+            // A damaged record gets no new key.
             self.unwrapped.unwrap(user, latest, asked).await?;
             if versions.len() >= MAX_VERSIONS {
                 return Err(UserKeyError::TooManyVersions);
@@ -187,16 +187,16 @@ impl UserKeys {
         Err(contended())
     }
 
-    /// Destroys every key of the user, and says whether there was a record. What they made is
-    /// unreadable and unverifiable from then on: in this process at once, in another as soon as its
-    /// memory of the record is too old. A record without keys keeps the highest version number.
+    /// Destroys every key of the user, and returns whether there was a record. Their values can
+    /// then no longer be read or verified: in this process at once, in another when its cached
+    /// record expires. A record without keys keeps the highest version number.
     ///
-    /// What is damaged goes too: the version before it, which knows the numbers, becomes current and
-    /// is shredded in its place.
+    /// A damaged record is removed too: the previous version, which holds the numbers, becomes
+    /// current and is shredded in its place.
     ///
     /// # Errors
-    /// See [`UserKeyError`]. After an error, do it again: some of it may be done.
-    /// [`UserKeyError::Damaged`] where no version can be read; then the last one stays as it is.
+    /// See [`UserKeyError`]. After an error, the erasure may be incomplete; repeat it.
+    /// [`UserKeyError::Damaged`] if no version is readable; then the last one stays as it is.
     pub async fn shred(&self, user: &UserId) -> Result<bool, UserKeyError> {
         for _ in 0..ATTEMPTS {
             let stored = match self.store.look(user).await? {
@@ -232,7 +232,7 @@ impl UserKeys {
         Err(contended())
     }
 
-    /// The record, from memory or, as is always the case for `Look::Again`, from S3.
+    /// The record, from the cache or from S3; `Look::Again` requires a read since `asked`.
     pub(crate) async fn record(
         &self,
         user: &UserId,
@@ -240,7 +240,7 @@ impl UserKeys {
         look: Look,
     ) -> Result<Arc<FoundRecord>, UserKeyError> {
         let changed = self.changes.get(user).await;
-        // That there is no key may change at any moment, and is looked at for every request.
+        // The absence of a key may end at any moment, so every request reads it again.
         let accept = |found: &FoundRecord| {
             let lasting = look == Look::Once && !found.versions().is_empty();
             (lasting || found.since.is_since(&asked))
@@ -254,8 +254,8 @@ impl UserKeys {
         Ok(found)
     }
 
-    /// Makes the user's first key, or the first after a tombstone. If somebody else is faster,
-    /// theirs counts.
+    /// Makes the user's first key, or the first after a tombstone. If another writer is faster, its
+    /// key is used.
     async fn create(
         &self,
         user: &UserId,
@@ -317,6 +317,6 @@ impl std::fmt::Debug for UserKeys {
 }
 
 fn contended() -> UserKeyError {
-    tracing::warn!("a user's record changed too often to be changed");
+    tracing::warn!("a user's record keeps changing");
     UserKeyError::Unavailable
 }
