@@ -1,4 +1,4 @@
-//! The connections to S3 and KMS, with limits on how long they may take.
+//! The connections to S3 and KMS, with their time-outs.
 
 use std::{
     collections::HashMap,
@@ -27,10 +27,10 @@ use crate::{Presigner, presigner::Session};
 /// Connecting to an endpoint takes at most this long.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// A body that does not move for this long is given up.
+/// A body that makes no progress for this long is abandoned.
 const STALLED: Duration = Duration::from_secs(5);
 
-/// How often one request is tried.
+/// Attempts per request.
 const ATTEMPTS: u32 = 3;
 
 /// Clients of S3 and KMS.
@@ -40,18 +40,18 @@ pub struct Clients {
     pub s3: aws_sdk_s3::Client,
     /// KMS.
     pub kms: aws_sdk_kms::Client,
-    /// Signs requests to S3 that others send.
+    /// Presigns S3 requests for others to send.
     pub presigner: Presigner,
 }
 
-/// Where S3 and KMS are, who calls, and how long a call may take.
+/// The endpoints of S3 and KMS, the credentials, and the time-outs of requests.
 ///
-/// The default is AWS itself, with region and credentials from where every AWS tool takes them, and
-/// 6 s for a call to KMS and 14 s for one to S3, retries included: 20 s for a request that makes one
-/// of each.
+/// The default is AWS itself, with region and credentials from the environment, as in every AWS
+/// tool. A KMS request may take 6 s and an S3 request 14 s, including retries: 20 s for an API
+/// request that makes one of each.
 #[derive(Clone)]
 pub struct ClientsConfig {
-    /// An S3 endpoint other than AWS's own; it is then addressed path-style.
+    /// An S3 endpoint other than AWS's own, addressed path-style.
     pub s3_endpoint: Option<String>,
     /// A KMS endpoint other than AWS's own.
     pub kms_endpoint: Option<String>,
@@ -59,16 +59,16 @@ pub struct ClientsConfig {
     pub region: Option<String>,
     /// An access key and its secret, if not the environment's.
     pub credentials: Option<(String, String)>,
-    /// How long one call to S3 may take, retries included. Bodies on their way to us are not
-    /// counted, but may not stall.
+    /// How long one S3 request may take, including retries. Reading a response body does not count,
+    /// but it must not stall.
     pub s3_timeout: Duration,
-    /// How long one call to KMS may take, retries included.
+    /// How long one KMS request may take, including retries.
     pub kms_timeout: Duration,
 }
 
 impl ClientsConfig {
-    /// Reads the endpoints from the standard variables `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_KMS`
-    /// and `AWS_ENDPOINT_URL`.
+    /// Reads the endpoints from the standard variables `AWS_ENDPOINT_URL_S3`,
+    /// `AWS_ENDPOINT_URL_KMS` and `AWS_ENDPOINT_URL`.
     pub fn read(settings: &Settings) -> Self {
         let general = settings.get("AWS_ENDPOINT_URL").unwrap_or_default();
         let endpoint = |name| {
@@ -82,7 +82,7 @@ impl ClientsConfig {
         }
     }
 
-    /// Makes the clients. Nothing is sent yet, and no certificate read.
+    /// Makes the clients, without opening a connection or reading certificates yet.
     pub async fn connect(self) -> Clients {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client())
@@ -150,8 +150,8 @@ impl fmt::Debug for ClientsConfig {
 }
 
 fn s3(shared: &SdkConfig, endpoint: Option<String>, timeout: Duration) -> aws_sdk_s3::Client {
-    // A changed body is found by its tag, which says "not authentic". S3's checksum of what is read
-    // would say "try again".
+    // The tag detects a changed body and reports it as not authentic. S3's checksum would report it
+    // as a failed read, to be retried.
     let mut config = aws_sdk_s3::config::Builder::from(shared)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .timeout_config(timeouts(timeout).build());
@@ -170,11 +170,12 @@ fn kms(shared: &SdkConfig, endpoint: Option<String>, timeout: Duration) -> aws_s
     aws_sdk_kms::Client::from_conf(config.build())
 }
 
-/// The SDK's own HTTPS client, with two differences: nothing is made before the first call, and all
-/// services share what is made.
+/// The SDK's own HTTPS client, with two differences: it is made at the first request, and all
+/// services share it.
 ///
-/// By itself the SDK makes a connection pool per service at the start, only to see that it can, and
-/// another at each service's first call, and reads all of the system's root certificates into each.
+/// By default, the SDK makes a connection pool per service at the start, only to check that it can,
+/// and another at each service's first request. It reads all of the system's root certificates into
+/// each.
 fn http_client() -> SharedHttpClient {
     let made = Mutex::new(HashMap::new());
     http_client_fn(move |settings, components| {
@@ -192,7 +193,7 @@ fn http_client() -> SharedHttpClient {
     })
 }
 
-/// Half of the time for one attempt, so that a lost answer leaves time for another.
+/// Gives one attempt half of the time, so that a lost response leaves time for another attempt.
 fn timeouts(operation: Duration) -> TimeoutConfigBuilder {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)

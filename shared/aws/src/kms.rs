@@ -11,8 +11,8 @@ use aws_sdk_kms::{
 };
 use zeroize::Zeroizing;
 
-/// The code of KMS's answer when there are too many requests. It is common to all operations, so no
-/// operation's own errors have it.
+/// The error code of KMS for too many requests. It is common to all operations, so the SDK's error
+/// types of the single operations do not list it.
 const THROTTLED: &str = "ThrottlingException";
 
 /// The bytes of a 256-bit key, wiped on drop.
@@ -34,11 +34,11 @@ impl KmsKey {
         }
     }
 
-    /// A new 256-bit key and its wrapped form, which opens with exactly this context (one KMS
-    /// `GenerateDataKey`).
+    /// Makes a new 256-bit key and its wrapped form, which opens only with exactly this context.
+    /// One KMS `GenerateDataKey`.
     ///
     /// # Errors
-    /// KMS does not answer, or not with a key.
+    /// KMS is not available, or does not return a key.
     pub async fn generate<'c>(
         &self,
         context: impl IntoIterator<Item = (&'c str, &'c str)>,
@@ -61,11 +61,12 @@ impl KmsKey {
         Ok((plaintext(answer.plaintext)?, wrapped))
     }
 
-    /// The key that [`generate`](Self::generate) wrapped with this context (one KMS `Decrypt`).
+    /// Unwraps a key that [`generate`](Self::generate) wrapped with this context. One KMS
+    /// `Decrypt`.
     ///
     /// # Errors
-    /// The wrapped key was changed, was wrapped with another context or by another KMS key; or KMS
-    /// does not answer.
+    /// The wrapped key was changed, or was wrapped with another context or by another KMS key; or
+    /// KMS is not available.
     pub async fn unwrap<'c>(
         &self,
         wrapped: &[u8],
@@ -109,7 +110,7 @@ fn plaintext(blob: Option<Blob>) -> Result<PlaintextKey, KmsError> {
     Ok(Zeroizing::new(key))
 }
 
-/// What went wrong, in words of ours: never the SDK's text. An alarm waits for `throttled`.
+/// The cause in our own words, never the SDK's text. An alarm counts `throttled`.
 fn generate_cause(error: &SdkError<GenerateDataKeyError>) -> &'static str {
     match error.as_service_error() {
         Some(GenerateDataKeyError::DisabledException(_)) => "key disabled",
@@ -117,7 +118,7 @@ fn generate_cause(error: &SdkError<GenerateDataKeyError>) -> &'static str {
         Some(GenerateDataKeyError::NotFoundException(_)) => "key not found",
         Some(error) if error.code() == Some(THROTTLED) => "throttled",
         Some(_) => "refused",
-        None => "no answer",
+        None => "no response",
     }
 }
 
@@ -128,7 +129,7 @@ fn decrypt_cause(error: &SdkError<DecryptError>) -> &'static str {
         Some(DecryptError::NotFoundException(_)) => "key not found",
         Some(error) if error.code() == Some(THROTTLED) => "throttled",
         Some(_) => "refused",
-        None => "no answer",
+        None => "no response",
     }
 }
 
@@ -138,7 +139,7 @@ pub enum KmsError {
     /// The wrapped key does not open, whatever the cause.
     #[error("the wrapped key does not open")]
     NotAuthentic,
-    /// KMS is down, throttled, or will not use the key. Trying again later may help.
+    /// KMS is down, throttles, or refuses to use the key. Retrying later may help.
     #[error("KMS is not available")]
     Unavailable,
 }

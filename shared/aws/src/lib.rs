@@ -1,5 +1,5 @@
-//! How CaaS speaks with AWS: SDK clients with time-outs, data keys that KMS wraps, S3 keys, buckets with
-//! versioning, and presigned requests.
+//! CaaS's access to AWS: SDK clients with time-outs, data keys wrapped by KMS, S3 keys, versioned
+//! buckets, and presigned requests.
 
 mod clients;
 mod kms;

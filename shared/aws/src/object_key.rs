@@ -1,18 +1,18 @@
-//! S3 keys of stored files, and the ids that the API gives them.
+//! S3 keys of stored files, and their ids in the API.
 
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use caas_crypto::ClientName;
 
-/// The longest key that S3 takes, in bytes.
+/// The longest key that S3 accepts, in bytes.
 pub const MAX_KEY_LEN: usize = 1024;
 
 /// The S3 key of a file in the vault, and of the same file in the inbox: `{client}/{path}`.
 ///
-/// There is no other way to name an object here, and no key of this type leaves its client's prefix:
-/// a path has no empty, `.` or `..` segment, no control character and neither U+FFFE nor U+FFFF, and
-/// the whole key has at most 1,024 bytes.
+/// Nothing else names a file's object, and no key of this type leaves its client's prefix: a path
+/// has no empty, `.` or `..` segment, no control character and neither U+FFFE nor U+FFFF, and the
+/// whole key has at most 1,024 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     key: String,
@@ -40,21 +40,21 @@ impl ObjectKey {
         }
     }
 
-    /// A whole key, as S3 tells it.
+    /// Parses a whole key, as S3 returns it.
     ///
     /// # Errors
-    /// It does not begin with a client's name, or its path is not legal.
+    /// The key does not begin with a client's name, or its path is not legal.
     pub fn parse(key: &str) -> Result<Self, InvalidObjectKey> {
         let (client, path) = key.split_once('/').ok_or(InvalidObjectKey)?;
         let client = client.parse().map_err(|_| InvalidObjectKey)?;
         Self::new(&client, path)
     }
 
-    /// The key that `id` stands for when `client` says it: the reverse of [`id`](Self::id). One key
-    /// has one id; another spelling of the same bytes is none.
+    /// The key that `id` names for `client`: the inverse of [`id`](Self::id). A key has exactly one
+    /// id; other encodings of the same bytes are refused.
     ///
     /// # Errors
-    /// The id is not canonical base64url without padding of a legal path.
+    /// The id is not a legal path in canonical base64url without padding.
     pub fn from_id(client: &ClientName, id: &str) -> Result<Self, InvalidObjectKey> {
         let path = BASE64_URL_SAFE_NO_PAD
             .decode(id)
@@ -63,8 +63,8 @@ impl ObjectKey {
         Self::new(client, path)
     }
 
-    /// The public id: base64url without padding of the path. Opaque, one segment of a URL's path,
-    /// nothing in it to escape.
+    /// The public id: the path in base64url without padding. It is opaque, and one segment of a
+    /// URL's path that needs no escaping.
     pub fn id(&self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(self.path())
     }
@@ -74,7 +74,7 @@ impl ObjectKey {
         &self.key
     }
 
-    /// The client whose file it is.
+    /// The client that owns the file.
     pub fn client(&self) -> &str {
         &self.key[..self.client_len]
     }
@@ -90,12 +90,12 @@ impl ObjectKey {
     }
 }
 
-/// What a key cannot hold: S3 answers in XML 1.0, which has no way to say it.
+/// Whether a key must not contain this character: S3's responses are XML 1.0.
 fn is_unspeakable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
-/// Keys hold file names, which stay out of logs.
+/// Without the path: file names stay out of logs.
 impl fmt::Debug for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ObjectKey")
@@ -104,7 +104,7 @@ impl fmt::Debug for ObjectKey {
     }
 }
 
-/// The text is not an [`ObjectKey`], or not the id of one.
+/// The text is neither an [`ObjectKey`] nor the id of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the key of a stored file")]
 pub struct InvalidObjectKey;
@@ -214,8 +214,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-        /// Whatever a caller sends as an id, in whatever encoding, names nothing outside of the
-        /// caller's prefix, and names it in one way only.
+        /// An id that a caller sends, in any encoding, names nothing outside the caller's prefix,
+        /// and no key has two ids.
         #[test]
         fn no_id_leaves_the_callers_prefix(
             bytes in prop_oneof![

@@ -1,4 +1,4 @@
-//! Requests to S3 that somebody else sends: signed in their URL.
+//! S3 requests for others to send, signed in their URL.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,23 +17,24 @@ use aws_sdk_s3::{
 
 use crate::{ObjectKey, PutOptions, Unavailable};
 
-/// The longest that a presigned request is valid.
+/// The longest lifetime of a presigned request.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// The shortest, and the unit of S3's `X-Amz-Expires`.
+/// The shortest lifetime, and the unit of S3's `X-Amz-Expires`.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Signs requests for others to send, with the credentials of one S3 client. Nothing is sent here.
+/// Signs requests for others to send, with the credentials of one S3 client. It sends nothing
+/// itself.
 ///
-/// A request is valid for five minutes, or until the credentials end where they say so. (Lambda's do
-/// not say; S3 refuses a request all the same once the session that signed it has ended.)
+/// A request is valid for five minutes, or until the credentials expire if their expiry is known.
+/// (Lambda's is not; S3 still refuses a request once the session that signed it has expired.)
 #[derive(Clone)]
 pub struct Presigner {
     client: Client,
     session: Session,
 }
 
-/// A request to S3 that anybody can send who has it, until it expires.
+/// An S3 request that anybody who has it can send until it expires.
 ///
 /// It is a bearer token: its URL stays out of logs.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,10 +43,10 @@ pub struct PresignedRequest {
     pub method: &'static str,
     /// Where to send it; the signature is part of it.
     pub url: String,
-    /// The headers that it must be sent with, exactly, names in lower case. `host`, which is also
-    /// signed, follows from the URL.
+    /// The exact headers to send, with names in lower case. `host`, which is also signed, follows
+    /// from the URL.
     pub headers: BTreeMap<String, String>,
-    /// When S3 begins to refuse it, in whole seconds.
+    /// When S3 starts to refuse it, in whole seconds.
     pub expires_at: SystemTime,
 }
 
@@ -55,8 +56,8 @@ impl Presigner {
     }
 
     /// A PUT of a body of exactly `len` bytes, with the content type, metadata and condition of
-    /// `options`. Length and headers are signed: a request that deviates is refused, and so is one with
-    /// another `x-amz-*` header.
+    /// `options`. Length and headers are signed: S3 refuses a request that deviates from them or
+    /// has another `x-amz-*` header.
     ///
     /// # Errors
     /// There are no credentials.
@@ -119,8 +120,8 @@ impl Presigner {
         .await
     }
 
-    /// Signs, and once more for a shorter time if the credentials that signed end sooner: they may
-    /// have been fetched just then.
+    /// Signs, and signs again for a shorter time if the credentials expire sooner: they may have
+    /// been fetched while signing.
     async fn signed<E, F>(
         &self,
         method: &'static str,
@@ -143,7 +144,7 @@ impl Presigner {
                 .map_err(|error| Unavailable::new(operation, &error))?;
             let left = self.session.left(now);
             if left < SECOND {
-                tracing::warn!(operation, "the credentials have ended");
+                tracing::warn!(operation, "the credentials have expired");
                 return Err(Unavailable);
             }
             if lifetime <= left {
@@ -183,12 +184,12 @@ impl fmt::Debug for PresignedRequest {
     }
 }
 
-/// When the credentials that were provided last end, if they do.
+/// When the credentials that were provided last expire, if known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Session(Arc<Mutex<Option<SystemTime>>>);
 
 impl Session {
-    /// The same credentials, with their end watched.
+    /// The same credentials, with their expiry recorded.
     pub(crate) fn watch(&self, provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(Watched {
             provider,
@@ -205,7 +206,7 @@ impl Session {
     }
 }
 
-/// The SDK's clients do not tell when their credentials end; so this looks while they are fetched.
+/// Records the expiry when credentials are fetched, because the SDK's clients do not expose it.
 #[derive(Debug)]
 struct Watched {
     provider: SharedCredentialsProvider,

@@ -1,14 +1,14 @@
-//! How an object is put.
+//! Options of a put.
 
 use caas_crypto::stored::MAX_PLAINTEXT_LEN;
 
-/// What the names and values of additional metadata may add up to, in bytes. S3 takes 2 KB, of which
-/// the header needs about 600 and KMS may come to need more.
+/// The maximum total length of the names and values of additional metadata, in bytes. S3 accepts
+/// 2 KB, of which the header needs about 600 bytes, and more if KMS's wrapped keys grow.
 const MAX_METADATA: usize = 1024;
 
 const MAX_CONTENT_TYPE: usize = 255;
 
-/// What is put besides the content, and on which condition. By default: nothing, unconditionally.
+/// What is put besides the content, and the condition of the put. By default: nothing, and none.
 #[derive(Clone, Debug)]
 pub struct PutOptions {
     content_type: Option<String>,
@@ -30,7 +30,7 @@ impl PutOptions {
     /// Stores a content type.
     ///
     /// # Errors
-    /// It is longer than 255 bytes, or not visible ASCII.
+    /// It is longer than 255 bytes, or is not visible ASCII.
     pub fn content_type(mut self, content_type: &str) -> Result<Self, InvalidOption> {
         if content_type.len() > MAX_CONTENT_TYPE || !is_header_text(content_type) {
             return Err(InvalidOption);
@@ -42,8 +42,8 @@ impl PutOptions {
     /// Stores one pair of user metadata besides the header's. It is not authenticated.
     ///
     /// # Errors
-    /// The name is not of `a-z`, `0-9` and `-`, begins with `x-amz-`, or is there already; the value
-    /// is not visible ASCII; or all of them exceed 1 KiB.
+    /// The name has other characters than `a-z`, `0-9` and `-`, begins with `x-amz-`, or is already
+    /// used; the value is not visible ASCII; or all pairs together exceed 1 KiB.
     pub fn metadata(mut self, name: &str, value: &str) -> Result<Self, InvalidOption> {
         let legal = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
         let stored = self.metadata.iter();
@@ -80,8 +80,8 @@ impl PutOptions {
         Ok(self)
     }
 
-    /// Refuses content of another length, in bytes: a source that ends early is then not taken for
-    /// a shorter file.
+    /// Refuses content that does not have exactly `len` bytes: a source that ends early is then not
+    /// mistaken for a shorter file.
     #[must_use]
     pub fn exact_len(mut self, len: u64) -> Self {
         self.exact_len = Some(len);
@@ -118,12 +118,12 @@ impl PutOptions {
         (self.condition == Condition::IfAbsent).then(|| "*".to_owned())
     }
 
-    /// The length that the content must have, if it was given.
+    /// The length that the content must have, if set.
     pub fn announced_len(&self) -> Option<u64> {
         self.exact_len
     }
 
-    /// Refuses content that has `len` bytes so far.
+    /// Checks content that has `len` bytes so far.
     ///
     /// # Errors
     /// It is too long.
@@ -138,7 +138,7 @@ impl PutOptions {
         }
     }
 
-    /// Refuses content that ends after `len` bytes.
+    /// Checks content that ends after `len` bytes.
     ///
     /// # Errors
     /// It is too long, or shorter than announced.
@@ -163,7 +163,7 @@ impl Default for PutOptions {
     }
 }
 
-/// Whether a header's value can be `text` and comes back as it is: not empty, visible ASCII, spaces
+/// Whether `text` is a header value that S3 returns unchanged: not empty, visible ASCII, spaces
 /// only inside.
 fn is_header_text(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, b' '..=b'~')) && text.trim() == text
@@ -178,12 +178,12 @@ pub enum LengthRefused {
         /// The limit in bytes.
         limit: u64,
     },
-    /// It is not as long as [`PutOptions::exact_len`].
-    #[error("not as long as announced")]
+    /// It does not have the length [`PutOptions::exact_len`].
+    #[error("not of the announced length")]
     NotAsAnnounced,
 }
 
-/// A value that S3 could not store.
+/// A value that S3 cannot store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("S3 cannot store this")]
 pub struct InvalidOption;

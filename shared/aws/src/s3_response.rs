@@ -7,7 +7,7 @@ use aws_sdk_s3::{
 };
 use percent_encoding::percent_decode_str;
 
-/// S3 is down, throttled, timed out or refuses us. Trying again later may help.
+/// S3 is down, throttles, times out or denies access. Retrying later may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("S3 is not available")]
 pub struct Unavailable;
@@ -54,7 +54,7 @@ pub fn time(last_modified: Option<DateTime>) -> SystemTime {
 }
 
 /// A key from a listing requested with `encoding-type=url`, because XML cannot represent every
-/// character of a key. `encoding` is what the response says about itself.
+/// character of a key. `encoding` is the one that the response declares.
 pub fn decode_key(key: &str, encoding: Option<&EncodingType>) -> String {
     if encoding != Some(&EncodingType::Url) {
         return key.to_owned();

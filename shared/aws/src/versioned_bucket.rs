@@ -128,7 +128,7 @@ impl VersionedBucket {
         }
     }
 
-    /// Removes one version permanently. Removing what is gone is no error.
+    /// Removes one version permanently. Removing an absent version is no error.
     ///
     /// # Errors
     /// S3 is not available.
@@ -141,9 +141,9 @@ impl VersionedBucket {
         }
     }
 
-    /// Removes exactly these versions of a key permanently, but not the delete markers: the oldest
-    /// first and the current one last, so that no older version becomes current. Versions put since
-    /// they were listed stay.
+    /// Permanently removes exactly these versions of a key, but not the delete markers: the oldest
+    /// first and the current one last, so that no older version becomes current. Versions put after
+    /// the listing stay.
     ///
     /// # Errors
     /// S3 is not available; some versions may be gone.
@@ -195,12 +195,12 @@ pub struct Versions {
     pub delete_markers: Vec<Version>,
 }
 
-/// One version, or one delete marker.
+/// One version or delete marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     /// Its id.
     pub version_id: String,
-    /// Whether a plain read sees it.
+    /// Whether a read without a version id returns it.
     pub is_latest: bool,
     /// When it was stored.
     pub last_modified: SystemTime,
