@@ -38,11 +38,8 @@ async fn every_checksum_is_kept_and_given_back(aws: Aws) {
             .await
             .unwrap();
         let head = aws.s3.head_object().bucket(&bucket).key("k");
-        let head = head
-            .checksum_mode(ChecksumMode::Enabled)
-            .send()
-            .await
-            .unwrap();
+        let request = head.checksum_mode(ChecksumMode::Enabled);
+        let head = request.send().await.unwrap();
         let value = match algorithm {
             ChecksumAlgorithm::Crc32 => head.checksum_crc32(),
             ChecksumAlgorithm::Crc32C => head.checksum_crc32_c(),
@@ -110,11 +107,8 @@ async fn a_range_comes_without_the_checksum(aws: Aws) {
         .bucket(&bucket)
         .key("k")
         .range("bytes=0-3");
-    let got = get
-        .checksum_mode(ChecksumMode::Enabled)
-        .send()
-        .await
-        .unwrap();
+    let request = get.checksum_mode(ChecksumMode::Enabled);
+    let got = request.send().await.unwrap();
     assert_eq!(got.checksum_crc32(), None);
     assert_eq!(got.body.collect().await.unwrap().into_bytes(), "1234");
 }

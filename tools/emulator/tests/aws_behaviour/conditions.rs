@@ -60,13 +60,8 @@ async fn if_match_needs_an_object(aws: Aws) {
 async fn a_delete_marker_counts_as_absent(aws: Aws) {
     let bucket = aws.versioned_bucket().await;
     aws.put(&bucket, "k", "first").await;
-    aws.s3
-        .delete_object()
-        .bucket(&bucket)
-        .key("k")
-        .send()
-        .await
-        .unwrap();
+    let request = aws.s3.delete_object().bucket(&bucket).key("k");
+    request.send().await.unwrap();
     let put = aws
         .s3
         .put_object()
@@ -154,13 +149,8 @@ async fn a_condition_on_complete(aws: Aws) {
     assert_eq!(refused(complete().await), failed());
     assert_eq!(aws.get(&bucket, "k").await.as_deref(), Ok("in the way"));
     // The upload is still there and can be completed later.
-    aws.s3
-        .delete_object()
-        .bucket(&bucket)
-        .key("k")
-        .send()
-        .await
-        .unwrap();
+    let request = aws.s3.delete_object().bucket(&bucket).key("k");
+    request.send().await.unwrap();
     complete().await.unwrap();
     assert_eq!(aws.get(&bucket, "k").await.as_deref(), Ok("part"));
 }

@@ -39,12 +39,8 @@ async fn a_configuration_is_kept(aws: Aws) {
         .await
         .unwrap();
     assert_eq!(got.cors_rules(), configuration("PUT").cors_rules());
-    aws.s3
-        .delete_bucket_cors()
-        .bucket(&bucket)
-        .send()
-        .await
-        .unwrap();
+    let request = aws.s3.delete_bucket_cors().bucket(&bucket);
+    request.send().await.unwrap();
     let got = aws.s3.get_bucket_cors().bucket(&bucket).send().await;
     assert_eq!(refused(got), (404, "NoSuchCORSConfiguration".to_owned()));
 }

@@ -57,11 +57,8 @@ async fn a_data_key_opens_with_its_context(aws: Aws) {
         .generate_data_key()
         .key_id(&key)
         .key_spec(DataKeySpec::Aes256);
-    let made = request
-        .set_encryption_context(pairs.clone())
-        .send()
-        .await
-        .unwrap();
+    let request = request.set_encryption_context(pairs.clone());
+    let made = request.send().await.unwrap();
     assert!(made.key_id().unwrap().ends_with(&format!(":key/{key}")));
     assert_eq!(made.plaintext().unwrap().as_ref().len(), 32);
     let decrypt = aws
@@ -138,11 +135,8 @@ async fn what_is_not_a_ciphertext_does_not_open(aws: Aws) {
 async fn data_keys_have_the_length_asked_for(aws: Aws) {
     let key = aws.key().await;
     let request = || aws.kms.generate_data_key().key_id(&key);
-    let made = request()
-        .key_spec(DataKeySpec::Aes128)
-        .send()
-        .await
-        .unwrap();
+    let aes_128 = request().key_spec(DataKeySpec::Aes128);
+    let made = aes_128.send().await.unwrap();
     assert_eq!(made.plaintext().unwrap().as_ref().len(), 16);
     for length in [1, 64, 1024] {
         let made = request().number_of_bytes(length).send().await.unwrap();
@@ -267,12 +261,8 @@ async fn a_key_pending_deletion_does_nothing(aws: Aws) {
             .send()
     };
     let blob = generate().await.unwrap().ciphertext_blob.unwrap();
-    aws.kms
-        .schedule_key_deletion()
-        .key_id(&key)
-        .send()
-        .await
-        .unwrap();
+    let request = aws.kms.schedule_key_deletion().key_id(&key);
+    request.send().await.unwrap();
     let expected = (400, "KMSInvalidStateException".to_owned());
     assert_eq!(refused(generate().await), expected);
     assert_eq!(
@@ -294,25 +284,16 @@ async fn a_deletion_can_be_cancelled(aws: Aws) {
         .pending_window_in_days(7);
     request.send().await.unwrap();
     assert_eq!(state().await, KeyState::PendingDeletion);
-    aws.kms
-        .cancel_key_deletion()
-        .key_id(&key)
-        .send()
-        .await
-        .unwrap();
+    let request = aws.kms.cancel_key_deletion().key_id(&key);
+    request.send().await.unwrap();
     assert_eq!(state().await, KeyState::Disabled);
 }
 
 async fn an_alias_is_as_good_as_its_key(aws: Aws) {
     let key = aws.key().await;
     let alias = format!("alias/{}", uuid::Uuid::new_v4());
-    aws.kms
-        .create_alias()
-        .alias_name(&alias)
-        .target_key_id(&key)
-        .send()
-        .await
-        .unwrap();
+    let request = aws.kms.create_alias().alias_name(&alias);
+    request.target_key_id(&key).send().await.unwrap();
     let described = aws.kms.describe_key().key_id(&alias).send().await.unwrap();
     let metadata = described.key_metadata().unwrap();
     assert_eq!(metadata.key_id(), key);
@@ -327,13 +308,8 @@ async fn an_alias_is_as_good_as_its_key(aws: Aws) {
     assert_eq!(sealed.key_id(), metadata.arn());
     for name in [&alias, &key, metadata.arn().unwrap()] {
         let blob = sealed.ciphertext_blob().unwrap().clone();
-        aws.kms
-            .decrypt()
-            .ciphertext_blob(blob)
-            .key_id(name)
-            .send()
-            .await
-            .unwrap();
+        let request = aws.kms.decrypt().ciphertext_blob(blob).key_id(name);
+        request.send().await.unwrap();
     }
     let listed = aws.kms.list_aliases().send().await.unwrap();
     let listed = listed
@@ -371,12 +347,8 @@ async fn describe_tells_the_state(aws: Aws) {
         .unwrap();
     let key = created.key_metadata.unwrap();
     assert_eq!((key.description(), key.enabled()), (Some("a key"), true));
-    aws.kms
-        .disable_key()
-        .key_id(key.key_id())
-        .send()
-        .await
-        .unwrap();
+    let request = aws.kms.disable_key().key_id(key.key_id());
+    request.send().await.unwrap();
     let described = aws
         .kms
         .describe_key()
@@ -397,11 +369,8 @@ async fn re_encrypt_changes_key_and_context(aws: Aws) {
         .encrypt()
         .key_id(&old)
         .plaintext(Blob::new("secret"));
-    let sealed = sealed
-        .set_encryption_context(context(&[("v", "1")]))
-        .send()
-        .await
-        .unwrap();
+    let request = sealed.set_encryption_context(context(&[("v", "1")]));
+    let sealed = request.send().await.unwrap();
     let request = aws
         .kms
         .re_encrypt()
@@ -418,11 +387,8 @@ async fn re_encrypt_changes_key_and_context(aws: Aws) {
         .decrypt()
         .ciphertext_blob(moved.ciphertext_blob.unwrap())
         .key_id(&new);
-    let opened = decrypt
-        .set_encryption_context(context(&[("v", "2")]))
-        .send()
-        .await
-        .unwrap();
+    let request = decrypt.set_encryption_context(context(&[("v", "2")]));
+    let opened = request.send().await.unwrap();
     assert_eq!(opened.plaintext().unwrap().as_ref(), b"secret");
 }
 

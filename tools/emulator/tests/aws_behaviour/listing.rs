@@ -285,13 +285,8 @@ async fn pages_of_versions_add_up(aws: Aws) {
             aws.put(&bucket, key, "").await;
         }
     }
-    aws.s3
-        .delete_object()
-        .bucket(&bucket)
-        .key("b")
-        .send()
-        .await
-        .unwrap();
+    let request = aws.s3.delete_object().bucket(&bucket).key("b");
+    request.send().await.unwrap();
     for size in 1..=10 {
         let (mut seen, mut key_marker, mut version_marker) = (Vec::new(), None, None);
         loop {

@@ -138,21 +138,15 @@ impl Aws {
     async fn set_versioning(&self, bucket: &str, status: BucketVersioningStatus) {
         let configuration = VersioningConfiguration::builder().status(status).build();
         let request = self.s3.put_bucket_versioning().bucket(bucket);
-        request
-            .versioning_configuration(configuration)
-            .send()
-            .await
-            .unwrap();
+        let request = request.versioning_configuration(configuration);
+        request.send().await.unwrap();
     }
 
     /// Puts an object and returns its entity tag and version id.
     async fn put(&self, bucket: &str, key: &str, body: &str) -> (String, Option<String>) {
         let request = self.s3.put_object().bucket(bucket).key(key);
-        let put = request
-            .body(body.as_bytes().to_vec().into())
-            .send()
-            .await
-            .unwrap();
+        let request = request.body(body.as_bytes().to_vec().into());
+        let put = request.send().await.unwrap();
         (put.e_tag.unwrap(), put.version_id)
     }
 

@@ -47,12 +47,8 @@ impl Upload {
         let request = request
             .set_checksum_algorithm(algorithm)
             .set_checksum_type(kind);
-        let created = request
-            .content_type("text/x")
-            .metadata("m", "1")
-            .send()
-            .await
-            .unwrap();
+        let request = request.content_type("text/x").metadata("m", "1");
+        let created = request.send().await.unwrap();
         Self {
             aws: aws.clone(),
             bucket,
@@ -68,12 +64,8 @@ impl Upload {
             .bucket(&self.bucket)
             .key("k")
             .upload_id(&self.id);
-        let part = request
-            .part_number(number)
-            .body(body.into())
-            .send()
-            .await
-            .unwrap();
+        let request = request.part_number(number).body(body.into());
+        let part = request.send().await.unwrap();
         CompletedPart::builder()
             .part_number(number)
             .e_tag(part.e_tag().unwrap())
@@ -326,11 +318,8 @@ async fn a_full_object_checksum(aws: Aws) {
     let completed = upload.complete(&[first, second]).await.unwrap();
     assert_eq!(completed.checksum_type(), kind.as_ref());
     let head = aws.s3.head_object().bucket(&upload.bucket).key("k");
-    let head = head
-        .checksum_mode(ChecksumMode::Enabled)
-        .send()
-        .await
-        .unwrap();
+    let request = head.checksum_mode(ChecksumMode::Enabled);
+    let head = request.send().await.unwrap();
     // CRC-32 of all bytes, as computed by Python's zlib.
     assert_eq!(head.checksum_crc32(), Some("ZVysAw=="));
 }
@@ -340,11 +329,8 @@ async fn the_default_checksum_is_of_the_full_object(aws: Aws) {
     let part = upload.part(1, b"123456789".to_vec()).await;
     upload.complete(&[part]).await.unwrap();
     let head = aws.s3.head_object().bucket(&upload.bucket).key("k");
-    let head = head
-        .checksum_mode(ChecksumMode::Enabled)
-        .send()
-        .await
-        .unwrap();
+    let request = head.checksum_mode(ChecksumMode::Enabled);
+    let head = request.send().await.unwrap();
     assert_eq!(head.checksum_type(), Some(&ChecksumType::FullObject));
 }
 

@@ -225,13 +225,8 @@ async fn absent_things(aws: Aws) {
         .await;
     assert_eq!(refused(list), (404, "NoSuchBucket".to_owned()));
     // Deleting an absent object succeeds.
-    aws.s3
-        .delete_object()
-        .bucket(&bucket)
-        .key("absent")
-        .send()
-        .await
-        .unwrap();
+    let request = aws.s3.delete_object().bucket(&bucket).key("absent");
+    request.send().await.unwrap();
 }
 
 async fn a_copy_keeps_or_replaces_metadata(aws: Aws) {
@@ -349,11 +344,8 @@ async fn several_deletes_at_once(aws: Aws) {
 async fn encryption_is_repeated(aws: Aws) {
     let bucket = aws.bucket().await;
     let put = aws.s3.put_object().bucket(&bucket).key("k");
-    let put = put
-        .server_side_encryption(ServerSideEncryption::Aes256)
-        .send()
-        .await
-        .unwrap();
+    let request = put.server_side_encryption(ServerSideEncryption::Aes256);
+    let put = request.send().await.unwrap();
     assert_eq!(
         put.server_side_encryption(),
         Some(&ServerSideEncryption::Aes256)

@@ -172,11 +172,8 @@ async fn deleting_a_marker_brings_back_the_object(aws: Aws) {
         .await
         .unwrap();
     let delete = aws.s3.delete_object().bucket(&bucket).key("k");
-    let deleted = delete
-        .version_id(marker.version_id().unwrap())
-        .send()
-        .await
-        .unwrap();
+    let request = delete.version_id(marker.version_id().unwrap());
+    let deleted = request.send().await.unwrap();
     assert_eq!(deleted.delete_marker(), Some(true));
     assert_eq!(aws.get(&bucket, "k").await.as_deref(), Ok("v"));
 }

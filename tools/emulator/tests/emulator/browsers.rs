@@ -39,12 +39,8 @@ async fn a_page_puts_what_the_rules_allow() {
         .cors_rules(rule)
         .build()
         .unwrap();
-    s3.put_bucket_cors()
-        .bucket(BUCKET)
-        .cors_configuration(cors)
-        .send()
-        .await
-        .unwrap();
+    let request = s3.put_bucket_cors().bucket(BUCKET).cors_configuration(cors);
+    request.send().await.unwrap();
     let url = emulator.s3_url();
     let preflight = |bucket: &str, origin: &str, method: &str, headers: &str| {
         let request = Client::new().request(Method::OPTIONS, format!("{url}/{bucket}/k"));

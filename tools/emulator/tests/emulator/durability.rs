@@ -160,13 +160,8 @@ async fn kill_once(bucket: &'static str, kill_after: usize) {
         .collect();
     assert!(known.keys().all(|key| listed.contains(&key.as_str())));
     for key in listed {
-        let got = s3
-            .get_object()
-            .bucket(bucket)
-            .key(key)
-            .send()
-            .await
-            .unwrap();
+        let request = s3.get_object().bucket(bucket).key(key);
+        let got = request.send().await.unwrap();
         let body = got.body.collect().await.unwrap().to_vec();
         let text = std::str::from_utf8(&body).unwrap().lines().next().unwrap();
         let number: u64 = text.rsplit(' ').next().unwrap().parse().unwrap();
@@ -178,35 +173,21 @@ async fn kill_once(bucket: &'static str, kill_after: usize) {
         );
     }
     let opened = clients::kms_of(&emulator).decrypt();
-    let opened = opened
-        .ciphertext_blob(sealed.ciphertext_blob.unwrap())
-        .send()
-        .await
-        .unwrap();
+    let request = opened.ciphertext_blob(sealed.ciphertext_blob.unwrap());
+    let opened = request.send().await.unwrap();
     assert_eq!(opened.plaintext().unwrap().as_ref(), b"x");
 
     // Every file is named by a version or a part.
-    let versions = s3
-        .list_object_versions()
-        .bucket(bucket)
-        .send()
-        .await
-        .unwrap();
+    let request = s3.list_object_versions().bucket(bucket);
+    let versions = request.send().await.unwrap();
     assert_eq!(versions.is_truncated(), Some(false));
-    let uploads = s3
-        .list_multipart_uploads()
-        .bucket(bucket)
-        .send()
-        .await
-        .unwrap();
+    let request = s3.list_multipart_uploads().bucket(bucket);
+    let uploads = request.send().await.unwrap();
     let mut parts = 0;
     for upload in uploads.uploads() {
         let list = s3.list_parts().bucket(bucket).key(upload.key().unwrap());
-        let listed = list
-            .upload_id(upload.upload_id().unwrap())
-            .send()
-            .await
-            .unwrap();
+        let request = list.upload_id(upload.upload_id().unwrap());
+        let listed = request.send().await.unwrap();
         parts += listed.parts().len();
     }
     let files = files_in(folder.path());

@@ -16,13 +16,8 @@ async fn everything_is_there_after_a_restart() {
     let (s3, kms) = (s3_of(&emulator), kms_of(&emulator));
     let secret = emulator.secret_access_key().to_owned();
     let arn = emulator.key_arn(ALIAS).unwrap();
-    let sealed = kms
-        .encrypt()
-        .key_id(ALIAS)
-        .plaintext(Blob::new("x"))
-        .send()
-        .await
-        .unwrap();
+    let request = kms.encrypt().key_id(ALIAS).plaintext(Blob::new("x"));
+    let sealed = request.send().await.unwrap();
     for key in ["a", "a/b", "deleted"] {
         let put = s3.put_object().bucket(BUCKET).key(key).metadata("key", key);
         put.body(key.as_bytes().to_vec().into())
@@ -30,19 +25,10 @@ async fn everything_is_there_after_a_restart() {
             .await
             .unwrap();
     }
-    s3.delete_object()
-        .bucket(BUCKET)
-        .key("deleted")
-        .send()
-        .await
-        .unwrap();
-    let created = s3
-        .create_multipart_upload()
-        .bucket(BUCKET)
-        .key("parts")
-        .send()
-        .await
-        .unwrap();
+    let request = s3.delete_object().bucket(BUCKET).key("deleted");
+    request.send().await.unwrap();
+    let request = s3.create_multipart_upload().bucket(BUCKET).key("parts");
+    let created = request.send().await.unwrap();
     let upload_id = created.upload_id.unwrap();
     let part = s3
         .upload_part()
@@ -51,24 +37,16 @@ async fn everything_is_there_after_a_restart() {
         .upload_id(&upload_id)
         .part_number(1);
     let part = part.body(b"part".to_vec().into()).send().await.unwrap();
-    let before = s3
-        .list_object_versions()
-        .bucket(BUCKET)
-        .send()
-        .await
-        .unwrap();
+    let request = s3.list_object_versions().bucket(BUCKET);
+    let before = request.send().await.unwrap();
     emulator.shutdown().await;
 
     let emulator = start_in(folder.path()).await;
     let (s3, kms) = (s3_of(&emulator), kms_of(&emulator));
     assert_eq!(emulator.secret_access_key(), secret);
     assert_eq!(emulator.key_arn(ALIAS), Some(arn));
-    let after = s3
-        .list_object_versions()
-        .bucket(BUCKET)
-        .send()
-        .await
-        .unwrap();
+    let request = s3.list_object_versions().bucket(BUCKET);
+    let after = request.send().await.unwrap();
     assert_eq!(after.versions(), before.versions());
     assert_eq!(after.delete_markers(), before.delete_markers());
     let got = get(&s3, "a/b").await;
@@ -86,12 +64,8 @@ async fn everything_is_there_after_a_restart() {
         .build();
     let parts = CompletedMultipartUpload::builder().parts(part).build();
     let complete = s3.complete_multipart_upload().bucket(BUCKET).key("parts");
-    complete
-        .upload_id(upload_id)
-        .multipart_upload(parts)
-        .send()
-        .await
-        .unwrap();
+    let request = complete.upload_id(upload_id).multipart_upload(parts);
+    request.send().await.unwrap();
     emulator.shutdown().await;
 }
 
@@ -167,18 +141,11 @@ async fn calls_are_counted_by_operation() {
     put(&s3, "k", "").await;
     let before = emulator.calls();
     get(&s3, "k").await;
-    s3.get_object()
-        .bucket(BUCKET)
-        .key("absent")
-        .send()
-        .await
-        .unwrap_err();
+    let request = s3.get_object().bucket(BUCKET).key("absent");
+    request.send().await.unwrap_err();
     assert_eq!(emulator.calls().since(&before).kms(), 0);
-    kms.decrypt()
-        .ciphertext_blob(Blob::new("no"))
-        .send()
-        .await
-        .unwrap_err();
+    let request = kms.decrypt().ciphertext_blob(Blob::new("no"));
+    request.send().await.unwrap_err();
     let calls = emulator.calls().since(&before);
     assert_eq!(
         calls.iter().collect::<Vec<_>>(),
@@ -216,19 +183,10 @@ async fn created_objects_are_announced() {
     let second = created.try_recv().unwrap();
     assert!(second.sequencer > first.sequencer);
     // Deletes and refused writes are not announced.
-    s3.put_object()
-        .bucket(BUCKET)
-        .key(key)
-        .if_none_match("*")
-        .send()
-        .await
-        .unwrap_err();
-    s3.delete_object()
-        .bucket(BUCKET)
-        .key(key)
-        .send()
-        .await
-        .unwrap();
+    let request = s3.put_object().bucket(BUCKET).key(key).if_none_match("*");
+    request.send().await.unwrap_err();
+    let request = s3.delete_object().bucket(BUCKET).key(key);
+    request.send().await.unwrap();
     created.try_recv().unwrap_err();
     emulator.shutdown().await;
     assert_eq!(created.recv().await, None);
@@ -247,11 +205,8 @@ async fn a_refused_upload_leaves_no_file() {
             .body(vec![7; 1_000_000].into())
     };
     put().if_none_match("*").send().await.unwrap_err();
-    put()
-        .content_md5("AAAAAAAAAAAAAAAAAAAAAA==")
-        .send()
-        .await
-        .unwrap_err();
+    let request = put().content_md5("AAAAAAAAAAAAAAAAAAAAAA==");
+    request.send().await.unwrap_err();
     emulator.shutdown().await;
     assert_eq!(files_in(folder.path()), before);
 }

@@ -36,13 +36,8 @@ async fn stream_through(size: u64) {
     warm_up.send().await.unwrap();
     let before = peak_kib(id);
     let body = ByteStream::from_path(&source).await.unwrap();
-    s3.put_object()
-        .bucket(BUCKET)
-        .key("large")
-        .body(body)
-        .send()
-        .await
-        .unwrap();
+    let request = s3.put_object().bucket(BUCKET).key("large").body(body);
+    request.send().await.unwrap();
     let mut got = get(s3, "large").await;
     let mut received = 0;
     while let Some(chunk) = got.body.try_next().await.unwrap() {

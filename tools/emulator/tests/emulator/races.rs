@@ -83,12 +83,8 @@ async fn one_of_16_completions_wins() {
             .count(),
         1
     );
-    let left = s3
-        .list_multipart_uploads()
-        .bucket(BUCKET)
-        .send()
-        .await
-        .unwrap();
+    let request = s3.list_multipart_uploads().bucket(BUCKET);
+    let left = request.send().await.unwrap();
     assert_eq!(left.uploads().len(), 15);
     emulator.shutdown().await;
 }
