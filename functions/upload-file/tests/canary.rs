@@ -1,6 +1,6 @@
 //! Nothing of a request reaches the log, whatever goes wrong.
 //!
-//! A process of its own, since it reads everything that the process logs.
+//! Runs in its own process, because it reads everything that the process logs.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
