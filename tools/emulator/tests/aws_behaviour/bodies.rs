@@ -2,7 +2,10 @@
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType};
 
-use crate::{Aws, clients::refused};
+use crate::{
+    Aws,
+    requests::{assert_refused, text},
+};
 
 crate::behaviours! {
     every_checksum_is_kept_and_given_back,
@@ -27,18 +30,10 @@ const KNOWN: [(ChecksumAlgorithm, &str); 5] = [
 async fn every_checksum_is_kept_and_given_back(aws: Aws) {
     let bucket = aws.bucket().await;
     for (algorithm, known) in KNOWN {
-        let put = aws
-            .s3
-            .put_object()
-            .bucket(&bucket)
-            .key("k")
-            .body(b"123456789".to_vec().into());
-        put.checksum_algorithm(algorithm.clone())
-            .send()
-            .await
-            .unwrap();
-        let head = aws.s3.head_object().bucket(&bucket).key("k");
-        let request = head.checksum_mode(ChecksumMode::Enabled);
+        let put = bucket.put("k", "123456789");
+        let put = put.checksum_algorithm(algorithm.clone());
+        put.send().await.unwrap();
+        let request = bucket.head("k").checksum_mode(ChecksumMode::Enabled);
         let head = request.send().await.unwrap();
         let value = match algorithm {
             ChecksumAlgorithm::Crc32 => head.checksum_crc32(),
@@ -50,65 +45,37 @@ async fn every_checksum_is_kept_and_given_back(aws: Aws) {
         assert_eq!(value, Some(known), "{algorithm:?}");
         assert_eq!(head.checksum_type(), Some(&ChecksumType::FullObject));
         // The SDK checks the body against it.
-        assert_eq!(aws.get(&bucket, "k").await.as_deref(), Ok("123456789"));
+        assert_eq!(bucket.read("k").await.as_deref(), Ok("123456789"));
     }
 }
 
 async fn a_wrong_checksum_is_refused(aws: Aws) {
     let bucket = aws.bucket().await;
-    let put = aws
-        .s3
-        .put_object()
-        .bucket(&bucket)
-        .key("k")
-        .body(b"123456789".to_vec().into());
+    let put = bucket.put("k", "123456789");
     let put = put.checksum_crc32("AAAAAA==").send().await;
-    assert_eq!(refused(put), (400, "BadDigest".to_owned()));
-    assert_eq!(aws.get(&bucket, "k").await.unwrap_err().0, 404);
+    assert_refused(put, 400, "BadDigest");
+    assert_eq!(bucket.read("k").await.unwrap_err().0, 404);
 }
 
 async fn a_wrong_md5_is_refused(aws: Aws) {
     let bucket = aws.bucket().await;
-    let put = |md5: &str| {
-        let put = aws
-            .s3
-            .put_object()
-            .bucket(&bucket)
-            .key("k")
-            .content_md5(md5);
-        put.body(b"hello".to_vec().into()).send()
-    };
-    assert_eq!(
-        refused(put("AAAAAAAAAAAAAAAAAAAAAA==").await),
-        (400, "BadDigest".to_owned())
-    );
+    let put = |md5: &str| bucket.put("k", "hello").content_md5(md5).send();
+    assert_refused(put("AAAAAAAAAAAAAAAAAAAAAA==").await, 400, "BadDigest");
     put("XUFAKrxLKna5cZ2REBfFkg==").await.unwrap();
 }
 
 async fn a_malformed_md5_is_refused(aws: Aws) {
     let bucket = aws.bucket().await;
-    let put = aws
-        .s3
-        .put_object()
-        .bucket(&bucket)
-        .key("k")
-        .content_md5("abc")
-        .send()
-        .await;
-    assert_eq!(refused(put), (400, "InvalidDigest".to_owned()));
+    let put = bucket.put("k", "").content_md5("abc").send().await;
+    assert_refused(put, 400, "InvalidDigest");
 }
 
 async fn a_range_comes_without_the_checksum(aws: Aws) {
     let bucket = aws.bucket().await;
-    aws.put(&bucket, "k", "123456789").await;
-    let get = aws
-        .s3
-        .get_object()
-        .bucket(&bucket)
-        .key("k")
-        .range("bytes=0-3");
+    bucket.write("k", "123456789").await;
+    let get = bucket.get("k").range("bytes=0-3");
     let request = get.checksum_mode(ChecksumMode::Enabled);
     let got = request.send().await.unwrap();
     assert_eq!(got.checksum_crc32(), None);
-    assert_eq!(got.body.collect().await.unwrap().into_bytes(), "1234");
+    assert_eq!(text(got.body).await, "1234");
 }

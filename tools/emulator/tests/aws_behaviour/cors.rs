@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 
-use crate::{Aws, clients::refused};
+use crate::{Aws, requests::assert_refused};
 
 crate::behaviours! {
     a_configuration_is_kept,
@@ -26,7 +26,7 @@ fn configuration(method: &str) -> CorsConfiguration {
 
 async fn a_configuration_is_kept(aws: Aws) {
     let bucket = aws.bucket().await;
-    let put = aws.s3.put_bucket_cors().bucket(&bucket);
+    let put = aws.s3.put_bucket_cors().bucket(&bucket.name);
     put.cors_configuration(configuration("PUT"))
         .send()
         .await
@@ -34,26 +34,26 @@ async fn a_configuration_is_kept(aws: Aws) {
     let got = aws
         .s3
         .get_bucket_cors()
-        .bucket(&bucket)
+        .bucket(&bucket.name)
         .send()
         .await
         .unwrap();
     assert_eq!(got.cors_rules(), configuration("PUT").cors_rules());
-    let request = aws.s3.delete_bucket_cors().bucket(&bucket);
+    let request = aws.s3.delete_bucket_cors().bucket(&bucket.name);
     request.send().await.unwrap();
-    let got = aws.s3.get_bucket_cors().bucket(&bucket).send().await;
-    assert_eq!(refused(got), (404, "NoSuchCORSConfiguration".to_owned()));
+    let got = aws.s3.get_bucket_cors().bucket(&bucket.name).send().await;
+    assert_refused(got, 404, "NoSuchCORSConfiguration");
 }
 
 async fn there_is_none_at_first(aws: Aws) {
     let bucket = aws.bucket().await;
-    let got = aws.s3.get_bucket_cors().bucket(&bucket).send().await;
-    assert_eq!(refused(got), (404, "NoSuchCORSConfiguration".to_owned()));
+    let got = aws.s3.get_bucket_cors().bucket(&bucket.name).send().await;
+    assert_refused(got, 404, "NoSuchCORSConfiguration");
 }
 
 async fn an_unknown_method_is_refused(aws: Aws) {
     let bucket = aws.bucket().await;
-    let put = aws.s3.put_bucket_cors().bucket(&bucket);
+    let put = aws.s3.put_bucket_cors().bucket(&bucket.name);
     let put = put.cors_configuration(configuration("PATCH")).send().await;
-    assert_eq!(refused(put), (400, "InvalidRequest".to_owned()));
+    assert_refused(put, 400, "InvalidRequest");
 }

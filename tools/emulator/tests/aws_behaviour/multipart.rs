@@ -1,10 +1,23 @@
 //! Multipart uploads.
 
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+use aws_sdk_s3::{
+    operation::{
+        complete_multipart_upload::{
+            CompleteMultipartUploadOutput, builders::CompleteMultipartUploadFluentBuilder,
+        },
+        head_object::HeadObjectOutput,
+        upload_part::builders::UploadPartFluentBuilder,
+    },
+    types::{
+        ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+    },
 };
 
-use crate::{Aws, clients::refused};
+use crate::{
+    Aws,
+    clients::refused,
+    requests::{Bucket, assert_refused, text},
+};
 
 crate::behaviours! {
     parts_become_one_object,
@@ -27,8 +40,7 @@ crate::behaviours! {
 const FIVE_MIB: usize = 5 * 1024 * 1024;
 
 struct Upload {
-    aws: Aws,
-    bucket: String,
+    bucket: Bucket,
     id: String,
 }
 
@@ -43,29 +55,22 @@ impl Upload {
         kind: Option<ChecksumType>,
     ) -> Self {
         let bucket = aws.versioned_bucket().await;
-        let request = aws.s3.create_multipart_upload().bucket(&bucket).key("k");
-        let request = request
-            .set_checksum_algorithm(algorithm)
-            .set_checksum_type(kind);
-        let request = request.content_type("text/x").metadata("m", "1");
-        let created = request.send().await.unwrap();
+        let request = bucket.begin("k").content_type("text/x").metadata("m", "1");
+        let request = request.set_checksum_algorithm(algorithm);
+        let created = request.set_checksum_type(kind).send().await.unwrap();
         Self {
-            aws: aws.clone(),
             bucket,
-            id: created.upload_id().unwrap().to_owned(),
+            id: created.upload_id.unwrap(),
         }
     }
 
+    fn request(&self, number: i32) -> UploadPartFluentBuilder {
+        let request = self.bucket.part("k").upload_id(&self.id);
+        request.part_number(number)
+    }
+
     async fn part(&self, number: i32, body: Vec<u8>) -> CompletedPart {
-        let request = self
-            .aws
-            .s3
-            .upload_part()
-            .bucket(&self.bucket)
-            .key("k")
-            .upload_id(&self.id);
-        let request = request.part_number(number).body(body.into());
-        let part = request.send().await.unwrap();
+        let part = self.request(number).body(body.into()).send().await.unwrap();
         CompletedPart::builder()
             .part_number(number)
             .e_tag(part.e_tag().unwrap())
@@ -73,42 +78,29 @@ impl Upload {
             .build()
     }
 
-    async fn complete(
-        &self,
-        parts: &[CompletedPart],
-    ) -> Result<
-        aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadOutput,
-        (u16, String),
-    > {
-        let parts = CompletedMultipartUpload::builder()
-            .set_parts(Some(parts.to_vec()))
-            .build();
-        let request = self
-            .aws
-            .s3
-            .complete_multipart_upload()
-            .bucket(&self.bucket)
-            .key("k");
-        let completed = request
-            .upload_id(&self.id)
-            .multipart_upload(parts)
-            .send()
-            .await;
-        match completed {
-            Ok(completed) => Ok(completed),
-            failed => Err(refused(failed)),
-        }
+    fn completion(&self, parts: &[CompletedPart]) -> CompleteMultipartUploadFluentBuilder {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.to_vec()));
+        let request = self.bucket.complete("k").upload_id(&self.id);
+        request.multipart_upload(parts.build())
+    }
+
+    async fn complete(&self, parts: &[CompletedPart]) -> CompleteMultipartUploadOutput {
+        self.completion(parts).send().await.unwrap()
+    }
+
+    /// Asserts that the upload cannot be completed with these parts.
+    async fn assert_incomplete(&self, parts: &[CompletedPart], status: u16, code: &str) {
+        assert_refused(self.completion(parts).send().await, status, code);
+    }
+
+    /// The object's headers, with its checksum.
+    async fn head(&self) -> HeadObjectOutput {
+        let request = self.bucket.head("k").checksum_mode(ChecksumMode::Enabled);
+        request.send().await.unwrap()
     }
 
     async fn under_way(&self) -> usize {
-        let listed = self
-            .aws
-            .s3
-            .list_multipart_uploads()
-            .bucket(&self.bucket)
-            .send()
-            .await;
-        listed.unwrap().uploads().len()
+        self.bucket.uploads().send().await.unwrap().uploads().len()
     }
 }
 
@@ -116,22 +108,15 @@ async fn parts_become_one_object(aws: Aws) {
     let upload = Upload::new(&aws).await;
     let second = upload.part(7, b"end".to_vec()).await;
     let first = upload.part(2, vec![b'x'; FIVE_MIB]).await;
-    assert_eq!(aws.get(&upload.bucket, "k").await.unwrap_err().0, 404);
-    let completed = upload.complete(&[first, second]).await.unwrap();
+    assert_eq!(upload.bucket.read("k").await.unwrap_err().0, 404);
+    let completed = upload.complete(&[first, second]).await;
     // md5(md5(part 1) ‖ md5(part 2)), as computed by Python's hashlib.
     assert_eq!(
         completed.e_tag(),
         Some("\"6d7c5fbffce55b2eb513ca823d7235b2-2\"")
     );
     assert!(completed.version_id().is_some());
-    let got = aws
-        .s3
-        .get_object()
-        .bucket(&upload.bucket)
-        .key("k")
-        .send()
-        .await
-        .unwrap();
+    let got = upload.bucket.get("k").send().await.unwrap();
     assert_eq!(
         (got.e_tag(), got.content_type()),
         (completed.e_tag(), Some("text/x"))
@@ -139,14 +124,8 @@ async fn parts_become_one_object(aws: Aws) {
     assert_eq!(got.metadata().unwrap()["m"], "1");
     let body = got.body.collect().await.unwrap().into_bytes();
     assert!(body.len() == FIVE_MIB + 3 && body.ends_with(b"xend"));
-    let across = aws
-        .s3
-        .get_object()
-        .bucket(&upload.bucket)
-        .key("k")
-        .range("bytes=5242879-5242880");
-    let across = across.send().await.unwrap().body.collect().await.unwrap();
-    assert_eq!(across.into_bytes(), "xe");
+    let across = upload.bucket.get("k").range("bytes=5242879-5242880");
+    assert_eq!(text(across.send().await.unwrap().body).await, "xe");
     assert_eq!(upload.under_way().await, 0);
 }
 
@@ -154,16 +133,18 @@ async fn a_part_can_be_replaced(aws: Aws) {
     let upload = Upload::new(&aws).await;
     upload.part(1, b"first".to_vec()).await;
     let part = upload.part(1, b"second".to_vec()).await;
-    upload.complete(&[part]).await.unwrap();
-    assert_eq!(aws.get(&upload.bucket, "k").await.as_deref(), Ok("second"));
+    upload.complete(&[part]).await;
+    assert_eq!(upload.bucket.read("k").await.as_deref(), Ok("second"));
 }
 
 async fn parts_must_be_in_order(aws: Aws) {
     let upload = Upload::new(&aws).await;
     let first = upload.part(1, vec![0; FIVE_MIB]).await;
     let second = upload.part(2, vec![0; FIVE_MIB]).await;
-    let error = upload.complete(&[second, first]).await.unwrap_err();
-    assert_eq!(error, (400, "InvalidPartOrder".to_owned()));
+    let parts = [second, first];
+    upload
+        .assert_incomplete(&parts, 400, "InvalidPartOrder")
+        .await;
 }
 
 async fn a_part_must_be_what_was_uploaded(aws: Aws) {
@@ -176,8 +157,7 @@ async fn a_part_must_be_what_was_uploaded(aws: Aws) {
     let absent = build(2, part.e_tag().unwrap());
     let other = build(1, "\"0123456789abcdef0123456789abcdef\"");
     for wrong in [absent, other] {
-        let error = upload.complete(&[wrong]).await.unwrap_err();
-        assert_eq!(error, (400, "InvalidPart".to_owned()));
+        upload.assert_incomplete(&[wrong], 400, "InvalidPart").await;
     }
     assert_eq!(upload.under_way().await, 1);
 }
@@ -186,34 +166,27 @@ async fn a_small_part_must_be_the_last(aws: Aws) {
     let upload = Upload::new(&aws).await;
     let first = upload.part(1, vec![0; FIVE_MIB - 1]).await;
     let second = upload.part(2, vec![0; 1]).await;
-    let error = upload.complete(&[first, second]).await.unwrap_err();
-    assert_eq!(error, (400, "EntityTooSmall".to_owned()));
+    let parts = [first, second];
+    upload
+        .assert_incomplete(&parts, 400, "EntityTooSmall")
+        .await;
 }
 
 async fn an_upload_ends_once(aws: Aws) {
     let upload = Upload::new(&aws).await;
     let part = upload.part(1, b"part".to_vec()).await;
-    upload.complete(std::slice::from_ref(&part)).await.unwrap();
-    let again = upload.complete(&[part]).await.unwrap_err();
-    assert_eq!(again, (404, "NoSuchUpload".to_owned()));
+    upload.complete(std::slice::from_ref(&part)).await;
+    upload.assert_incomplete(&[part], 404, "NoSuchUpload").await;
 }
 
 async fn an_aborted_upload_leaves_nothing(aws: Aws) {
     let upload = Upload::new(&aws).await;
     let part = upload.part(1, b"part".to_vec()).await;
-    let abort = || {
-        let request = aws
-            .s3
-            .abort_multipart_upload()
-            .bucket(&upload.bucket)
-            .key("k");
-        request.upload_id(&upload.id).send()
-    };
-    abort().await.unwrap();
+    let abort = upload.bucket.abort("k").upload_id(&upload.id);
+    abort.send().await.unwrap();
     assert_eq!(upload.under_way().await, 0);
-    assert_eq!(aws.get(&upload.bucket, "k").await.unwrap_err().0, 404);
-    let late = upload.complete(&[part]).await.unwrap_err();
-    assert_eq!(late, (404, "NoSuchUpload".to_owned()));
+    assert_eq!(upload.bucket.read("k").await.unwrap_err().0, 404);
+    upload.assert_incomplete(&[part], 404, "NoSuchUpload").await;
 }
 
 async fn parts_and_uploads_are_listed(aws: Aws) {
@@ -222,82 +195,37 @@ async fn parts_and_uploads_are_listed(aws: Aws) {
         upload.part(number, vec![b'x'; number as usize]).await;
     }
     let list = |marker: Option<String>| {
-        let request = aws
-            .s3
-            .list_parts()
-            .bucket(&upload.bucket)
-            .key("k")
-            .upload_id(&upload.id);
+        let request = upload.bucket.parts("k").upload_id(&upload.id);
         request.set_part_number_marker(marker).max_parts(2).send()
     };
     let page = list(None).await.unwrap();
-    let numbers: Vec<_> = page
-        .parts()
-        .iter()
-        .map(|part| part.part_number().unwrap())
-        .collect();
-    assert_eq!((numbers, page.is_truncated()), (vec![1, 3], Some(true)));
+    let numbers = page.parts().iter().map(|part| part.part_number().unwrap());
+    assert_eq!(numbers.collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(page.is_truncated(), Some(true));
     let page = list(page.next_part_number_marker).await.unwrap();
-    let parts: Vec<_> = page
-        .parts()
-        .iter()
-        .map(|p| (p.part_number(), p.size()))
-        .collect();
-    assert_eq!(
-        (parts, page.is_truncated()),
-        (vec![(Some(5), Some(5))], Some(false))
-    );
-    let uploads = aws
-        .s3
-        .list_multipart_uploads()
-        .bucket(&upload.bucket)
-        .send()
-        .await
-        .unwrap();
+    let [part] = page.parts() else {
+        panic!("{page:?}")
+    };
+    assert_eq!((part.part_number(), part.size()), (Some(5), Some(5)));
+    assert_eq!(page.is_truncated(), Some(false));
+    let uploads = upload.bucket.uploads().send().await.unwrap();
     assert_eq!(uploads.uploads()[0].upload_id(), Some(upload.id.as_str()));
     assert_eq!(uploads.uploads()[0].key(), Some("k"));
 }
 
 async fn an_unknown_upload(aws: Aws) {
     let bucket = aws.bucket().await;
-    let request = aws
-        .s3
-        .upload_part()
-        .bucket(&bucket)
-        .key("k")
-        .upload_id("unknown")
-        .part_number(1);
-    assert_eq!(
-        refused(request.send().await),
-        (404, "NoSuchUpload".to_owned())
-    );
-    let request = aws
-        .s3
-        .abort_multipart_upload()
-        .bucket(&bucket)
-        .key("k")
-        .upload_id("unknown");
-    assert_eq!(
-        refused(request.send().await),
-        (404, "NoSuchUpload".to_owned())
-    );
+    let request = bucket.part("k").upload_id("unknown").part_number(1);
+    assert_refused(request.send().await, 404, "NoSuchUpload");
+    let request = bucket.abort("k").upload_id("unknown");
+    assert_refused(request.send().await, 404, "NoSuchUpload");
 }
 
 async fn part_numbers_have_limits(aws: Aws) {
     let upload = Upload::new(&aws).await;
     for number in [0, 10_001] {
-        let request = aws
-            .s3
-            .upload_part()
-            .bucket(&upload.bucket)
-            .key("k")
-            .upload_id(&upload.id);
-        let part = request.part_number(number).send().await;
-        assert_eq!(
-            refused(part),
-            (400, "InvalidArgument".to_owned()),
-            "{number}"
-        );
+        let part = upload.request(number).send().await;
+        assert_refused(part, 400, "InvalidArgument");
     }
 }
 
@@ -305,7 +233,7 @@ async fn a_composite_checksum(aws: Aws) {
     let upload = Upload::with(&aws, Some(ChecksumAlgorithm::Crc32), None).await;
     let first = upload.part(1, vec![b'x'; FIVE_MIB]).await;
     let second = upload.part(2, b"end".to_vec()).await;
-    let completed = upload.complete(&[first, second]).await.unwrap();
+    let completed = upload.complete(&[first, second]).await;
     // CRC-32 of the two parts' CRC-32, as computed by Python's zlib.
     assert_eq!(completed.checksum_crc32(), Some("8QCl5Q==-2"));
 }
@@ -315,58 +243,34 @@ async fn a_full_object_checksum(aws: Aws) {
     let upload = Upload::with(&aws, Some(ChecksumAlgorithm::Crc32), kind.clone()).await;
     let first = upload.part(1, vec![b'x'; FIVE_MIB]).await;
     let second = upload.part(2, b"end".to_vec()).await;
-    let completed = upload.complete(&[first, second]).await.unwrap();
+    let completed = upload.complete(&[first, second]).await;
     assert_eq!(completed.checksum_type(), kind.as_ref());
-    let head = aws.s3.head_object().bucket(&upload.bucket).key("k");
-    let request = head.checksum_mode(ChecksumMode::Enabled);
-    let head = request.send().await.unwrap();
     // CRC-32 of all bytes, as computed by Python's zlib.
-    assert_eq!(head.checksum_crc32(), Some("ZVysAw=="));
+    assert_eq!(upload.head().await.checksum_crc32(), Some("ZVysAw=="));
 }
 
 async fn the_default_checksum_is_of_the_full_object(aws: Aws) {
     let upload = Upload::new(&aws).await;
     let part = upload.part(1, b"123456789".to_vec()).await;
-    upload.complete(&[part]).await.unwrap();
-    let head = aws.s3.head_object().bucket(&upload.bucket).key("k");
-    let request = head.checksum_mode(ChecksumMode::Enabled);
-    let head = request.send().await.unwrap();
+    upload.complete(&[part]).await;
+    let head = upload.head().await;
     assert_eq!(head.checksum_type(), Some(&ChecksumType::FullObject));
 }
 
 async fn a_part_with_the_wrong_checksum_is_refused(aws: Aws) {
     let upload = Upload::new(&aws).await;
-    let request = aws
-        .s3
-        .upload_part()
-        .bucket(&upload.bucket)
-        .key("k")
-        .upload_id(&upload.id);
-    let request = request
-        .part_number(1)
-        .checksum_crc32("AAAAAA==")
-        .body(b"part".to_vec().into());
-    assert_eq!(refused(request.send().await).0, 400);
+    let request = upload.request(1).body(b"part".to_vec().into());
+    let part = request.checksum_crc32("AAAAAA==").send().await;
+    assert_eq!(refused(part).0, 400);
 }
 
 async fn the_announced_object_size_must_be_right(aws: Aws) {
     let upload = Upload::new(&aws).await;
     let part = upload.part(1, b"part".to_vec()).await;
     let complete = |size: i64| {
-        let parts = CompletedMultipartUpload::builder()
-            .parts(part.clone())
-            .build();
-        let request = aws
-            .s3
-            .complete_multipart_upload()
-            .bucket(&upload.bucket)
-            .key("k");
-        let request = request.upload_id(&upload.id).multipart_upload(parts);
+        let request = upload.completion(std::slice::from_ref(&part));
         request.mpu_object_size(size).send()
     };
-    assert_eq!(
-        refused(complete(5).await),
-        (400, "InvalidRequest".to_owned())
-    );
+    assert_refused(complete(5).await, 400, "InvalidRequest");
     complete(4).await.unwrap();
 }

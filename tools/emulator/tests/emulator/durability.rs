@@ -10,7 +10,12 @@ use std::{
 
 use aws_sdk_kms::primitives::Blob;
 
-use crate::{ALIAS, BUCKET, UNVERSIONED, clients, lifecycle::files_in, start_in};
+use crate::{
+    ALIAS, BUCKET, UNVERSIONED, clients,
+    lifecycle::files_in,
+    requests::{Bucket, keys_of},
+    start_in,
+};
 
 const FOLDER: &str = "CAAS_TEST_DATA_DIR";
 const WRITERS: usize = 8;
@@ -88,18 +93,17 @@ fn content(key: &str, number: u64) -> Vec<u8> {
     line.repeat(repeats).into_bytes()
 }
 
-async fn write(s3: aws_sdk_s3::Client, bucket: &str, writer: usize, known: Arc<Mutex<Known>>) {
+async fn write(bucket: Bucket, writer: usize, known: Arc<Mutex<Known>>) {
     for number in 1.. {
         let key = format!("{writer}/{}", number % 4);
         let body = content(&key, number);
         let written = if number.is_multiple_of(3) {
-            match clients::upload_part(&s3, bucket, &key, body).await {
+            match clients::upload_part(&bucket.s3, &bucket.name, &key, body).await {
                 Ok(complete) => complete.send().await.ok().map(drop),
                 Err(_) => None,
             }
         } else {
-            let put = s3.put_object().bucket(bucket).key(&key).body(body.into());
-            put.send().await.ok().map(drop)
+            bucket.put(&key, body).send().await.ok().map(drop)
         };
         if written.is_none() {
             return;
@@ -119,27 +123,15 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
     }
 }
 
-async fn kill_once(bucket: &'static str, kill_after: usize) {
+async fn kill_once(name: &str, kill_after: usize) {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path());
-    let sealed = process
-        .kms
-        .encrypt()
-        .key_id(ALIAS)
-        .plaintext(Blob::new("x"))
-        .send()
-        .await
-        .unwrap();
+    let request = process.kms.encrypt().key_id(ALIAS);
+    let sealed = request.plaintext(Blob::new("x")).send().await.unwrap();
+    let bucket = Bucket::new(process.s3.clone(), name);
     let known = Arc::new(Mutex::new(Known::default()));
     let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            tokio::spawn(write(
-                process.s3.clone(),
-                bucket,
-                writer,
-                Arc::clone(&known),
-            ))
-        })
+        .map(|writer| tokio::spawn(write(bucket.clone(), writer, Arc::clone(&known))))
         .collect();
     while known.lock().unwrap().count < kill_after {
         tokio::task::yield_now().await;
@@ -150,22 +142,19 @@ async fn kill_once(bucket: &'static str, kill_after: usize) {
     }
 
     let emulator = start_in(folder.path()).await;
-    let s3 = clients::s3_of(&emulator);
+    let bucket = Bucket::new(clients::s3_of(&emulator), name);
     let known = known.lock().unwrap().acknowledged.clone();
-    let listed = s3.list_objects_v2().bucket(bucket).send().await.unwrap();
-    let listed: Vec<_> = listed
-        .contents()
-        .iter()
-        .map(|object| object.key().unwrap())
-        .collect();
+    let listed = bucket.list().send().await.unwrap();
+    let listed = keys_of(&listed);
     assert!(known.keys().all(|key| listed.contains(&key.as_str())));
     for key in listed {
-        let request = s3.get_object().bucket(bucket).key(key);
-        let got = request.send().await.unwrap();
-        let body = got.body.collect().await.unwrap().to_vec();
-        let text = std::str::from_utf8(&body).unwrap().lines().next().unwrap();
+        let body = bucket.read(key).await.unwrap();
+        let text = body.lines().next().unwrap();
         let number: u64 = text.rsplit(' ').next().unwrap().parse().unwrap();
-        assert!(body == content(key, number), "{key} is not whole");
+        assert!(
+            body.as_bytes() == content(key, number),
+            "{key} is not whole"
+        );
         // A write in progress may have arrived, but no older one than the last acknowledged.
         assert!(
             number >= known.get(key).copied().unwrap_or(0),
@@ -178,14 +167,12 @@ async fn kill_once(bucket: &'static str, kill_after: usize) {
     assert_eq!(opened.plaintext().unwrap().as_ref(), b"x");
 
     // Every file is named by a version or a part.
-    let request = s3.list_object_versions().bucket(bucket);
-    let versions = request.send().await.unwrap();
+    let versions = bucket.versions().send().await.unwrap();
     assert_eq!(versions.is_truncated(), Some(false));
-    let request = s3.list_multipart_uploads().bucket(bucket);
-    let uploads = request.send().await.unwrap();
+    let uploads = bucket.uploads().send().await.unwrap();
     let mut parts = 0;
     for upload in uploads.uploads() {
-        let list = s3.list_parts().bucket(bucket).key(upload.key().unwrap());
+        let list = bucket.parts(upload.key().unwrap());
         let request = list.upload_id(upload.upload_id().unwrap());
         let listed = request.send().await.unwrap();
         parts += listed.parts().len();

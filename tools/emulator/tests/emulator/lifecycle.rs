@@ -5,66 +5,53 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use caas_emulator::{BucketConfig, Config, Emulator, StartError};
 
 use crate::{
-    ALIAS, BUCKET,
-    clients::{kms_of, s3_of},
-    get, put, start, start_in,
+    ALIAS, BUCKET, bucket_of,
+    clients::kms_of,
+    requests::{assert_refused, text},
+    start, start_in,
 };
 
 #[tokio::test]
 async fn everything_is_there_after_a_restart() {
     let (emulator, folder) = start().await;
-    let (s3, kms) = (s3_of(&emulator), kms_of(&emulator));
+    let (bucket, kms) = (bucket_of(&emulator), kms_of(&emulator));
     let secret = emulator.secret_access_key().to_owned();
     let arn = emulator.key_arn(ALIAS).unwrap();
     let request = kms.encrypt().key_id(ALIAS).plaintext(Blob::new("x"));
     let sealed = request.send().await.unwrap();
     for key in ["a", "a/b", "deleted"] {
-        let put = s3.put_object().bucket(BUCKET).key(key).metadata("key", key);
-        put.body(key.as_bytes().to_vec().into())
-            .send()
-            .await
-            .unwrap();
+        let put = bucket.put(key, key).metadata("key", key);
+        put.send().await.unwrap();
     }
-    let request = s3.delete_object().bucket(BUCKET).key("deleted");
-    request.send().await.unwrap();
-    let request = s3.create_multipart_upload().bucket(BUCKET).key("parts");
-    let created = request.send().await.unwrap();
+    bucket.delete("deleted").send().await.unwrap();
+    let created = bucket.begin("parts").send().await.unwrap();
     let upload_id = created.upload_id.unwrap();
-    let part = s3
-        .upload_part()
-        .bucket(BUCKET)
-        .key("parts")
-        .upload_id(&upload_id)
-        .part_number(1);
+    let part = bucket.part("parts").upload_id(&upload_id).part_number(1);
     let part = part.body(b"part".to_vec().into()).send().await.unwrap();
-    let request = s3.list_object_versions().bucket(BUCKET);
-    let before = request.send().await.unwrap();
+    let before = bucket.versions().send().await.unwrap();
     emulator.shutdown().await;
 
     let emulator = start_in(folder.path()).await;
-    let (s3, kms) = (s3_of(&emulator), kms_of(&emulator));
+    let (bucket, kms) = (bucket_of(&emulator), kms_of(&emulator));
     assert_eq!(emulator.secret_access_key(), secret);
     assert_eq!(emulator.key_arn(ALIAS), Some(arn));
-    let request = s3.list_object_versions().bucket(BUCKET);
-    let after = request.send().await.unwrap();
+    let after = bucket.versions().send().await.unwrap();
     assert_eq!(after.versions(), before.versions());
     assert_eq!(after.delete_markers(), before.delete_markers());
-    let got = get(&s3, "a/b").await;
+    let got = bucket.get("a/b").send().await.unwrap();
     assert_eq!(got.metadata().unwrap()["key"], "a/b");
-    assert_eq!(got.body.collect().await.unwrap().into_bytes(), "a/b");
-    let opened = kms
-        .decrypt()
-        .ciphertext_blob(sealed.ciphertext_blob.unwrap())
-        .send()
-        .await;
-    assert_eq!(opened.unwrap().plaintext.unwrap().as_ref(), b"x");
+    assert_eq!(text(got.body).await, "a/b");
+    let request = kms.decrypt();
+    let request = request.ciphertext_blob(sealed.ciphertext_blob.unwrap());
+    let opened = request.send().await.unwrap();
+    assert_eq!(opened.plaintext.unwrap().as_ref(), b"x");
     let part = CompletedPart::builder()
         .part_number(1)
         .e_tag(part.e_tag.unwrap())
         .build();
     let parts = CompletedMultipartUpload::builder().parts(part).build();
-    let complete = s3.complete_multipart_upload().bucket(BUCKET).key("parts");
-    let request = complete.upload_id(upload_id).multipart_upload(parts);
+    let request = bucket.complete("parts").upload_id(upload_id);
+    let request = request.multipart_upload(parts);
     request.send().await.unwrap();
     emulator.shutdown().await;
 }
@@ -98,8 +85,7 @@ async fn what_cannot_be_started_is_said() {
 #[tokio::test]
 async fn a_damaged_record_stops_the_start_and_nothing_is_removed() {
     let (emulator, folder) = start().await;
-    let s3 = s3_of(&emulator);
-    put(&s3, "k", "v").await;
+    bucket_of(&emulator).write("k", "v").await;
     emulator.shutdown().await;
     let files = files_in(folder.path());
     let record = files
@@ -122,8 +108,7 @@ async fn a_damaged_record_stops_the_start_and_nothing_is_removed() {
 async fn only_this_user_can_read() {
     use std::os::unix::fs::PermissionsExt;
     let (emulator, folder) = start().await;
-    let s3 = s3_of(&emulator);
-    put(&s3, "k", "v").await;
+    bucket_of(&emulator).write("k", "v").await;
     emulator.shutdown().await;
     let files = files_in(folder.path());
     let secret = |file: &&String| !file.ends_with("lock");
@@ -137,12 +122,11 @@ async fn only_this_user_can_read() {
 #[tokio::test]
 async fn calls_are_counted_by_operation() {
     let (emulator, _folder) = start().await;
-    let (s3, kms) = (s3_of(&emulator), kms_of(&emulator));
-    put(&s3, "k", "").await;
+    let (bucket, kms) = (bucket_of(&emulator), kms_of(&emulator));
+    bucket.write("k", "").await;
     let before = emulator.calls();
-    get(&s3, "k").await;
-    let request = s3.get_object().bucket(BUCKET).key("absent");
-    request.send().await.unwrap_err();
+    bucket.get("k").send().await.unwrap();
+    bucket.get("absent").send().await.unwrap_err();
     assert_eq!(emulator.calls().since(&before).kms(), 0);
     let request = kms.decrypt().ciphertext_blob(Blob::new("no"));
     request.send().await.unwrap_err();
@@ -157,15 +141,10 @@ async fn calls_are_counted_by_operation() {
 #[tokio::test]
 async fn created_objects_are_announced() {
     let (emulator, _folder) = start().await;
-    let s3 = s3_of(&emulator);
+    let bucket = bucket_of(&emulator);
     let mut created = emulator.object_created();
     let key = "a b/ü+";
-    let put = s3
-        .put_object()
-        .bucket(BUCKET)
-        .key(key)
-        .body(b"hello".to_vec().into());
-    let put = put.send().await.unwrap();
+    let put = bucket.put(key, "hello").send().await.unwrap();
     let first = created.try_recv().unwrap();
     assert_eq!(
         (first.bucket.as_str(), first.key.as_str(), first.size),
@@ -173,20 +152,17 @@ async fn created_objects_are_announced() {
     );
     assert_eq!(put.e_tag().unwrap(), format!("\"{}\"", first.etag));
     assert_eq!(first.version_id, put.version_id);
-    let copy = s3.copy_object().bucket(BUCKET).key("copy");
-    copy.copy_source(format!("{BUCKET}/a%20b/%C3%BC%2B"))
-        .send()
-        .await
-        .unwrap();
+    let copy = bucket.copy("copy");
+    let copy = copy.copy_source(format!("{BUCKET}/a%20b/%C3%BC%2B"));
+    copy.send().await.unwrap();
     assert_eq!(created.try_recv().unwrap().key, "copy");
-    crate::put(&s3, key, "").await;
+    bucket.write(key, "").await;
     let second = created.try_recv().unwrap();
     assert!(second.sequencer > first.sequencer);
     // Deletes and refused writes are not announced.
-    let request = s3.put_object().bucket(BUCKET).key(key).if_none_match("*");
-    request.send().await.unwrap_err();
-    let request = s3.delete_object().bucket(BUCKET).key(key);
-    request.send().await.unwrap();
+    let refused = bucket.put(key, "").if_none_match("*");
+    refused.send().await.unwrap_err();
+    bucket.delete(key).send().await.unwrap();
     created.try_recv().unwrap_err();
     emulator.shutdown().await;
     assert_eq!(created.recv().await, None);
@@ -195,15 +171,10 @@ async fn created_objects_are_announced() {
 #[tokio::test]
 async fn a_refused_upload_leaves_no_file() {
     let (emulator, folder) = start().await;
-    let s3 = s3_of(&emulator);
-    put(&s3, "k", "kept").await;
+    let bucket = bucket_of(&emulator);
+    bucket.write("k", "kept").await;
     let before = files_in(folder.path());
-    let put = || {
-        s3.put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .body(vec![7; 1_000_000].into())
-    };
+    let put = || bucket.put("k", vec![7; 1_000_000]);
     put().if_none_match("*").send().await.unwrap_err();
     let request = put().content_md5("AAAAAAAAAAAAAAAAAAAAAA==");
     request.send().await.unwrap_err();
@@ -218,16 +189,10 @@ async fn an_object_over_the_limit_is_refused() {
     config.buckets.push(BucketConfig::unversioned(BUCKET));
     config.max_object_bytes = 1000;
     let emulator = Emulator::start(config).await.unwrap();
-    let s3 = s3_of(&emulator);
-    let put = |length: usize| {
-        s3.put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .body(vec![7; length].into())
-    };
+    let bucket = bucket_of(&emulator);
+    let put = |length: usize| bucket.put("k", vec![7; length]);
     put(1000).send().await.unwrap();
-    let over = crate::clients::refused(put(1001).send().await);
-    assert_eq!(over, (400, "EntityTooLarge".to_owned()));
+    assert_refused(put(1001).send().await, 400, "EntityTooLarge");
     emulator.shutdown().await;
 }
 

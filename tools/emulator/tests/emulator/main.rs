@@ -1,13 +1,11 @@
 //! Guarantees of this emulator: durability, races, complete checks of signatures.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use aws_sdk_s3::{
-    Client,
-    operation::{get_object::GetObjectOutput, put_object::PutObjectOutput},
-};
 use caas_emulator::{BucketConfig, Config, Emulator};
 use caas_testing::clients;
 use tempfile::TempDir;
+
+use self::requests::Bucket;
 
 mod browsers;
 mod durability;
@@ -15,6 +13,8 @@ mod lifecycle;
 mod memory;
 mod presigned;
 mod races;
+#[path = "../aws_behaviour/requests.rs"]
+mod requests;
 mod signatures;
 
 /// The buckets and the alias of these tests.
@@ -37,17 +37,7 @@ async fn start_in(folder: &std::path::Path) -> Emulator {
     Emulator::start(config).await.unwrap()
 }
 
-/// Puts an object.
-async fn put(s3: &Client, key: &str, body: &str) -> PutObjectOutput {
-    let put = s3.put_object().bucket(BUCKET).key(key);
-    put.body(body.as_bytes().to_vec().into())
-        .send()
-        .await
-        .unwrap()
-}
-
-/// Gets an object that exists.
-async fn get(s3: &Client, key: &str) -> GetObjectOutput {
-    let get = s3.get_object().bucket(BUCKET).key(key);
-    get.send().await.unwrap()
+/// The bucket with versioning.
+fn bucket_of(emulator: &Emulator) -> Bucket {
+    Bucket::new(clients::s3_of(emulator), BUCKET)
 }

@@ -3,7 +3,7 @@
 
 use aws_sdk_s3::primitives::ByteStream;
 
-use crate::{BUCKET, durability::Process, get};
+use crate::{BUCKET, clients::refused, durability::Process, requests::Bucket};
 
 #[tokio::test]
 async fn memory_stays_constant() {
@@ -27,32 +27,20 @@ async fn stream_through(size: u64) {
         .set_len(size)
         .unwrap();
     let process = Process::start(&folder.path().join("data"));
-    let (s3, id) = (&process.s3, process.child.id());
-    let warm_up = s3
-        .put_object()
-        .bucket(BUCKET)
-        .key("small")
-        .body(vec![0; 4 << 20].into());
-    warm_up.send().await.unwrap();
+    let bucket = Bucket::new(process.s3.clone(), BUCKET);
+    let id = process.child.id();
+    bucket.write("small", vec![0; 4 << 20]).await;
     let before = peak_kib(id);
     let body = ByteStream::from_path(&source).await.unwrap();
-    let request = s3.put_object().bucket(BUCKET).key("large").body(body);
-    request.send().await.unwrap();
-    let mut got = get(s3, "large").await;
+    bucket.write("large", body).await;
+    let mut got = bucket.get("large").send().await.unwrap();
     let mut received = 0;
     while let Some(chunk) = got.body.try_next().await.unwrap() {
         received += chunk.len() as u64;
     }
     assert_eq!(received, size);
-    let beyond = crate::clients::refused(
-        s3.get_object()
-            .bucket(BUCKET)
-            .key("large")
-            .range(format!("bytes={size}-"))
-            .send()
-            .await,
-    );
-    assert_eq!(beyond.0, 416);
+    let beyond = bucket.get("large").range(format!("bytes={size}-"));
+    assert_eq!(refused(beyond.send().await).0, 416);
     let grown = peak_kib(id) - before;
     println!("{size} bytes: peak {before} KiB, grown by {grown} KiB");
     assert!(grown < 16 * 1024, "grown by {grown} KiB");

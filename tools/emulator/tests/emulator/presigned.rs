@@ -6,7 +6,7 @@ use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use caas_emulator::Emulator;
 use reqwest::{Client, RequestBuilder, StatusCode};
 
-use crate::{BUCKET, clients::s3_of, start};
+use crate::{bucket_of, start};
 
 fn for_a_minute() -> PresigningConfig {
     PresigningConfig::expires_in(Duration::from_secs(60)).unwrap()
@@ -22,16 +22,9 @@ fn expired() -> PresigningConfig {
 
 /// A PUT that creates an object of exactly five bytes, with a content type and metadata.
 async fn presigned_put(emulator: &Emulator, config: PresigningConfig) -> PresignedRequest {
-    let put = s3_of(emulator)
-        .put_object()
-        .bucket(BUCKET)
-        .key("a b/ü")
-        .if_none_match("*");
-    let put = put
-        .content_length(5)
-        .content_type("text/plain")
-        .metadata("m", "1");
-    put.presigned(config).await.unwrap()
+    let put = bucket_of(emulator).put("a b/ü", "").if_none_match("*");
+    let put = put.content_length(5).content_type("text/plain");
+    put.metadata("m", "1").presigned(config).await.unwrap()
 }
 
 /// The request as presigned, without the header `omit`.
@@ -64,13 +57,7 @@ async fn a_put_that_keeps_to_it_succeeds_once() {
         put().await.unwrap().status(),
         StatusCode::PRECONDITION_FAILED
     );
-    let head = s3_of(&emulator)
-        .head_object()
-        .bucket(BUCKET)
-        .key("a b/ü")
-        .send()
-        .await
-        .unwrap();
+    let head = bucket_of(&emulator).head("a b/ü").send().await.unwrap();
     assert_eq!(
         (head.content_length(), head.content_type()),
         (Some(5), Some("text/plain"))
@@ -129,12 +116,7 @@ async fn a_put_that_deviates_is_refused() {
             "{name}"
         );
     }
-    let listed = s3_of(&emulator)
-        .list_objects_v2()
-        .bucket(BUCKET)
-        .send()
-        .await
-        .unwrap();
+    let listed = bucket_of(&emulator).list().send().await.unwrap();
     assert!(listed.contents().is_empty());
     emulator.shutdown().await;
 }
@@ -142,23 +124,10 @@ async fn a_put_that_deviates_is_refused() {
 #[tokio::test]
 async fn a_get_is_for_one_version_and_a_time() {
     let (emulator, _folder) = start().await;
-    let s3 = s3_of(&emulator);
-    let put = |body: &str| {
-        s3.put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .body(body.as_bytes().to_vec().into())
-            .send()
-    };
-    let first = put("first").await.unwrap().version_id.unwrap();
-    let second = put("second").await.unwrap().version_id.unwrap();
-    let presign = |config| {
-        s3.get_object()
-            .bucket(BUCKET)
-            .key("k")
-            .version_id(&first)
-            .presigned(config)
-    };
+    let bucket = bucket_of(&emulator);
+    let first = bucket.write("k", "first").await.1.unwrap();
+    let second = bucket.write("k", "second").await.1.unwrap();
+    let presign = |config| bucket.get("k").version_id(&first).presigned(config);
     let uri = presign(for_a_minute()).await.unwrap().uri().to_owned();
     let got = Client::new()
         .get(&uri)

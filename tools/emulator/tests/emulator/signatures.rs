@@ -3,31 +3,24 @@
 use aws_sdk_kms::primitives::Blob;
 
 use crate::{
-    ALIAS, BUCKET,
-    clients::{kms, refused, s3},
+    ALIAS, BUCKET, bucket_of,
+    clients::{kms, s3},
+    requests::{Bucket, assert_refused},
     start,
 };
 
 #[tokio::test]
 async fn s3_needs_the_right_secret() {
     let (emulator, _folder) = start().await;
-    let (url, id, secret) = (
-        emulator.s3_url(),
-        emulator.access_key_id(),
-        emulator.secret_access_key(),
-    );
+    let url = emulator.s3_url();
+    let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
     let cases = [
         (id, "wrong", "SignatureDoesNotMatch"),
         ("AKIAUNKNOWN", secret, "InvalidAccessKeyId"),
     ];
     for (id, secret, code) in cases {
-        let put = s3(&url, id, secret)
-            .put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .send()
-            .await;
-        assert_eq!(refused(put), (403, code.to_owned()));
+        let bucket = Bucket::new(s3(&url, id, secret), BUCKET);
+        assert_refused(bucket.put("k", "").send().await, 403, code);
     }
     let anonymous = reqwest::get(format!("{url}/{BUCKET}/k")).await.unwrap();
     assert_eq!(anonymous.status(), 403);
@@ -38,33 +31,25 @@ async fn s3_needs_the_right_secret() {
 #[tokio::test]
 async fn kms_needs_the_right_secret() {
     let (emulator, _folder) = start().await;
-    let (url, id, secret) = (
-        emulator.kms_url(),
-        emulator.access_key_id(),
-        emulator.secret_access_key(),
-    );
+    let url = emulator.kms_url();
+    let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
     let cases = [
         (id, "wrong", "InvalidSignatureException"),
         ("AKIAUNKNOWN", secret, "UnrecognizedClientException"),
     ];
     for (id, secret, code) in cases {
-        let encrypt = kms(&url, id, secret)
-            .encrypt()
-            .key_id(ALIAS)
-            .plaintext(Blob::new("x"));
-        assert_eq!(refused(encrypt.send().await), (400, code.to_owned()));
+        let encrypt = kms(&url, id, secret).encrypt().key_id(ALIAS);
+        let encrypt = encrypt.plaintext(Blob::new("x")).send().await;
+        assert_refused(encrypt, 400, code);
     }
-    let unsigned = reqwest::Client::new()
-        .post(&url)
-        .header("x-amz-target", "TrentService.ListKeys");
-    let unsigned = unsigned.body("{}").send().await.unwrap();
+    let unsigned = reqwest::Client::new().post(&url).body("{}");
+    let unsigned = unsigned.header("x-amz-target", "TrentService.ListKeys");
+    let unsigned = unsigned.send().await.unwrap();
     assert_eq!(unsigned.status(), 400);
+    let text = unsigned.text().await.unwrap();
     assert!(
-        unsigned
-            .text()
-            .await
-            .unwrap()
-            .contains("MissingAuthenticationTokenException")
+        text.contains("MissingAuthenticationTokenException"),
+        "{text}"
     );
     emulator.shutdown().await;
 }
@@ -72,35 +57,19 @@ async fn kms_needs_the_right_secret() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_arrives_although_the_body_is_large() {
     let (emulator, _folder) = start().await;
-    let (url, id) = (emulator.s3_url(), emulator.access_key_id());
-    let body = || vec![7; 24 << 20].into();
+    let right = bucket_of(&emulator);
+    let wrong = s3(&emulator.s3_url(), emulator.access_key_id(), "wrong");
+    let wrong = Bucket::new(wrong, BUCKET);
+    let absent = Bucket::new(right.s3.clone(), "absent");
+    let body = || vec![7; 24 << 20];
     for _ in 0..5 {
-        let right = s3(&url, id, emulator.secret_access_key());
-        let put = right
-            .put_object()
-            .bucket("absent")
-            .key("k")
-            .body(body())
-            .send()
-            .await;
-        assert_eq!(refused(put), (404, "NoSuchBucket".to_owned()));
-        let part = right
-            .upload_part()
-            .bucket(BUCKET)
-            .key("k")
-            .upload_id("x")
-            .part_number(1);
-        let part = part.body(body()).send().await;
-        assert_eq!(refused(part), (404, "NoSuchUpload".to_owned()));
-        let wrong = s3(&url, id, "wrong")
-            .put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .body(body());
-        assert_eq!(
-            refused(wrong.send().await),
-            (403, "SignatureDoesNotMatch".to_owned())
-        );
+        let put = absent.put("k", body()).send().await;
+        assert_refused(put, 404, "NoSuchBucket");
+        let part = right.part("k").upload_id("x").part_number(1);
+        let part = part.body(body().into()).send().await;
+        assert_refused(part, 404, "NoSuchUpload");
+        let put = wrong.put("k", body()).send().await;
+        assert_refused(put, 403, "SignatureDoesNotMatch");
     }
     emulator.shutdown().await;
 }
