@@ -151,8 +151,10 @@ impl File {
         self.admit(settings.max_bytes.min(MAX_PUT_BYTES))?;
         let options = self.options.metadata(SINGLE_USE, "true");
         let options = options.map_err(|_| ProblemKind::Internal)?;
-        let (key, size) = (&self.key, self.size);
-        let request = service.presigner.put(inbox.name(), key, size, &options);
+        let (key, size, metadata) = (&self.key, self.size, options.metadata_pairs().collect());
+        let request = service
+            .presigner
+            .put(inbox.name(), key, size, &options, metadata);
         let request = request.await.map_err(from_unavailable)?;
         Ok(upload(key, request, None))
     }

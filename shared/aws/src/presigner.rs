@@ -55,28 +55,13 @@ impl Presigner {
         Self { client, session }
     }
 
-    /// A PUT of a body of exactly `len` bytes, with the content type, metadata and condition of
-    /// `options`. Length and headers are signed: S3 refuses a request that deviates from them or
-    /// has another `x-amz-*` header.
+    /// A PUT of a body of exactly `len` bytes, with this metadata, and the content type and
+    /// condition of `options`. Length and headers are signed: S3 refuses a request that deviates
+    /// from them or has another `x-amz-*` header.
     ///
     /// # Errors
     /// There are no credentials.
     pub async fn put(
-        &self,
-        bucket: &str,
-        key: &ObjectKey,
-        len: u64,
-        options: &PutOptions,
-    ) -> Result<PresignedRequest, Unavailable> {
-        let metadata = options.metadata_pairs().collect();
-        self.put_with(bucket, key, len, options, metadata).await
-    }
-
-    /// As [`put`](Self::put), with this metadata instead.
-    ///
-    /// # Errors
-    /// There are no credentials.
-    pub async fn put_with(
         &self,
         bucket: &str,
         key: &ObjectKey,
@@ -276,8 +261,10 @@ mod tests {
         let options = PutOptions::default().if_absent();
         let options = options.content_type("text/plain").unwrap();
         let options = options.metadata("m", "1").unwrap();
-        let signed = presigner(None).put("inbox", &key(), 5, &options).await;
-        let signed = signed.unwrap();
+        let (presigner, metadata) = (presigner(None), options.metadata_pairs().collect());
+        let key = key();
+        let signed = presigner.put("inbox", &key, 5, &options, metadata);
+        let signed = signed.await.unwrap();
         let headers = [
             ("content-length", "5"),
             ("content-type", "text/plain"),

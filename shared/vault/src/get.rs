@@ -1,9 +1,9 @@
 //! Opening a file of the vault: no part of it is released before its tag has been verified.
 
-use std::path::Path;
+use std::{mem, path::Path};
 
 use aws_sdk_s3::primitives::ByteStream;
-use caas_aws::{KmsError, ObjectKey, Unavailable, length, status, time};
+use caas_aws::{KmsError, ObjectKey, Unavailable, status};
 use caas_crypto::{
     DataKey,
     stored::{OVERHEAD, OpeningKey},
@@ -100,16 +100,9 @@ impl Vault {
             .send()
             .await;
         match answer {
-            Ok(answer) => {
-                let info = ObjectInfo {
-                    e_tag: answer.e_tag.unwrap_or_default(),
-                    version_id: answer.version_id,
-                    stored_len: length(answer.content_length),
-                    content_type: answer.content_type,
-                    last_modified: time(answer.last_modified),
-                    metadata: answer.metadata.unwrap_or_default(),
-                };
-                Ok((info, answer.body))
+            Ok(mut answer) => {
+                let body = mem::take(&mut answer.body);
+                Ok((ObjectInfo::from(answer), body))
             }
             Err(error) => Err(match status(&error) {
                 Some(404) => GetError::NotFound,

@@ -48,7 +48,7 @@ impl Vault {
         let stored_len = len + OVERHEAD as u64;
         let metadata = metadata(&header, options);
         let bucket = self.bucket_name();
-        let request = presigner.put_with(bucket, key, stored_len, options, metadata);
+        let request = presigner.put(bucket, key, stored_len, options, metadata);
         Ok(UploadGrant {
             request: request.await?,
             encryption: sealing_key.into_grant(),

@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt, time::SystemTime};
 
 use aws_sdk_s3::{
     config::http::HttpResponse,
+    operation::{get_object::GetObjectOutput, head_object::HeadObjectOutput},
     primitives::{DateTime, DateTimeFormat},
 };
 use caas_aws::{ObjectKey, PutOptions, length, time};
@@ -45,6 +46,25 @@ impl ObjectInfo {
         )
     }
 }
+
+macro_rules! from_output {
+    ($($output:ty),*) => {$(
+        impl From<$output> for ObjectInfo {
+            fn from(output: $output) -> Self {
+                Self {
+                    e_tag: output.e_tag.unwrap_or_default(),
+                    version_id: output.version_id,
+                    stored_len: length(output.content_length),
+                    content_type: output.content_type,
+                    last_modified: time(output.last_modified),
+                    metadata: output.metadata.unwrap_or_default(),
+                }
+            }
+        }
+    )*};
+}
+
+from_output!(GetObjectOutput, HeadObjectOutput);
 
 /// Without the metadata, which may contain anything.
 impl fmt::Debug for ObjectInfo {

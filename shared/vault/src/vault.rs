@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use caas_aws::{KmsKey, ObjectKey, Unavailable, VersionedBucket, length, status, time};
+use caas_aws::{KmsKey, ObjectKey, Unavailable, VersionedBucket, status};
 
 use crate::{ObjectInfo, object_info::unreadable};
 
@@ -65,14 +65,7 @@ impl Vault {
             .send()
             .await;
         match answer {
-            Ok(answer) => Ok(Some(ObjectInfo {
-                e_tag: answer.e_tag.unwrap_or_default(),
-                version_id: answer.version_id,
-                stored_len: length(answer.content_length),
-                content_type: answer.content_type,
-                last_modified: time(answer.last_modified),
-                metadata: answer.metadata.unwrap_or_default(),
-            })),
+            Ok(answer) => Ok(Some(answer.into())),
             Err(error) => match error.raw_response() {
                 Some(answer) if answer.status().as_u16() == 404 => Ok(None),
                 Some(answer) if answer.status().is_success() => Ok(Some(unreadable(answer))),

@@ -1,6 +1,6 @@
 //! S3 and KMS in the test's process, with the buckets and keys that the functions use.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_s3::primitives::ByteStream;
 use caas_aws::{Clients, ClientsConfig};
@@ -128,6 +128,14 @@ impl Stack {
     pub async fn multipart_uploads(&self, bucket: &str) -> usize {
         let request = self.clients.s3.list_multipart_uploads().bucket(bucket);
         request.send().await.unwrap().uploads().len()
+    }
+
+    /// An object as it is stored: its metadata and its body.
+    pub async fn get_raw(&self, bucket: &str, key: &str) -> (HashMap<String, String>, Vec<u8>) {
+        let request = self.clients.s3.get_object().bucket(bucket).key(key);
+        let object = request.send().await.unwrap();
+        let body = object.body.collect().await.unwrap().to_vec();
+        (object.metadata.unwrap_or_default(), body)
     }
 
     /// Puts an object as it is.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use axum::body::Body;
-use caas_testing::{API_KEY, OTHER_API_KEY, post_json};
-use http::{Method, Request, StatusCode};
+use caas_testing::{API_KEY, OTHER_API_KEY, post_json, request, with};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{OTHER_USER, Options, Stack, USER, record_of};
@@ -23,16 +22,9 @@ async fn the_seeds_request_is_answered_as_the_seed_says() {
     );
     let answer = stack.process().call(post_json("/encrypt", body)).await;
     let digest = answer.ok()["encrypted_data"].as_str().unwrap().to_owned();
-    assert_eq!(
-        answer.body,
-        format!(r#"{{"encrypted_data":"{digest}"}}"#).into_bytes()
-    );
-    assert!(
-        digest.len() >= 32
-            && digest
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    );
+    assert_eq!(answer.text(), format!(r#"{{"encrypted_data":"{digest}"}}"#));
+    let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    assert!(digest.len() >= 32 && digest.bytes().all(is_hex));
     for (name, value) in [
         ("content-type", "application/json"),
         ("cache-control", "no-store"),
@@ -65,18 +57,12 @@ async fn digests_depend_on_client_user_datum_and_version_and_on_nothing_else() {
     let mut digests = BTreeSet::from([digest]);
     assert!(digests.insert(process.digest(OTHER_USER, "datum").await));
     for datum in ["Datum", "datum ", "", "\u{0}", "dátum", "da\u{301}tum"] {
-        assert!(
-            digests.insert(process.digest(USER, datum).await),
-            "{datum:?}"
-        );
+        let digest = process.digest(USER, datum).await;
+        assert!(digests.insert(digest), "{datum:?}");
     }
-    let of_other_client = Request::post("/encrypt")
-        .header("content-type", "application/json")
-        .header("authorization", format!("Bearer {OTHER_API_KEY}"))
-        .body(Body::from(
-            json!({"userUUID": USER, "sensitiveData": "datum"}).to_string(),
-        ))
-        .unwrap();
+    let body = json!({"userUUID": USER, "sensitiveData": "datum"}).to_string();
+    let bearer = format!("Bearer {OTHER_API_KEY}");
+    let of_other_client = with(post_json("/encrypt", body), "authorization", &bearer);
     let answer = process.call(of_other_client).await.ok();
     assert!(digests.insert(answer["encrypted_data"].as_str().unwrap().to_owned()));
     assert_eq!(process.rotate(USER).await, 2);
@@ -106,15 +92,11 @@ async fn every_digest_length_of_the_pool_is_seen() {
         let user = format!("00000000-0000-0000-0000-{number:012}");
         let digest = process.digest(&user, "datum").await;
         assert_eq!(digest.len(), len, "{cipher}");
-        assert_eq!(
-            stack.record(&record_of(&user)).await["versions"][0]["cipher"],
-            cipher
-        );
-        assert!(process.verify(&user, "datum", &digest).await, "{cipher}");
-        assert!(
-            stack.process().verify(&user, "datum", &digest).await,
-            "{cipher}"
-        );
+        let record = stack.record(&record_of(&user)).await;
+        assert_eq!(record["versions"][0]["cipher"], cipher);
+        for process in [&process, &stack.process()] {
+            assert!(process.verify(&user, "datum", &digest).await, "{cipher}");
+        }
         assert!(!process.verify(&user, "Datum", &digest).await, "{cipher}");
     }
 
@@ -161,25 +143,18 @@ async fn arrays_keep_their_order() {
         process.digest(USER, "datum 0").await,
         process.digest(USER, "datum 999").await,
     ];
-    let answer = process
-        .post("/encrypt", USER, json!({"sensitiveData": data}))
-        .await
-        .ok();
+    let fields = json!({"sensitiveData": data});
+    let answer = process.post("/encrypt", USER, fields).await.ok();
     let digests = answer["encrypted_data"].as_array().unwrap().clone();
     assert_eq!(digests.len(), 1000);
-    assert_eq!(
-        [&digests[0], &digests[999]],
-        [&one_by_one[0], &one_by_one[1]]
-    );
+    assert_eq!([&digests[0], &digests[999]], one_by_one.each_ref());
     assert_eq!(answer.as_object().unwrap().len(), 1);
 
     let fields = json!({"sensitiveData": data, "cipher": AES});
     let answer = process.post("/encrypt", USER, fields).await.ok();
     let values = &answer["encrypted_data"];
-    let answer = process
-        .post("/decrypt", USER, json!({"encrypted_data": values}))
-        .await
-        .ok();
+    let fields = json!({"encrypted_data": values});
+    let answer = process.post("/decrypt", USER, fields).await.ok();
     assert_eq!(answer, json!({"sensitive_data": data, "errors": []}));
 
     let fields = json!({"sensitiveData": ["datum 0", "datum 0", "datum 2"],
@@ -205,11 +180,8 @@ async fn arrays_keep_their_order() {
             json!({"valid": []}),
         ),
     ] {
-        assert_eq!(
-            process.post(path, OTHER_USER, fields).await.ok(),
-            expected,
-            "{path}"
-        );
+        let answer = process.post(path, OTHER_USER, fields).await;
+        assert_eq!(answer.ok(), expected, "{path}");
     }
     assert_eq!(stack.requests_since(&before), (0, 0));
 }
@@ -230,10 +202,8 @@ async fn one_bad_value_leaves_the_others_alone() {
         &good[..good.len() - 1],
         good
     ]);
-    let answer = process
-        .post("/decrypt", USER, json!({"encryptedData": values}))
-        .await
-        .ok();
+    let fields = json!({"encryptedData": values});
+    let answer = process.post("/decrypt", USER, fields).await.ok();
     let failed = |index: u32| json!({"index": index, "type": "/problems/integrity-failure"});
     let expected = json!({
         "sensitive_data": ["good", null, null, null, null, null, "good"],
@@ -248,21 +218,13 @@ async fn every_change_of_a_value_is_refused() {
     let stack = Stack::start().await;
     let process = stack.process();
     let value = process.seal(USER, "datum").await;
-    let changed: Vec<String> = (0..value.len())
-        .map(|position| {
-            let mut changed = value.clone().into_bytes();
-            changed[position] = if changed[position] == b'A' {
-                b'B'
-            } else {
-                b'A'
-            };
-            String::from_utf8(changed).unwrap()
-        })
-        .collect();
-    let answer = process
-        .post("/decrypt", USER, json!({"encryptedData": changed}))
-        .await
-        .ok();
+    let changed = value.char_indices().map(|(position, character)| {
+        let other = if character == 'A' { "B" } else { "A" };
+        format!("{}{other}{}", &value[..position], &value[position + 1..])
+    });
+    let changed: Vec<_> = changed.collect();
+    let fields = json!({"encryptedData": changed});
+    let answer = process.post("/decrypt", USER, fields).await.ok();
     let nothing = vec![Value::Null; changed.len()];
     assert_eq!(answer["sensitive_data"], Value::Array(nothing));
     let data = vec!["datum"; changed.len()];
@@ -284,10 +246,8 @@ async fn rotation_keeps_what_there_was() {
         let answer = process.send(method.clone(), &path).await;
         answer.is_problem(method.as_str(), 404, "not-found");
     }
-    assert!(
-        stack.record_versions("").await.is_empty(),
-        "a look made a record"
-    );
+    let made = stack.record_versions("").await;
+    assert!(made.is_empty(), "a look made a record");
 
     let mut made = Vec::new();
     for version in 1..=5 {
@@ -302,10 +262,8 @@ async fn rotation_keeps_what_there_was() {
             assert!(process.verify(USER, "datum", digest).await);
             assert!(!process.verify(USER, "Datum", digest).await);
             assert!(process.verify(USER, "datum", value).await);
-            assert_eq!(
-                process.decrypt(USER, value).await.ok()["sensitive_data"],
-                "datum"
-            );
+            let opened = process.decrypt(USER, value).await.ok();
+            assert_eq!(opened["sensitive_data"], "datum");
         }
         let answer = process.send(Method::GET, &path).await.ok();
         assert_eq!(answer.as_object().unwrap().len(), 1);
@@ -314,19 +272,14 @@ async fn rotation_keeps_what_there_was() {
         for (number, version) in (1..).zip(versions) {
             assert_eq!(version["version"], number);
             let created_at = version["created_at"].as_str().unwrap();
-            assert!(
-                created_at.starts_with("20") && created_at.ends_with('Z'),
-                "{created_at}"
-            );
+            let is_utc = created_at.starts_with("20") && created_at.ends_with('Z');
+            assert!(is_utc, "{created_at}");
             assert_eq!(version.as_object().unwrap().len(), 2);
         }
     }
 
     // Another client sees none of it.
-    let of_other_client = Request::get(&path)
-        .header("x-api-key", OTHER_API_KEY)
-        .body(Body::empty())
-        .unwrap();
+    let of_other_client = request(Method::GET, OTHER_API_KEY, &path);
     let answer = stack.process().call(of_other_client).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }

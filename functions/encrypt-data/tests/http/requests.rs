@@ -39,43 +39,30 @@ async fn a_cold_call_asks_once_for_the_record_and_once_for_the_key() {
     let digest = stack.process().digest(USER, "datum").await;
     stack.process().rotate(USER).await;
 
-    let before = stack.emulator.calls();
-    stack.process().digest(USER, "datum").await;
-    assert_eq!(
-        stack.requests_since(&before),
-        (1, 1),
-        "/encrypt, of two versions"
-    );
+    let (_, calls) = stack.calls_of(stack.process().digest(USER, "datum")).await;
+    assert_eq!((calls.s3(), calls.kms()), (1, 1), "of two versions");
 
-    let before = stack.emulator.calls();
-    stack.process().decrypt(USER, &value).await.ok();
-    assert_eq!(stack.requests_since(&before), (1, 1), "/decrypt");
+    let (opened, calls) = stack.calls_of(stack.process().decrypt(USER, &value)).await;
+    opened.ok();
+    assert_eq!((calls.s3(), calls.kms()), (1, 1), "/decrypt");
 
-    let before = stack.emulator.calls();
-    assert!(stack.process().verify(USER, "datum", &value).await);
-    assert_eq!(stack.requests_since(&before), (1, 1), "/verify of a value");
+    let process = stack.process();
+    let (valid, calls) = stack.calls_of(process.verify(USER, "datum", &value)).await;
+    assert!(valid);
+    assert_eq!((calls.s3(), calls.kms()), (1, 1), "/verify of a value");
 
-    let before = stack.emulator.calls();
-    assert!(stack.process().verify(USER, "datum", &digest).await);
-    let (s3, kms) = stack.requests_since(&before);
-    assert!(s3 == 1 && kms <= 2, "/verify of a digest: {s3}, {kms}");
+    let process = stack.process();
+    let (valid, calls) = stack.calls_of(process.verify(USER, "datum", &digest)).await;
+    assert!(valid && calls.s3() == 1 && calls.kms() <= 2, "{calls:?}");
 
-    let before = stack.emulator.calls();
-    stack
-        .process()
-        .decrypt(OTHER_USER, &value)
-        .await
-        .is_problem("", 422, "integrity-failure");
-    assert_eq!(stack.requests_since(&before), (1, 0), "a user without keys");
+    let process = stack.process();
+    let (refused, calls) = stack.calls_of(process.decrypt(OTHER_USER, &value)).await;
+    refused.is_problem("", 422, "integrity-failure");
+    assert_eq!((calls.s3(), calls.kms()), (1, 0), "a user without keys");
 
-    let before = stack.emulator.calls();
-    stack.process().rotate(USER).await;
-    let (s3, kms) = stack.requests_since(&before);
-    assert_eq!(
-        (s3, kms),
-        (2, 2),
-        "rotation checks the latest version first"
-    );
+    // Rotation checks the latest version first.
+    let (_, calls) = stack.calls_of(stack.process().rotate(USER)).await;
+    assert_eq!((calls.s3(), calls.kms()), (2, 2), "rotation");
 }
 
 #[tokio::test]

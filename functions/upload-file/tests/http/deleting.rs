@@ -10,31 +10,19 @@ async fn a_deleted_file_is_gone_for_the_client_and_kept_for_the_operator() {
     let app = App::start().await;
     let id = app.upload("a", b"x").await;
     let path = format!("/api/files/{id}");
-    let deleted = app.send(request(Method::DELETE, API_KEY, &path)).await;
+    let deleted = app.ask(Method::DELETE, &path).await;
     assert_eq!((deleted.status.as_u16(), deleted.body.len()), (204, 0));
     for method in [Method::GET, Method::DELETE] {
-        let answer = app.send(request(method, API_KEY, &path)).await;
+        let answer = app.ask(method, &path).await;
         answer.is_problem("deleted", 404, "not-found");
     }
     assert_eq!(app.versions(VAULT).await, (1, 1));
 
     // Even then it can be purged.
-    let purge = app
-        .send(request(
-            Method::DELETE,
-            API_KEY,
-            &format!("{path}?purge=true"),
-        ))
-        .await;
+    let purge = app.ask(Method::DELETE, &format!("{path}?purge=true")).await;
     assert_eq!(purge.status, 204);
     assert_eq!(app.versions(VAULT).await, (0, 0));
-    let again = app
-        .send(request(
-            Method::DELETE,
-            API_KEY,
-            &format!("{path}?purge=true"),
-        ))
-        .await;
+    let again = app.ask(Method::DELETE, &format!("{path}?purge=true")).await;
     again.is_problem("purged", 404, "not-found");
     assert_eq!(app.versions(VAULT).await, (0, 0));
 }
@@ -51,12 +39,7 @@ async fn what_waits_in_the_inbox_goes_too() {
                 }
             }
             let path = format!("/api/files/{}?purge={purge}", id_of("a"));
-            assert_eq!(
-                app.send(request(Method::DELETE, API_KEY, &path))
-                    .await
-                    .status,
-                204
-            );
+            assert_eq!(app.ask(Method::DELETE, &path).await.status, 204);
             for bucket in [INBOX, VAULT] {
                 assert_eq!(
                     app.visible(bucket).await,
@@ -101,10 +84,10 @@ async fn a_drop_that_was_deleted_once_keeps_a_marker_in_the_vault_whatever_follo
         let app = App::start().await;
         app.put_raw(INBOX, "acme/a", b"waiting").await;
         let path = format!("/api/files/{}", id_of("a"));
-        let deleted = app.send(request(Method::DELETE, API_KEY, &path)).await;
+        let deleted = app.ask(Method::DELETE, &path).await;
         assert_eq!(deleted.status, 204);
         let path = format!("{path}?purge={purge}");
-        app.send(request(Method::DELETE, API_KEY, &path)).await;
+        app.ask(Method::DELETE, &path).await;
         for bucket in [INBOX, VAULT] {
             let (objects, markers) = app.versions_of(bucket, "acme/a").await;
             assert_eq!((objects, markers > 0), (0, true), "{bucket}");
@@ -119,7 +102,7 @@ async fn a_delete_that_died_can_be_repeated() {
     let delete = app.clients.s3.delete_object().bucket(INBOX).key("acme/a");
     delete.send().await.unwrap();
     let path = format!("/api/files/{}", id_of("a"));
-    app.send(request(Method::DELETE, API_KEY, &path)).await;
+    app.ask(Method::DELETE, &path).await;
     let (_, markers) = app.versions_of(VAULT, "acme/a").await;
     assert_eq!(markers, 1);
 }
@@ -136,7 +119,7 @@ async fn purge_is_true_or_false() {
         "force=true",
     ] {
         let path = format!("/api/files/{id}?{query}");
-        let answer = app.send(request(Method::DELETE, API_KEY, &path)).await;
+        let answer = app.ask(Method::DELETE, &path).await;
         answer.is_problem(query, 400, "invalid-request");
     }
     assert_eq!(app.send(get(API_KEY, &id)).await.body, b"x");

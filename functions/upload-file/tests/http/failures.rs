@@ -29,11 +29,8 @@ async fn s3_or_kms_does_not_serve() {
     ];
     for (at_kms, fault) in cases {
         let case = format!("{fault:?}");
-        let proxy = if at_kms {
-            &app.proxies.kms
-        } else {
-            &app.proxies.s3
-        };
+        let proxies = &app.proxies;
+        let proxy = if at_kms { &proxies.kms } else { &proxies.s3 };
         proxy.set_rule(move |request| {
             let bodiless = matches!(request.method, "GET" | "HEAD" | "DELETE");
             match fault {
@@ -53,8 +50,7 @@ async fn s3_or_kms_does_not_serve() {
         ];
         if at_kms {
             requests.push(begin_upload("a", "client"));
-        }
-        if !at_kms {
+        } else {
             let path = format!("/api/files/{id}");
             requests.extend([
                 with(upload(API_KEY, "a", b"x"), "idempotency-key", "k"),

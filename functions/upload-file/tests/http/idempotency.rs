@@ -37,36 +37,23 @@ async fn a_repeat_answers_the_stored_file() {
     assert_eq!(app.send(get(API_KEY, &id)).await.body, b"first");
     assert_eq!(app.versions(VAULT).await, (1, 0));
 
-    assert_eq!(
-        send("k2", "a.txt", b"second")
-            .await
-            .header("idempotency-replayed"),
-        ""
-    );
+    let second = send("k2", "a.txt", b"second").await;
+    assert_eq!(second.header("idempotency-replayed"), "");
     assert_eq!(app.versions(VAULT).await, (2, 0));
 
     // What was deleted may be uploaded again.
     let delete = request(Method::DELETE, API_KEY, &format!("/api/files/{id}"));
     assert_eq!(app.send(delete).await.status, 204);
-    assert_eq!(
-        send("k1", "a.txt", b"again")
-            .await
-            .header("idempotency-replayed"),
-        ""
-    );
+    let again = send("k1", "a.txt", b"again").await;
+    assert_eq!(again.header("idempotency-replayed"), "");
     assert_eq!(app.send(get(API_KEY, &id)).await.body, b"again");
 }
 
 #[tokio::test]
 async fn of_many_at_once_one_stores() {
     let app = App::start().await;
-    let repeats = (0..16u8).map(|i| {
-        app.send(with(
-            upload(API_KEY, "a.txt", &[i; 100]),
-            "idempotency-key",
-            "k",
-        ))
-    });
+    let uploads = (0..16u8).map(|i| upload(API_KEY, "a.txt", &[i; 100]));
+    let repeats = uploads.map(|upload| app.send(with(upload, "idempotency-key", "k")));
     let answers = join_all(repeats).await;
     let stored =
         |answer: &&caas_testing::TestResponse| answer.header("idempotency-replayed") != "true";

@@ -13,17 +13,7 @@ async fn one_answer_for_everything_that_does_not_open() {
     let app = App::start().await;
     let id = app.upload("a.txt", CONTENT).await;
     let key = format!("acme/{}", path_of(&id));
-    let object = app
-        .clients
-        .s3
-        .get_object()
-        .bucket(VAULT)
-        .key(&key)
-        .send()
-        .await
-        .unwrap();
-    let metadata = object.metadata().unwrap().clone();
-    let body = object.body.collect().await.unwrap().to_vec();
+    let (metadata, body) = app.get_raw(VAULT, &key).await;
 
     let mut changes = Vec::new();
     for name in [

@@ -1,6 +1,6 @@
 //! A client lists its files.
 
-use caas_testing::{API_KEY, request};
+use caas_testing::API_KEY;
 use http::Method;
 
 use crate::support::{App, get, path_of};
@@ -16,7 +16,7 @@ async fn files_are_listed_in_pages() {
     let mut path = "/api/files?limit=2".to_owned();
     for page in 0..3 {
         let before = app.emulator.calls();
-        let list = app.send(request(Method::GET, API_KEY, &path)).await;
+        let list = app.ask(Method::GET, &path).await;
         let calls = app.emulator.calls().since(&before);
         assert_eq!((calls.s3(), calls.kms()), (1, 0));
         assert_eq!(list.status, 200);
@@ -58,20 +58,12 @@ async fn queries_are_checked() {
         "cursor=YQ==",
         "page=2",
     ] {
-        let answer = app
-            .send(request(
-                Method::GET,
-                API_KEY,
-                &format!("/api/files?{query}"),
-            ))
-            .await;
+        let answer = app.ask(Method::GET, &format!("/api/files?{query}")).await;
         answer.is_problem(query, 400, "invalid-request");
     }
     assert_eq!(app.emulator.calls().s3(), 0);
     for query in ["", "?", "?limit=1", "?limit=1000"] {
-        let answer = app
-            .send(request(Method::GET, API_KEY, &format!("/api/files{query}")))
-            .await;
+        let answer = app.ask(Method::GET, &format!("/api/files{query}")).await;
         assert_eq!(answer.status, 200, "{query}");
         assert_eq!(answer.text(), r#"{"files":[],"next_cursor":null}"#);
     }

@@ -1,6 +1,9 @@
 //! Uploads and grants: the service hands out keys and presigned requests, S3 gets and gives the bytes.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
 
 use aes_gcm::{
     Aes256Gcm, KeyInit,
@@ -94,6 +97,16 @@ fn put(upload: &Value, url: &str, body: Vec<u8>) -> reqwest::RequestBuilder {
     })
 }
 
+/// The metadata that the headers of an upload stand for.
+fn metadata(upload: &Value) -> HashMap<String, String> {
+    let headers = upload["headers"].as_object().unwrap().iter();
+    let metadata = headers.filter_map(|(name, value)| {
+        let name = name.strip_prefix("x-amz-meta-")?;
+        Some((name.to_owned(), value.as_str()?.to_owned()))
+    });
+    metadata.collect()
+}
+
 async fn store(upload: &Value, body: Vec<u8>) -> u16 {
     let request = put(upload, upload["url"].as_str().unwrap(), body);
     request.send().await.unwrap().status().as_u16()
@@ -114,9 +127,8 @@ async fn a_client_seals_and_opens_by_itself() {
         assert_eq!(upload["method"], "PUT");
         assert_eq!(upload["headers"]["content-length"], (len + 16).to_string());
         let id = upload["id"].as_str().unwrap();
-        app.send(get(API_KEY, id))
-            .await
-            .is_problem("not yet", 404, "not-found");
+        let early = app.send(get(API_KEY, id)).await;
+        early.is_problem("not yet", 404, "not-found");
         assert_eq!(store(&upload, seal(&upload, &content)).await, 200);
 
         let stored = app.send(get(API_KEY, id)).await;
@@ -142,20 +154,14 @@ async fn a_grant_is_for_what_the_service_sealed_too_and_for_one_version() {
     let key = format!("acme/{}", path_of(&id));
     app.put_raw(VAULT, &key, b"something else").await;
     assert_eq!(open(&grant, &fetch(&grant).await), b"first");
-    app.send(request(
-        Method::DELETE,
-        API_KEY,
-        &format!("/api/files/{id}"),
-    ))
-    .await;
+    app.ask(Method::DELETE, &format!("/api/files/{id}")).await;
     assert_eq!(open(&grant, &fetch(&grant).await), b"first");
     let purge = format!("/api/files/{id}?purge=true");
-    app.send(request(Method::DELETE, API_KEY, &purge)).await;
+    app.ask(Method::DELETE, &purge).await;
     let gone = reqwest::get(grant["url"].as_str().unwrap()).await.unwrap();
     assert_eq!(gone.status(), 404);
-    app.send(ask_grant(API_KEY, &id))
-        .await
-        .is_problem("purged", 404, "not-found");
+    let grant = app.send(ask_grant(API_KEY, &id)).await;
+    grant.is_problem("purged", 404, "not-found");
 }
 
 #[tokio::test]
@@ -271,11 +277,8 @@ async fn racing_senders_of_one_upload_store_one_file() {
     let mut statuses = futures::future::join_all(senders).await;
     statuses.sort_unstable();
     assert_eq!(statuses[0], 200);
-    assert!(
-        statuses[1..]
-            .iter()
-            .all(|status| matches!(status, 409 | 412))
-    );
+    let is_refusal = |status: &u16| matches!(status, 409 | 412);
+    assert!(statuses[1..].iter().all(is_refusal));
     assert_eq!(app.versions(VAULT).await, (1, 0));
 }
 
@@ -303,13 +306,9 @@ async fn a_request_ends_after_five_minutes() {
         .build()
         .unwrap();
     let key = format!("acme/{}", path_of(upload["id"].as_str().unwrap()));
-    let mut expired = app.clients.s3.put_object().bucket(VAULT).key(key);
-    for (name, value) in upload["headers"].as_object().unwrap() {
-        if let Some(name) = name.strip_prefix("x-amz-meta-") {
-            expired = expired.metadata(name, value.as_str().unwrap());
-        }
-    }
+    let expired = app.clients.s3.put_object().bucket(VAULT).key(key);
     let expired = expired
+        .set_metadata(Some(metadata(&upload)))
         .if_none_match("*")
         .content_length(21)
         .content_type("text/x-notes; charset=utf-8")
@@ -350,80 +349,63 @@ async fn nobody_gets_a_grant_for_another_clients_file() {
 #[tokio::test]
 async fn what_cannot_be_uploaded_costs_nothing() {
     let app = App::start().await;
+    let whole = json!({"name": "a", "size": 1, "mode": "client"});
+    let with = |field: &str, value: Value| {
+        let mut body = whole.clone();
+        body[field] = value;
+        body
+    };
+    let without = |field: &str| {
+        let mut body = whole.clone();
+        body.as_object_mut().unwrap().remove(field);
+        body
+    };
+    let mut inbox = with("mode", "inbox".into());
+    inbox["content_type"] = "a\r\nx: y".into();
     let cases = [
-        (json!({"size": 1, "mode": "client"}), 400, "invalid-request"),
         (
-            json!({"name": "a", "mode": "client"}),
             400,
             "invalid-request",
-        ),
-        (json!({"name": "a", "size": 1}), 400, "invalid-request"),
-        (
-            json!({"name": "a", "size": 1, "mode": "server"}),
-            400,
-            "invalid-request",
-        ),
-        (
-            json!({"name": "a", "size": 1, "mode": 1}),
-            400,
-            "invalid-request",
-        ),
-        (
-            json!({"name": "a", "size": -1, "mode": "client"}),
-            400,
-            "invalid-request",
-        ),
-        (
-            json!({"name": "a", "size": 1.5, "mode": "client"}),
-            400,
-            "invalid-request",
+            vec![
+                without("name"),
+                without("size"),
+                without("mode"),
+                with("mode", "server".into()),
+                with("mode", 1.into()),
+                with("size", (-1).into()),
+                with("size", 1.5.into()),
+                with("size", "1".into()),
+                with("size", Value::Null),
+                with("name", 1.into()),
+                with("x", 1.into()),
+                with("content_type", "".into()),
+                inbox,
+                json!([]),
+            ],
         ),
         (
-            json!({"name": "a", "size": "1", "mode": "client"}),
-            400,
-            "invalid-request",
-        ),
-        (
-            json!({"name": "a", "size": null, "mode": "client"}),
-            400,
-            "invalid-request",
-        ),
-        (
-            json!({"name": 1, "size": 1, "mode": "client"}),
-            400,
-            "invalid-request",
-        ),
-        (
-            json!({"name": "a", "size": 1, "mode": "client", "x": 1}),
-            400,
-            "invalid-request",
-        ),
-        (
-            json!({"name": "a", "size": 1, "mode": "client", "content_type": ""}),
-            400,
-            "invalid-request",
-        ),
-        (
-            json!({"name": "a", "size": 1, "mode": "inbox", "content_type": "a\r\nx: y"}),
-            400,
-            "invalid-request",
-        ),
-        (
-            json!({"name": "a\n", "size": 1, "mode": "client"}),
             400,
             "invalid-filename",
+            vec![
+                with("name", "a\n".into()),
+                json!({"name": "a\u{ffff}", "size": 1, "mode": "inbox"}),
+            ],
         ),
         (
-            json!({"name": "a\u{ffff}", "size": 1, "mode": "inbox"}),
-            400,
-            "invalid-filename",
+            413,
+            "too-large",
+            vec![
+                ask("client", TOO_LARGE),
+                ask("inbox", TOO_LARGE),
+                ask("client", u64::MAX),
+                json!({"name": "a".repeat(1_000_000)}),
+            ],
         ),
-        (ask("client", TOO_LARGE), 413, "too-large"),
-        (ask("inbox", TOO_LARGE), 413, "too-large"),
-        (ask("client", u64::MAX), 413, "too-large"),
-        (json!([]), 400, "invalid-request"),
-        (json!({"name": "a".repeat(1_000_000)}), 413, "too-large"),
     ];
+    let cases = cases.into_iter().flat_map(|(status, code, bodies)| {
+        let bodies = bodies.into_iter();
+        bodies.map(move |body| (body, status, code))
+    });
     let before = app.emulator.calls();
     for (body, status, code) in cases {
         let case = body.to_string();
@@ -442,9 +424,7 @@ async fn what_cannot_be_uploaded_costs_nothing() {
         assert_eq!(headers["content-type"], "application/octet-stream");
     }
     assert_eq!(app.emulator.calls().since(&before).iter().count(), 0);
-    let method = app
-        .send(request(Method::GET, API_KEY, "/api/uploads"))
-        .await;
+    let method = app.ask(Method::GET, "/api/uploads").await;
     method.is_problem("GET", 405, "method-not-allowed");
 }
 
@@ -519,22 +499,15 @@ async fn what_a_client_sealed_wrongly_is_refused_when_it_is_read() {
         let upload = begun(&app, "client", len).await;
         let id = upload["id"].as_str().unwrap().to_owned();
         let key = format!("acme/{}", path_of(&id));
-        let mut object = app.clients.s3.put_object().bucket(VAULT).key(key);
-        for (name, value) in upload["headers"].as_object().unwrap() {
-            if let Some(name) = name.strip_prefix("x-amz-meta-") {
-                object = object.metadata(name, value.as_str().unwrap());
-            }
-        }
+        let object = app.clients.s3.put_object().bucket(VAULT).key(key);
+        let object = object.set_metadata(Some(metadata(&upload)));
         object.body(bytes(stored_len).into()).send().await.unwrap();
         ids.push(("short", id, 0));
     }
     for (case, id, size) in &ids {
         let answer = app.send(get(API_KEY, id)).await;
         answer.is_problem(case, 422, "integrity-failure");
-        let list = app
-            .send(request(Method::GET, API_KEY, "/api/files"))
-            .await
-            .json();
+        let list = app.ask(Method::GET, "/api/files").await.json();
         let files = list["files"].as_array().unwrap();
         let entry = files.iter().find(|file| file["id"] == **id).unwrap();
         assert_eq!(entry["size"], *size, "{case}");
@@ -545,10 +518,7 @@ async fn what_a_client_sealed_wrongly_is_refused_when_it_is_read() {
             assert_eq!(answer.status, 200, "{case}: nobody has looked at the body");
         }
     }
-    let list = app
-        .send(request(Method::GET, API_KEY, "/api/files"))
-        .await
-        .json();
+    let list = app.ask(Method::GET, "/api/files").await.json();
     let listed = list["files"].as_array().unwrap();
     let mut listed: Vec<_> = listed
         .iter()

@@ -58,6 +58,11 @@ impl App {
         caas_testing::send(&self.router, request).await
     }
 
+    /// Sends a request without a body, as acme.
+    pub(crate) async fn ask(&self, method: Method, path: &str) -> TestResponse {
+        self.send(request(method, API_KEY, path)).await
+    }
+
     /// Uploads a file, which must succeed, and returns its id.
     pub(crate) async fn upload(&self, name: &str, content: &[u8]) -> String {
         let response = self.send(upload(API_KEY, name, content)).await;

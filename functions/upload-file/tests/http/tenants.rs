@@ -15,17 +15,15 @@ async fn another_clients_id_answers_as_an_absent_one() {
     let app = App::start().await;
     let theirs = app.upload("secret.txt", b"acme's").await;
     let absent = id_of("0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11/secret.txt");
-    let e_tag = app
-        .send(get(API_KEY, &theirs))
-        .await
-        .header("etag")
-        .to_owned();
-    for method in [Method::GET, Method::HEAD, Method::DELETE] {
-        for query in ["", "?purge=true"] {
-            if method != Method::DELETE && !query.is_empty() {
-                continue;
-            }
-            for header in [None, Some(e_tag.as_str()), Some("*")] {
+    let stored = app.send(get(API_KEY, &theirs)).await;
+    let e_tag = stored.header("etag");
+    for (method, queries) in [
+        (Method::GET, &[""][..]),
+        (Method::HEAD, &[""]),
+        (Method::DELETE, &["", "?purge=true"]),
+    ] {
+        for query in queries {
+            for header in [None, Some(e_tag), Some("*")] {
                 let ask = |id: &str| {
                     let path = format!("/api/files/{id}{query}");
                     let request = request(method.clone(), OTHER_API_KEY, &path);
@@ -41,9 +39,8 @@ async fn another_clients_id_answers_as_an_absent_one() {
         }
     }
     assert_eq!(app.send(get(API_KEY, &theirs)).await.body, b"acme's");
-    let list = app
-        .send(request(Method::GET, OTHER_API_KEY, "/api/files"))
-        .await;
+    let list = request(Method::GET, OTHER_API_KEY, "/api/files");
+    let list = app.send(list).await;
     assert_eq!(list.json()["files"].as_array().unwrap().len(), 0);
 }
 
@@ -87,10 +84,10 @@ async fn no_id_leaves_the_prefix() {
     let app = App::start().await;
     let names = ["a", "acme/a", "../a"];
     for name in names {
-        app.put_raw("vault", &format!("globex/{name}"), b"theirs")
-            .await;
-        app.put_raw("inbox", &format!("globex/{name}"), b"theirs")
-            .await;
+        for bucket in ["vault", "inbox"] {
+            let key = format!("globex/{name}");
+            app.put_raw(bucket, &key, b"theirs").await;
+        }
     }
     let ids = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..24),
@@ -107,14 +104,9 @@ async fn no_id_leaves_the_prefix() {
             escaped,
         ];
         for id in ids.iter().filter(|id| !id.is_empty()) {
-            for method in [Method::GET, Method::DELETE] {
-                let purge = if method == Method::DELETE {
-                    "?purge=true"
-                } else {
-                    ""
-                };
+            for (method, purge) in [(Method::GET, ""), (Method::DELETE, "?purge=true")] {
                 let path = format!("/api/files/{id}{purge}");
-                let answer = app.send(request(method, API_KEY, &path)).await;
+                let answer = app.ask(method, &path).await;
                 answer.is_problem(id, 404, "not-found");
             }
         }
@@ -129,12 +121,8 @@ async fn no_id_leaves_the_prefix() {
 async fn equal_names_of_two_clients_are_two_files() {
     let app = App::start().await;
     for (key, content) in [(API_KEY, "acme's"), (OTHER_API_KEY, "globex's")] {
-        let request = with(
-            upload(key, "same", content.as_bytes()),
-            "idempotency-key",
-            "same",
-        );
-        let stored = app.send(request).await;
+        let request = upload(key, "same", content.as_bytes());
+        let stored = app.send(with(request, "idempotency-key", "same")).await;
         assert_eq!(stored.header("idempotency-replayed"), "");
         let id = stored.json()["file"]["id"].as_str().unwrap().to_owned();
         assert_eq!(app.send(get(key, &id)).await.text(), content);

@@ -10,15 +10,12 @@ async fn a_file_goes_in_and_comes_out_at_every_size() {
     let app = App::start().await;
     for len in [0, 1, 15, 16, 17, 1 << 20, 4 << 20, 9 << 20] {
         let content = bytes(len);
-        let stored = app
-            .send(upload(API_KEY, "path/to/Jahres bericht é.pdf", &content))
-            .await;
+        let request = upload(API_KEY, "path/to/Jahres bericht é.pdf", &content);
+        let stored = app.send(request).await;
         assert_eq!(stored.status, 201, "{}", stored.text());
         let answer = stored.json();
-        assert_eq!(
-            answer["message"],
-            "File uploaded and encrypted successfully."
-        );
+        let message = "File uploaded and encrypted successfully.";
+        assert_eq!(answer["message"], message);
         let file = &answer["file"];
         let id = file["id"].as_str().unwrap();
         assert_eq!(stored.header("location"), format!("/api/files/{id}"));
@@ -28,10 +25,8 @@ async fn a_file_goes_in_and_comes_out_at_every_size() {
         assert_eq!(file["algorithm"], "AES-256-GCM");
         assert_eq!(file["format"], "amazon-s3-encryption-client-v3");
         let created_at = file["created_at"].as_str().unwrap();
-        assert!(
-            created_at.starts_with("20") && created_at.ends_with('Z'),
-            "{created_at}"
-        );
+        let is_utc = created_at.starts_with("20") && created_at.ends_with('Z');
+        assert!(is_utc, "{created_at}");
         assert_eq!(file.as_object().unwrap().len(), 7);
         let path = path_of(id);
         let (uuid, name) = path.split_once('/').unwrap();
@@ -51,9 +46,7 @@ async fn a_file_goes_in_and_comes_out_at_every_size() {
         assert_eq!(got.header("cache-control"), "no-store");
 
         let before = app.emulator.calls();
-        let head = app
-            .send(request(Method::HEAD, API_KEY, &format!("/api/files/{id}")))
-            .await;
+        let head = app.ask(Method::HEAD, &format!("/api/files/{id}")).await;
         let calls = app.emulator.calls().since(&before);
         assert_eq!((head.status.as_u16(), calls.kms()), (200, 0));
         assert!(head.body.is_empty());
@@ -71,19 +64,9 @@ async fn what_is_stored_is_not_what_was_sent() {
     let content = b"CANARY-content".repeat(100);
     app.upload("a.txt", &content).await;
     let key = app.visible(VAULT).await.remove(0);
-    let object = app
-        .clients
-        .s3
-        .get_object()
-        .bucket(VAULT)
-        .key(&key)
-        .send()
-        .await
-        .unwrap();
+    let (metadata, body) = app.get_raw(VAULT, &key).await;
     assert!(key.starts_with("acme/"));
-    let metadata = object.metadata().unwrap().clone();
     assert_eq!(metadata["x-amz-c"], "115");
-    let body = object.body.collect().await.unwrap().to_vec();
     assert_eq!(body.len(), content.len() + 16);
     assert!(!String::from_utf8_lossy(&body).contains("CANARY"));
 }
@@ -92,9 +75,8 @@ async fn what_is_stored_is_not_what_was_sent() {
 async fn forms_without_slash_name_or_type() {
     let app = App::start().await;
     let headers = "Content-Disposition: form-data; name=\"file\"";
-    let stored = app
-        .send(post("/api/upload", API_KEY, form(&[(headers, b"x")])))
-        .await;
+    let whole = form(&[(headers, b"x")]);
+    let stored = app.send(post("/api/upload", API_KEY, whole)).await;
     assert_eq!(stored.status, 201, "{}", stored.text());
     let file = &stored.json()["file"];
     assert_eq!(file["name"], "file");
@@ -102,17 +84,12 @@ async fn forms_without_slash_name_or_type() {
     let got = app.send(get(API_KEY, file["id"].as_str().unwrap())).await;
     assert_eq!(got.header("content-type"), "application/octet-stream");
 
-    let long = format!(
-        "{headers}; filename=\"a\"\r\nContent-Type: text/{}",
-        "x".repeat(300)
-    );
-    let stored = app
-        .send(post("/api/upload/", API_KEY, form(&[(&long, b"x")])))
-        .await;
-    assert_eq!(
-        stored.json()["file"]["content_type"],
-        "application/octet-stream"
-    );
+    let long = "x".repeat(300);
+    let long = format!("{headers}; filename=\"a\"\r\nContent-Type: text/{long}");
+    let whole = form(&[(&long, b"x")]);
+    let stored = app.send(post("/api/upload/", API_KEY, whole)).await;
+    let content_type = &stored.json()["file"]["content_type"];
+    assert_eq!(content_type, "application/octet-stream");
 }
 
 #[tokio::test]
@@ -156,14 +133,9 @@ async fn what_is_wrong_costs_no_call_to_kms_and_stores_nothing() {
         let answer = app.send(post("/api/upload/", API_KEY, body)).await;
         answer.is_problem(case, status, code);
     }
-    let json = with(
-        request(Method::POST, API_KEY, "/api/upload/"),
-        "content-type",
-        "application/json",
-    );
-    app.send(json)
-        .await
-        .is_problem("JSON", 415, "unsupported-media-type");
+    let json = request(Method::POST, API_KEY, "/api/upload/");
+    let json = app.send(with(json, "content-type", "application/json"));
+    json.await.is_problem("JSON", 415, "unsupported-media-type");
     for key in ["", "caas_wrong"] {
         for request in [
             upload(key, "a", b"x"),
@@ -179,9 +151,7 @@ async fn what_is_wrong_costs_no_call_to_kms_and_stores_nothing() {
     }
     let calls = app.emulator.calls();
     assert_eq!((calls.kms(), calls.s3()), (0, 0));
-    let put = app
-        .send(request(Method::PUT, API_KEY, "/api/files/YQ"))
-        .await;
+    let put = app.ask(Method::PUT, "/api/files/YQ").await;
     put.is_problem("PUT", 405, "method-not-allowed");
 }
 
@@ -197,13 +167,9 @@ async fn a_file_that_the_caller_has_is_not_sent_again() {
             let request = request(method.clone(), API_KEY, &format!("/api/files/{id}"));
             app.send(with(request, "if-none-match", tags))
         };
-        for tags in [
-            e_tag.clone(),
-            format!("W/{e_tag}"),
-            format!("\"x\", {e_tag}"),
-            "*".to_owned(),
-        ] {
-            let answer = ask(&tags).await;
+        let (weak, second) = (format!("W/{e_tag}"), format!("\"x\", {e_tag}"));
+        for tags in [&*e_tag, &weak, &second, "*"] {
+            let answer = ask(tags).await;
             assert_eq!(answer.status, 304, "{tags}");
             assert_eq!(answer.header("etag"), e_tag);
             assert!(answer.body.is_empty());
@@ -213,9 +179,8 @@ async fn a_file_that_the_caller_has_is_not_sent_again() {
     let other = with(get(API_KEY, &id), "if-none-match", "\"x\"");
     assert_eq!(app.send(other).await.body, b"content");
     let absent = with(get(API_KEY, "YWJzZW50"), "if-none-match", "*");
-    app.send(absent)
-        .await
-        .is_problem("absent", 404, "not-found");
+    let absent = app.send(absent).await;
+    absent.is_problem("absent", 404, "not-found");
 }
 
 #[tokio::test]
@@ -226,26 +191,16 @@ async fn a_file_over_the_response_limit_points_to_the_grant() {
     let vault = caas_vault::Vault::new(app.clients.s3.clone(), VAULT, key);
     let name = caas_aws::ObjectKey::parse("acme/large").unwrap();
     let options = caas_aws::PutOptions::default();
-    vault
-        .put(&name, bytes(len as usize), &options)
-        .await
-        .unwrap();
+    let put = vault.put(&name, bytes(len as usize), &options);
+    put.await.unwrap();
     let kms = app.emulator.calls().kms();
     let answer = app.send(get(API_KEY, &name.id())).await;
     answer.is_problem("large", 413, "too-large");
-    assert!(
-        answer.text().contains("/api/files/{id}/grant"),
-        "{}",
-        answer.text()
-    );
-    assert!(answer.text().contains("12000000"), "{}", answer.text());
+    for hint in ["/api/files/{id}/grant", "12000000"] {
+        assert!(answer.text().contains(hint), "{}", answer.text());
+    }
     assert_eq!(app.emulator.calls().kms(), kms);
-    let head = app
-        .send(request(
-            Method::HEAD,
-            API_KEY,
-            &format!("/api/files/{}", name.id()),
-        ))
-        .await;
+    let path = format!("/api/files/{}", name.id());
+    let head = app.ask(Method::HEAD, &path).await;
     assert_eq!(head.header("caas-size"), len.to_string());
 }

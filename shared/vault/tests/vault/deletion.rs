@@ -1,6 +1,5 @@
 //! Deleting hides a file, purging removes it, and neither touches a neighbour.
 
-use caas_aws::PutOptions;
 use caas_testing::bytes;
 use caas_vault::GetError;
 
@@ -18,35 +17,23 @@ const NEIGHBOURS: [&str; 5] = [
 async fn a_deleted_file_is_hidden_and_recoverable() {
     let stack = Stack::start().await;
     let name = key("acme/a.txt");
-    let stored = stack
-        .vault
-        .put(&name, bytes(9), &PutOptions::default())
-        .await
-        .unwrap();
+    let stored = stack.put(&name, bytes(9)).await;
     stack.vault.delete(&name).await.unwrap();
     stack.vault.delete(&name).await.unwrap();
-    assert!(matches!(
-        stack.vault.get(&name, 9).await,
-        Err(GetError::NotFound)
-    ));
+    let opened = stack.vault.get(&name, 9).await;
+    assert!(matches!(opened, Err(GetError::NotFound)));
     assert_eq!(stack.vault.head(&name).await, Ok(None));
 
     let versions = stack.vault.bucket().versions(&name).await.unwrap();
     assert_eq!(versions.delete_markers.len(), 2);
     assert!(versions.delete_markers[0].is_latest);
-    assert_eq!(
-        Some(&versions.objects[0].version_id),
-        stored.version_id.as_ref()
-    );
+    let version_id = &versions.objects[0].version_id;
+    assert_eq!(Some(version_id), stored.version_id.as_ref());
     for marker in &versions.delete_markers {
-        stack
-            .vault
-            .bucket()
-            .remove(&name, &marker.version_id)
-            .await
-            .unwrap();
+        let removed = stack.vault.bucket().remove(&name, &marker.version_id);
+        removed.await.unwrap();
     }
-    assert_eq!(stack.vault.get(&name, 9).await.unwrap().content, bytes(9));
+    assert_eq!(stack.get(&name).await, bytes(9));
     stack.vault.delete(&key("acme/never-there")).await.unwrap();
 }
 
@@ -57,43 +44,28 @@ async fn a_purge_removes_every_version_of_exactly_this_key() {
     for neighbour in NEIGHBOURS {
         let neighbour = key(neighbour);
         for len in [1, 2] {
-            stack
-                .vault
-                .put(&neighbour, bytes(len), &PutOptions::default())
-                .await
-                .unwrap();
+            stack.put(&neighbour, bytes(len)).await;
         }
     }
     for deleted in [false, true] {
         for len in 0..4 {
-            stack
-                .vault
-                .put(&name, bytes(len), &PutOptions::default())
-                .await
-                .unwrap();
+            stack.put(&name, bytes(len)).await;
             if len == 1 || (deleted && len == 3) {
                 stack.vault.delete(&name).await.unwrap();
             }
         }
         assert!(stack.vault.purge(&name).await.unwrap() >= 4);
-        assert_eq!(
-            stack.vault.bucket().versions(&name).await,
-            Ok(Default::default())
-        );
+        let left = stack.vault.bucket().versions(&name).await;
+        assert_eq!(left, Ok(Default::default()));
         assert_eq!(stack.vault.head(&name).await, Ok(None));
         assert_eq!(stack.vault.purge(&name).await, Ok(0));
     }
     for neighbour in NEIGHBOURS {
         let neighbour = key(neighbour);
         let versions = stack.vault.bucket().versions(&neighbour).await.unwrap();
-        assert_eq!(
-            (versions.objects.len(), versions.delete_markers.len()),
-            (2, 0)
-        );
-        assert_eq!(
-            stack.vault.get(&neighbour, 2).await.unwrap().content,
-            bytes(2)
-        );
+        let counts = (versions.objects.len(), versions.delete_markers.len());
+        assert_eq!(counts, (2, 0));
+        assert_eq!(stack.get(&neighbour).await, bytes(2));
     }
 }
 
@@ -106,8 +78,6 @@ async fn a_purge_reads_every_page_of_versions() {
         stack.put_object(&name, [].into(), Vec::new()).await;
     }
     assert_eq!(stack.vault.purge(&name).await, Ok(1_005));
-    assert_eq!(
-        stack.vault.bucket().versions(&name).await,
-        Ok(Default::default())
-    );
+    let left = stack.vault.bucket().versions(&name).await;
+    assert_eq!(left, Ok(Default::default()));
 }

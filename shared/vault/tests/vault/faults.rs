@@ -101,15 +101,8 @@ async fn s3_fails_while_a_file_is_put() {
         }
         stack.proxies.s3.clear_rule();
         let len = PART_LEN + 1;
-        stack
-            .vault
-            .put(&key(NAME), bytes(len), &PutOptions::default())
-            .await
-            .unwrap();
-        assert_eq!(
-            stack.vault.get(&key(NAME), 1 << 30).await.unwrap().content,
-            bytes(len)
-        );
+        stack.put(&key(NAME), bytes(len)).await;
+        assert_eq!(stack.get(&key(NAME)).await, bytes(len));
         stack.vault.purge(&key(NAME)).await.unwrap();
     }
 }
@@ -173,11 +166,7 @@ async fn s3_fails_while_a_file_is_got() {
     let folder = tempfile::tempdir().unwrap();
     let destination = folder.path().join("file");
     let content = bytes(PART_LEN + 100);
-    stack
-        .vault
-        .put(&key(NAME), content.clone(), &PutOptions::default())
-        .await
-        .unwrap();
+    stack.put(&key(NAME), content.clone()).await;
     for fault in [
         Fault::slow_down(),
         Fault::internal_error(),
@@ -190,35 +179,20 @@ async fn s3_fails_while_a_file_is_got() {
         let what = format!("{fault:?}");
         stack.proxies.s3.set_rule(move |_| fault.clone());
         let opened = stack.vault.get(&key(NAME), 1 << 30).await;
-        assert!(
-            matches!(opened, Err(GetError::Unavailable)),
-            "{what}: {opened:?}"
-        );
+        assert!(matches!(opened, Err(GetError::Unavailable)), "{what}");
         let opened = stack.vault.get_to_file(&key(NAME), &destination).await;
-        assert!(
-            matches!(opened, Err(GetError::Unavailable)),
-            "{what}: {opened:?}"
-        );
-        assert_eq!(
-            std::fs::read_dir(folder.path()).unwrap().count(),
-            0,
-            "{what}"
-        );
+        assert!(matches!(opened, Err(GetError::Unavailable)), "{what}");
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 0, "{what}");
 
         if !what.contains("CutResponse") {
             assert!(stack.vault.head(&key(NAME)).await.is_err(), "{what}");
-            assert!(
-                stack
-                    .vault
-                    .list(&"acme".parse().unwrap(), 9, None)
-                    .await
-                    .is_err(),
-                "{what}"
-            );
+            let acme = "acme".parse().unwrap();
+            assert!(stack.vault.list(&acme, 9, None).await.is_err(), "{what}");
             assert!(stack.vault.purge(&key(NAME)).await.is_err(), "{what}");
         }
         stack.proxies.s3.clear_rule();
-        assert!(stack.vault.get(&key(NAME), 1 << 30).await.unwrap().content == content);
+        assert!(stack.get(&key(NAME)).await == content);
     }
 }
 
@@ -226,11 +200,7 @@ async fn s3_fails_while_a_file_is_got() {
 async fn kms_fails() {
     let stack = Stack::with_proxies().await;
     let content = bytes(PART_LEN + 100);
-    stack
-        .vault
-        .put(&key(NAME), content.clone(), &PutOptions::default())
-        .await
-        .unwrap();
+    stack.put(&key(NAME), content.clone()).await;
     let disabled = Fault::kms(400, "DisabledException");
     for fault in [
         disabled,
@@ -246,20 +216,15 @@ async fn kms_fails() {
         for len in [100, PART_LEN + 100] {
             let writes = stack.emulator.calls();
             let name = key("acme/other");
-            let put = stack
-                .vault
-                .put(&name, bytes(len), &PutOptions::default())
-                .await;
+            let options = PutOptions::default();
+            let put = stack.vault.put(&name, bytes(len), &options).await;
             assert!(matches!(put, Err(PutError::Unavailable)), "{what}: {put:?}");
             assert_eq!(stack.emulator.calls().since(&writes).s3(), 0, "{what}");
         }
         let opened = stack.vault.get(&key(NAME), 1 << 30).await;
-        assert!(
-            matches!(opened, Err(GetError::Unavailable)),
-            "{what}: {opened:?}"
-        );
+        assert!(matches!(opened, Err(GetError::Unavailable)), "{what}");
         stack.proxies.kms.clear_rule();
-        assert!(stack.vault.get(&key(NAME), 1 << 30).await.unwrap().content == content);
+        assert!(stack.get(&key(NAME)).await == content);
     }
     assert_eq!(stack.visible(VAULT).await, [NAME]);
 }
@@ -267,40 +232,27 @@ async fn kms_fails() {
 #[tokio::test]
 async fn a_source_that_breaks_or_lies_leaves_nothing() {
     let stack = Stack::start().await;
-    let name = key(NAME);
+    let (vault, name, options) = (&stack.vault, key(NAME), PutOptions::default);
     for len in [100, 2 * PART_LEN] {
-        let broken = bytes(len);
-        let broken = breaking(&broken);
-        let put = stack
-            .vault
-            .put_reader(&name, broken, &PutOptions::default())
-            .await;
+        let content = bytes(len);
+        let broken = (&content[..]).chain(Broken);
+        let put = vault.put_reader(&name, broken, &options()).await;
         assert!(matches!(put, Err(PutError::Source(_))), "{put:?}");
 
         for announced in [len as u64 - 1, len as u64 + 1] {
-            let options = PutOptions::default().exact_len(announced);
-            let put = stack
-                .vault
-                .put_reader(&name, &bytes(len)[..], &options)
-                .await;
+            let options = options().exact_len(announced);
+            let put = vault.put_reader(&name, &content[..], &options).await;
             assert!(matches!(put, Err(PutError::WrongLength)), "{put:?}");
         }
-        let options = PutOptions::default().max_len(len as u64 - 1);
-        let put = stack
-            .vault
-            .put_reader(&name, &bytes(len)[..], &options)
-            .await;
+        let options = options().max_len(len as u64 - 1);
+        let put = vault.put_reader(&name, &content[..], &options).await;
         assert!(matches!(put, Err(PutError::TooLarge { .. })), "{put:?}");
     }
     assert_eq!(stack.visible(VAULT).await, [""; 0]);
     assert_eq!(stack.multipart_uploads(VAULT).await, 0);
 }
 
-/// The content, then an error.
-fn breaking(content: &[u8]) -> impl tokio::io::AsyncRead + Unpin {
-    content.chain(Broken)
-}
-
+/// An error, after the content.
 struct Broken;
 
 impl tokio::io::AsyncRead for Broken {

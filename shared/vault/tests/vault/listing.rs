@@ -1,7 +1,6 @@
 //! Listings show a client's own files, in pages.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use caas_aws::PutOptions;
 use caas_testing::bytes;
 use caas_vault::ListError;
 
@@ -16,17 +15,12 @@ async fn pages_are_complete_and_the_clients_own() {
     for (len, name) in names.iter().enumerate() {
         for client in ["acme", "acme-2", "globex"] {
             let name = key(&format!("{client}/{name}"));
-            stack
-                .vault
-                .put(&name, bytes(len), &PutOptions::default())
-                .await
-                .unwrap();
+            stack.put(&name, bytes(len)).await;
         }
     }
     // Not files of the vault: shown to nobody, and in nobody's way.
     for other in ["acme/", "acme/folder/", "acme/b//c"] {
-        let request = stack.clients.s3.put_object().bucket("vault").key(other);
-        request.send().await.unwrap();
+        stack.put_raw("vault", other, b"").await;
     }
     let client = "acme".parse().unwrap();
     for limit in [1, 2, 5, 1_000] {
@@ -57,11 +51,8 @@ async fn pages_are_complete_and_the_clients_own() {
             assert_eq!(file.key.client(), "acme");
         }
     }
-    let nobody = stack
-        .vault
-        .list(&"nobody".parse().unwrap(), 9, None)
-        .await
-        .unwrap();
+    let nobody = "nobody".parse().unwrap();
+    let nobody = stack.vault.list(&nobody, 9, None).await.unwrap();
     assert!(nobody.files.is_empty() && nobody.next_cursor.is_none());
 }
 
@@ -69,11 +60,7 @@ async fn pages_are_complete_and_the_clients_own() {
 async fn a_cursor_never_leaves_the_prefix() {
     let stack = Stack::start().await;
     for name in ["acme/a", "globex/a", "globex/b"] {
-        stack
-            .vault
-            .put(&key(name), bytes(1), &PutOptions::default())
-            .await
-            .unwrap();
+        stack.put(&key(name), bytes(1)).await;
     }
     let acme = "acme".parse().unwrap();
     // "", "../globex/", "/", "zzz", NUL
@@ -100,9 +87,8 @@ async fn a_cursor_is_as_long_as_a_key_can_be() {
     let acme = "acme".parse().unwrap();
     for (len, accepted) in [(1019, true), (1020, false), (1024, false)] {
         let cursor = BASE64_URL_SAFE_NO_PAD.encode("a".repeat(len));
-        let (page, calls) = stack
-            .calls_of(stack.vault.list(&acme, 10, Some(&cursor)))
-            .await;
+        let listed = stack.vault.list(&acme, 10, Some(&cursor));
+        let (page, calls) = stack.calls_of(listed).await;
         match page {
             Ok(page) => assert!(accepted && page.files.is_empty(), "{len}"),
             Err(error) => {
@@ -117,14 +103,9 @@ async fn a_cursor_is_as_long_as_a_key_can_be() {
 #[tokio::test]
 async fn what_is_shorter_than_a_tag_has_no_negative_size() {
     let stack = Stack::start().await;
-    stack
-        .put_object(&key("acme/short"), [].into(), vec![0; 3])
-        .await;
-    let page = stack
-        .vault
-        .list(&"acme".parse().unwrap(), 10, None)
-        .await
-        .unwrap();
+    stack.put_raw("vault", "acme/short", &[0; 3]).await;
+    let acme = "acme".parse().unwrap();
+    let page = stack.vault.list(&acme, 10, None).await.unwrap();
     assert_eq!(page.files[0].size, 0);
     let info = stack.vault.head(&key("acme/short")).await.unwrap().unwrap();
     assert_eq!(info.size(), 0);

@@ -52,28 +52,22 @@ async fn every_size_from_memory_and_from_a_reader_into_memory_and_into_a_file() 
     ] {
         let content = bytes(len);
         for from_reader in [false, true] {
-            let options = PutOptions::default();
-            let (stored, calls) = stack
-                .calls_of(async {
-                    if from_reader {
-                        let options = options.exact_len(len as u64);
-                        let put = stack.vault.put_reader(&name, Dribble(&content), &options);
-                        put.await.unwrap()
-                    } else {
-                        let put = stack.vault.put(&name, content.clone(), &options);
-                        put.await.unwrap()
-                    }
-                })
-                .await;
+            let put = async {
+                if from_reader {
+                    let options = PutOptions::default().exact_len(len as u64);
+                    let put = stack.vault.put_reader(&name, Dribble(&content), &options);
+                    put.await.unwrap()
+                } else {
+                    stack.put(&name, content.clone()).await
+                }
+            };
+            let (stored, calls) = stack.calls_of(put).await;
             assert_eq!(stored.size, len as u64);
             assert_eq!(calls.kms(), 1, "{calls:?}");
             assert_eq!(calls.of("s3:PutObject"), u64::from(len <= PART_LEN));
-            let parts = if len > PART_LEN {
-                len / PART_LEN + 1
-            } else {
-                0
-            };
-            assert_eq!(calls.of("s3:UploadPart"), parts as u64, "{len}");
+            let parts = (len > PART_LEN).then_some(len / PART_LEN + 1);
+            let parts = parts.unwrap_or_default() as u64;
+            assert_eq!(calls.of("s3:UploadPart"), parts, "{len}");
 
             let (info, calls) = stack.calls_of(stack.vault.head(&name)).await;
             let info = info.unwrap().unwrap();
@@ -110,15 +104,10 @@ async fn what_travels_along() {
             .unwrap();
         stack.vault.put(&name, bytes(len), &options).await.unwrap();
         let info = stack.vault.head(&name).await.unwrap().unwrap();
-        assert_eq!(
-            info.content_type.as_deref(),
-            Some("text/x-notes; charset=utf-8")
-        );
+        let content_type = info.content_type.as_deref();
+        assert_eq!(content_type, Some("text/x-notes; charset=utf-8"));
         assert_eq!(info.metadata["caas-source-version"], "3sL4kqtJlcpXroDTDmJ");
-        assert_eq!(
-            stack.vault.get(&name, u64::MAX).await.unwrap().content,
-            bytes(len)
-        );
+        assert_eq!(stack.get(&name).await, bytes(len));
     }
 }
 
@@ -128,11 +117,8 @@ async fn every_object_has_its_own_key_and_body() {
     let mut bodies = std::collections::HashSet::new();
     for name in ["acme/one", "acme/two", "acme/two"] {
         let name = key(name);
-        let stored = stack
-            .vault
-            .put(&name, bytes(100), &PutOptions::default())
-            .await;
-        assert!(bodies.insert(format!("{:?}", stored.unwrap().header)));
+        let stored = stack.put(&name, bytes(100)).await;
+        assert!(bodies.insert(format!("{:?}", stored.header)));
         assert!(bodies.insert(format!("{:?}", stack.raw(&name).await.1)));
     }
 }
@@ -154,19 +140,13 @@ async fn a_put_may_depend_on_what_is_there() {
             let refused = stack.vault.put(&name, bytes(len + 1), options).await;
             assert!(matches!(refused, Err(PutError::PreconditionFailed)));
         }
-        assert_eq!(
-            stack.vault.get(&name, 1 << 30).await.unwrap().content,
-            bytes(len)
-        );
+        assert_eq!(stack.get(&name).await, bytes(len));
 
         let this = PutOptions::default().if_match(&first.e_tag).unwrap();
         stack.vault.put(&name, bytes(len + 1), &this).await.unwrap();
         let lost = stack.vault.put(&name, bytes(len + 2), &this).await;
         assert!(matches!(lost, Err(PutError::PreconditionFailed)));
-        assert_eq!(
-            stack.vault.get(&name, 1 << 30).await.unwrap().content,
-            bytes(len + 1)
-        );
+        assert_eq!(stack.get(&name).await, bytes(len + 1));
     }
     assert_eq!(stack.multipart_uploads(VAULT).await, 0);
 }
@@ -175,64 +155,44 @@ async fn a_put_may_depend_on_what_is_there() {
 async fn what_is_wrong_costs_no_call_to_kms() {
     let stack = Stack::start().await;
     let name = key("acme/a");
-    stack
-        .vault
-        .put(&name, bytes(100), &PutOptions::default())
-        .await
-        .unwrap();
+    stack.put(&name, bytes(100)).await;
+    let vault = &stack.vault;
     let kms = stack.emulator.calls().kms();
 
-    let short = PutOptions::default().max_len(99);
-    let put = stack.vault.put(&name, bytes(100), &short).await;
-    assert!(matches!(put, Err(PutError::TooLarge { limit: 99 })));
-    let put = stack.vault.put_reader(&name, &bytes(100)[..], &short).await;
-    assert!(matches!(put, Err(PutError::TooLarge { limit: 99 })));
-    let put = stack
-        .vault
-        .put_reader(
-            &name,
-            &bytes(100)[..],
-            &PutOptions::default().exact_len(1 << 40),
-        )
-        .await;
-    assert!(matches!(put, Err(PutError::TooLarge { .. })));
+    let (content, options) = (bytes(100), PutOptions::default);
+    let put = async |options| vault.put_reader(&name, &content[..], &options).await;
+    let short = options().max_len(99);
+    let whole = vault.put(&name, content.clone(), &short).await;
+    for put in [whole, put(short).await] {
+        assert!(matches!(put, Err(PutError::TooLarge { limit: 99 })));
+    }
+    let endless = put(options().exact_len(1 << 40)).await;
+    assert!(matches!(endless, Err(PutError::TooLarge { .. })));
     for announced in [99, 101] {
-        let options = PutOptions::default().exact_len(announced);
-        let put = stack
-            .vault
-            .put_reader(&name, &bytes(100)[..], &options)
-            .await;
+        let put = put(options().exact_len(announced)).await;
         assert!(matches!(put, Err(PutError::WrongLength)));
     }
-    let get = stack.vault.get(&name, 99).await;
+    let get = vault.get(&name, 99).await;
     assert!(matches!(get, Err(GetError::TooLarge { size: 100 })));
-    let get = stack.vault.get(&key("acme/b"), 99).await;
+    let get = vault.get(&key("acme/b"), 99).await;
     assert!(matches!(get, Err(GetError::NotFound)));
-    assert_eq!(stack.vault.head(&key("acme/b")).await, Ok(None));
+    assert_eq!(vault.head(&key("acme/b")).await, Ok(None));
     let folder = tempfile::tempdir().unwrap();
-    let get = stack
-        .vault
-        .get_to_file(&key("acme/b"), &folder.path().join("b"))
-        .await;
+    let file = folder.path().join("b");
+    let get = vault.get_to_file(&key("acme/b"), &file).await;
     assert!(matches!(get, Err(GetError::NotFound)));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
     assert_eq!(stack.emulator.calls().kms(), kms);
-    assert_eq!(
-        stack.vault.get(&name, 100).await.unwrap().content,
-        bytes(100)
-    );
+    let opened = vault.get(&name, 100).await.unwrap();
+    assert_eq!(opened.content, content);
 }
 
 #[tokio::test]
 async fn a_destination_that_cannot_be_written_is_named() {
     let stack = Stack::start().await;
     let name = key("acme/a");
-    stack
-        .vault
-        .put(&name, bytes(9), &PutOptions::default())
-        .await
-        .unwrap();
+    stack.put(&name, bytes(9)).await;
     let folder = tempfile::tempdir().unwrap();
     for destination in [folder.path().join("absent/file"), folder.path().to_owned()] {
         let refused = stack.vault.get_to_file(&name, &destination).await;

@@ -3,9 +3,9 @@
 use std::{collections::HashMap, ops::Deref, time::Duration};
 
 use aws_sdk_s3::primitives::ByteStream;
-use caas_aws::{Clients, KmsKey, ObjectKey};
+use caas_aws::{Clients, KmsKey, ObjectKey, PutOptions};
 use caas_testing::{FILE_KEY, Proxies, VAULT};
-use caas_vault::Vault;
+use caas_vault::{Stored, Vault};
 
 pub(crate) struct Stack {
     stack: caas_testing::Stack,
@@ -40,12 +40,20 @@ impl Stack {
         }
     }
 
+    /// Puts a file, which must succeed.
+    pub(crate) async fn put(&self, key: &ObjectKey, content: Vec<u8>) -> Stored {
+        let options = PutOptions::default();
+        self.vault.put(key, content, &options).await.unwrap()
+    }
+
+    /// The content of a file, which must open.
+    pub(crate) async fn get(&self, key: &ObjectKey) -> Vec<u8> {
+        self.vault.get(key, u64::MAX).await.unwrap().content
+    }
+
     /// An object as it is stored: its metadata and its body.
     pub(crate) async fn raw(&self, key: &ObjectKey) -> (HashMap<String, String>, Vec<u8>) {
-        let request = self.clients.s3.get_object().bucket(VAULT);
-        let object = request.key(key.as_str()).send().await.unwrap();
-        let body = object.body.collect().await.unwrap().to_vec();
-        (object.metadata.unwrap_or_default(), body)
+        self.get_raw(VAULT, key.as_str()).await
     }
 
     /// Stores an object as it is.
