@@ -47,20 +47,14 @@ fn credentials(access_key_id: &str, secret: &str) -> Credentials {
 
 /// An S3 client of an emulator.
 pub fn s3_of(emulator: &Emulator) -> Client {
-    s3(
-        &emulator.s3_url(),
-        emulator.access_key_id(),
-        emulator.secret_access_key(),
-    )
+    let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
+    s3(&emulator.s3_url(), id, secret)
 }
 
 /// A KMS client of an emulator.
 pub fn kms_of(emulator: &Emulator) -> aws_sdk_kms::Client {
-    kms(
-        &emulator.kms_url(),
-        emulator.access_key_id(),
-        emulator.secret_access_key(),
-    )
+    let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
+    kms(&emulator.kms_url(), id, secret)
 }
 
 /// Begins a multipart upload of one part, and returns the request that completes it.

@@ -5,15 +5,15 @@ use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{
-    Request, Response, StatusCode,
-    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
+    Request, Response,
+    header::{CONNECTION, CONTENT_TYPE},
 };
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{
@@ -35,15 +35,8 @@ type Rule = dyn Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync;
 pub enum Fault {
     /// None: request and response are forwarded.
     Forward,
-    /// The proxy responds; the server never sees the request.
-    Respond {
-        /// The status.
-        status: StatusCode,
-        /// The content type of the body.
-        content_type: &'static str,
-        /// The body.
-        body: String,
-    },
+    /// The proxy responds with this status, content type and body; the server never sees the request.
+    Respond(u16, &'static str, String),
     /// The request is forwarded after this time.
     DelayRequest(Duration),
     /// The response is held back for this time.
@@ -59,15 +52,9 @@ pub enum Fault {
 
 impl Fault {
     /// An error of S3.
-    ///
-    /// # Panics
-    /// When the status is no status.
     pub fn s3(status: u16, code: &str) -> Self {
-        Self::Respond {
-            status: StatusCode::from_u16(status).unwrap(),
-            content_type: "application/xml",
-            body: format!("<Error><Code>{code}</Code><Message>SDK-TEXT</Message></Error>"),
-        }
+        let body = format!("<Error><Code>{code}</Code><Message>SDK-TEXT</Message></Error>");
+        Self::Respond(status, "application/xml", body)
     }
 
     /// S3's 503 `SlowDown`.
@@ -81,15 +68,9 @@ impl Fault {
     }
 
     /// An error of KMS.
-    ///
-    /// # Panics
-    /// When the status is no status.
     pub fn kms(status: u16, code: &str) -> Self {
-        Self::Respond {
-            status: StatusCode::from_u16(status).unwrap(),
-            content_type: "application/x-amz-json-1.1",
-            body: format!(r#"{{"__type":"{code}","message":"SDK-TEXT"}}"#),
-        }
+        let body = format!(r#"{{"__type":"{code}","message":"SDK-TEXT"}}"#);
+        Self::Respond(status, "application/x-amz-json-1.1", body)
     }
 
     /// KMS's 400 `ThrottlingException`.
@@ -142,7 +123,7 @@ pub struct ProxiedRequest<'a> {
 /// server.
 pub struct FaultProxy {
     addr: SocketAddr,
-    script: Arc<Script>,
+    script: Arc<Mutex<Script>>,
     _stop: DropGuard,
 }
 
@@ -154,10 +135,10 @@ impl FaultProxy {
     pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
-        let script = Arc::new(Script::default());
+        let script = Arc::new(Mutex::new(Script::new(|_| Fault::Forward)));
         let asked = Arc::clone(&script);
         let service = service_fn(move |request| {
-            let fault = asked.next(&request);
+            let fault = next_fault(&asked, &request);
             handle(upstream, request, fault)
         });
         let stop = CancellationToken::new();
@@ -175,21 +156,18 @@ impl FaultProxy {
     }
 
     /// Applies a rule to every request from now on, and restarts the count.
-    pub fn set_rule<F>(&self, rule: F)
-    where
-        F: Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync + 'static,
-    {
-        self.script.set(Some(Arc::new(rule)));
+    pub fn set_rule(&self, rule: impl Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync + 'static) {
+        *self.script.lock().unwrap() = Script::new(rule);
     }
 
     /// Forwards everything from now on, and restarts the count.
     pub fn clear_rule(&self) {
-        self.script.set(None);
+        self.set_rule(|_| Fault::Forward);
     }
 
     /// The number of requests since the rule was set or cleared.
     pub fn requests(&self) -> u64 {
-        self.script.lock().number
+        self.script.lock().unwrap().requests
     }
 }
 
@@ -202,44 +180,32 @@ impl fmt::Debug for FaultProxy {
 }
 
 /// The current rule and the count since.
-#[derive(Default)]
-struct Script(Mutex<ScriptState>);
-
-#[derive(Default)]
-struct ScriptState {
-    rule: Option<Arc<Rule>>,
-    number: u64,
+struct Script {
+    rule: Arc<Rule>,
+    requests: u64,
 }
 
 impl Script {
-    fn lock(&self) -> std::sync::MutexGuard<'_, ScriptState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new(rule: impl Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync + 'static) -> Self {
+        let rule = Arc::new(rule);
+        Self { rule, requests: 0 }
     }
+}
 
-    fn set(&self, rule: Option<Arc<Rule>>) {
-        *self.lock() = ScriptState { rule, number: 0 };
-    }
-
-    fn next<B>(&self, request: &Request<B>) -> Fault {
-        let (rule, number) = {
-            let mut state = self.lock();
-            state.number += 1;
-            (state.rule.clone(), state.number - 1)
-        };
-        let Some(rule) = rule else {
-            return Fault::Forward;
-        };
-        let target = request.headers().get("x-amz-target");
-        rule(&ProxiedRequest {
-            method: request.method().as_str(),
-            path_and_query: request
-                .uri()
-                .path_and_query()
-                .map_or("/", |path| path.as_str()),
-            target: target.and_then(|target| target.to_str().ok()),
-            number,
-        })
-    }
+fn next_fault(script: &Mutex<Script>, request: &Request<Incoming>) -> Fault {
+    let (rule, number) = {
+        let mut script = script.lock().unwrap();
+        script.requests += 1;
+        (Arc::clone(&script.rule), script.requests - 1)
+    };
+    let path = request.uri().path_and_query();
+    let target = request.headers().get("x-amz-target");
+    rule(&ProxiedRequest {
+        method: request.method().as_str(),
+        path_and_query: path.map_or("/", |path| path.as_str()),
+        target: target.and_then(|target| target.to_str().ok()),
+        number,
+    })
 }
 
 /// An error here makes the server cut the client's connection.
@@ -249,48 +215,33 @@ async fn handle(
     fault: Fault,
 ) -> Result<Response<ProxyBody>, BoxError> {
     match fault {
-        Fault::Forward => Ok(forward(upstream, request.map(whole)).await?.map(whole)),
-        Fault::Respond {
-            status,
-            content_type,
-            body,
-        } => {
+        Fault::Respond(status, content_type, body) => {
             // A client that is still sending might never see the response.
             request.into_body().collect().await?;
-            let body = Full::new(Bytes::from(body));
-            let mut response = Response::new(body.map_err(|never| match never {}).boxed());
-            *response.status_mut() = status;
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            Ok(response)
-        }
-        Fault::DelayRequest(time) => {
-            tokio::time::sleep(time).await;
-            Ok(forward(upstream, request.map(whole)).await?.map(whole))
-        }
-        Fault::DelayResponse(time) => {
-            let response = forward(upstream, request.map(whole)).await?;
-            tokio::time::sleep(time).await;
-            Ok(response.map(whole))
+            let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
+            let response = Response::builder().status(status);
+            let response = response.header(CONTENT_TYPE, content_type);
+            return Ok(response.body(body.boxed())?);
         }
         Fault::CutRequest(bytes) => {
             forward(upstream, request.map(|body| cut(body, bytes))).await?;
-            Err("cut by the rule".into())
+            return Err("cut by the rule".into());
         }
-        Fault::CutResponse(bytes) => Ok(forward(upstream, request.map(whole))
-            .await?
-            .map(|body| cut(body, bytes))),
+        Fault::DelayRequest(time) => tokio::time::sleep(time).await,
+        _ => {}
+    }
+    let response = forward(upstream, request.map(whole)).await?;
+    match fault {
+        Fault::CutResponse(bytes) => return Ok(response.map(|body| cut(body, bytes))),
         Fault::DropResponse => {
             // After the whole response the server has certainly acted.
-            forward(upstream, request.map(whole))
-                .await?
-                .into_body()
-                .collect()
-                .await?;
-            Err("dropped by the rule".into())
+            response.into_body().collect().await?;
+            return Err("dropped by the rule".into());
         }
+        Fault::DelayResponse(time) => tokio::time::sleep(time).await,
+        _ => {}
     }
+    Ok(response.map(whole))
 }
 
 /// Forwards a request on its own connection, and waits for the head of the response.

@@ -4,178 +4,132 @@
 use std::{
     fs,
     sync::Arc,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use caas_aws::{KmsKey, ObjectKey, PutOptions};
 use caas_client::{DownloadError, Mode, ServiceError, UploadError};
-use caas_testing::{Fault, INBOX, ProxiedRequest, VAULT, bytes};
+use caas_testing::{Fault, INBOX, VAULT, bytes};
 use caas_vault::Vault;
-use http::StatusCode;
 
-use crate::support::{Stack, ignore, is_empty, key_of};
+use crate::support::{Stack, files_in, key_of};
 
 const LEN: usize = 1_000_000;
 const STORED: u64 = LEN as u64 + 16;
 
-fn is_presigned(request: &ProxiedRequest<'_>, method: &str) -> bool {
-    request.method == method && request.path_and_query.contains("X-Amz-Signature")
-}
-
-/// Applies `fault` to the presigned requests of this method, by their number.
-fn nth(
+/// Applies each of the `first` faults to one presigned request of this method, and `rest` to the
+/// others. Returns their count.
+fn script(
+    stack: &Stack,
     method: &'static str,
-    fault: impl Fn(u64) -> Fault + Send + Sync + 'static,
-) -> (
-    Arc<AtomicU64>,
-    impl Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync + 'static,
-) {
-    let count = Arc::new(AtomicU64::new(0));
+    first: Vec<Fault>,
+    rest: Fault,
+) -> impl Fn() -> usize {
+    let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
-    let rule = move |request: &ProxiedRequest<'_>| {
-        if is_presigned(request, method) {
-            fault(counter.fetch_add(1, Ordering::Relaxed))
-        } else {
-            Fault::Forward
+    stack.proxies.s3.set_rule(move |request| {
+        if request.method != method || !request.path_and_query.contains("X-Amz-Signature") {
+            return Fault::Forward;
         }
-    };
-    (count, rule)
-}
-
-async fn stored(stack: &Stack) -> String {
-    let path = stack.file("a", &bytes(LEN));
-    stack.upload(&path, Mode::Client).await.unwrap().id
+        let number = counter.fetch_add(1, Ordering::Relaxed);
+        first.get(number).unwrap_or(&rest).clone()
+    });
+    move || count.load(Ordering::Relaxed)
 }
 
 #[tokio::test]
 async fn a_download_goes_on_where_it_was_cut() {
     let stack = Stack::start().await;
-    let id = stored(&stack).await;
-    let folder = stack.destination();
-    let copy = folder.path().join("copy");
+    let id = stack.stored(&bytes(LEN)).await;
+    let (folder, copy) = stack.destination();
     let mut cuts: Vec<u64> = (0..=10).map(|tenth| STORED * tenth / 10).collect();
     cuts.extend([1, STORED - 17, STORED - 16, STORED - 15, STORED - 1]);
     for cut in cuts {
-        let (count, rule) = nth("GET", move |number| match number {
-            0 => Fault::CutResponse(cut),
-            _ => Fault::Forward,
-        });
-        stack.proxies.s3.set_rule(rule);
-        let before = stack.emulator.calls();
-        stack.client.download(&id, &copy, ignore).await.unwrap();
+        let requests = script(&stack, "GET", vec![Fault::CutResponse(cut)], Fault::Forward);
+        let (downloaded, calls) = stack.calls_of(stack.download(&id, &copy)).await;
+        downloaded.unwrap();
         assert!(fs::read(&copy).unwrap() == bytes(LEN), "cut after {cut}");
         // All of it came before the cut, or one more request was needed.
-        let requests = count.load(Ordering::Relaxed);
-        assert!(requests == 2 || cut == STORED, "cut after {cut}");
-        let calls = stack.emulator.calls().since(&before);
+        assert!(requests() == 2 || cut == STORED, "cut after {cut}");
         assert_eq!(calls.kms(), 1, "cut after {cut}: one grant");
     }
     // Every connection is cut after a tenth.
-    let (count, rule) = nth("GET", |_| Fault::CutResponse(STORED / 10));
-    stack.proxies.s3.set_rule(rule);
-    stack.client.download(&id, &copy, ignore).await.unwrap();
+    let requests = script(&stack, "GET", vec![], Fault::CutResponse(STORED / 10));
+    stack.download(&id, &copy).await.unwrap();
     assert!(fs::read(&copy).unwrap() == bytes(LEN));
-    assert_eq!(count.load(Ordering::Relaxed), 11);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(requests(), 11);
+    assert_eq!(files_in(&folder), 1);
 }
 
 #[tokio::test]
 async fn a_download_gives_up_when_nothing_comes() {
     let stack = Stack::start().await;
-    let id = stored(&stack).await;
-    let folder = stack.destination();
-    for fault in [
-        Fault::CutResponse(0),
-        Fault::DropResponse,
-        Fault::slow_down(),
-        Fault::internal_error(),
-    ] {
+    let id = stack.stored(&bytes(LEN)).await;
+    let (folder, copy) = stack.destination();
+    let (cut, lost) = (Fault::CutResponse(0), Fault::DropResponse);
+    for fault in [cut, lost, Fault::slow_down(), Fault::internal_error()] {
         let case = format!("{fault:?}");
-        let (count, rule) = nth("GET", move |number| match number {
-            0 => Fault::CutResponse(STORED / 2),
-            _ => fault.clone(),
-        });
-        stack.proxies.s3.set_rule(rule);
-        let copy = folder.path().join("copy");
-        let error = stack.client.download(&id, &copy, ignore).await.unwrap_err();
-        assert!(
-            matches!(error, DownloadError::Unavailable),
-            "{case}: {error:?}"
-        );
+        let requests = script(&stack, "GET", vec![Fault::CutResponse(STORED / 2)], fault);
+        let error = stack.download(&id, &copy).await.unwrap_err();
+        let unavailable = matches!(error, DownloadError::Unavailable);
+        assert!(unavailable, "{case}: {error:?}");
         // Four attempts, of which the first brought one half.
-        assert_eq!(count.load(Ordering::Relaxed), 4, "{case}");
-        assert!(is_empty(folder.path()), "{case}");
+        assert_eq!(requests(), 4, "{case}");
+        assert_eq!(files_in(&folder), 0, "{case}");
     }
 }
 
 #[tokio::test]
 async fn a_grant_that_expired_is_renewed() {
     let stack = Stack::start().await;
-    let id = stored(&stack).await;
-    let folder = stack.destination();
-    let copy = folder.path().join("copy");
-    let expired = || Fault::Respond {
-        status: StatusCode::FORBIDDEN,
-        content_type: "application/xml",
-        body: "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
-            .to_owned(),
-    };
-    let (count, rule) = nth("GET", move |number| match number {
-        0 => Fault::CutResponse(STORED / 2),
-        1 => expired(),
-        _ => Fault::Forward,
-    });
-    stack.proxies.s3.set_rule(rule);
-    let before = stack.emulator.calls();
-    stack.client.download(&id, &copy, ignore).await.unwrap();
+    let id = stack.stored(&bytes(LEN)).await;
+    let (folder, copy) = stack.destination();
+    let body = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>";
+    let expired = Fault::Respond(403, "application/xml", body.to_owned());
+    let first = vec![Fault::CutResponse(STORED / 2), expired.clone()];
+    let requests = script(&stack, "GET", first, Fault::Forward);
+    let (downloaded, calls) = stack.calls_of(stack.download(&id, &copy)).await;
+    downloaded.unwrap();
     assert!(fs::read(&copy).unwrap() == bytes(LEN));
-    assert_eq!(stack.emulator.calls().since(&before).kms(), 2);
-    assert_eq!(count.load(Ordering::Relaxed), 3);
+    assert_eq!(calls.kms(), 2);
+    assert_eq!(requests(), 3);
     fs::remove_file(&copy).unwrap();
 
-    stack.proxies.s3.set_rule(nth("GET", move |_| expired()).1);
-    let error = stack.client.download(&id, &copy, ignore).await.unwrap_err();
+    let _ = script(&stack, "GET", vec![], expired);
+    let error = stack.download(&id, &copy).await.unwrap_err();
     assert!(matches!(error, DownloadError::Refused(403)), "{error:?}");
-    assert!(is_empty(folder.path()));
+    assert_eq!(files_in(&folder), 0);
 }
 
 /// The renewed grant is for another version: nothing of the first may be in the file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_was_replaced_meanwhile_comes_anew() {
     let stack = Stack::start().await;
-    let id = stored(&stack).await;
+    let id = stack.stored(&bytes(LEN)).await;
     let key = ObjectKey::parse(&key_of(&id)).unwrap();
     let files = KmsKey::new(stack.clients.kms.clone(), "alias/files");
     let vault = Vault::new(stack.clients.s3.clone(), VAULT, files);
     for len in [LEN, LEN + 1, LEN / 3, 0] {
         let content = vec![len as u8; len];
-        let (_, rule) = nth("GET", move |number| match number {
-            0 => Fault::CutResponse(STORED / 2),
-            1 => Fault::s3(403, "AccessDenied"),
-            _ => Fault::Forward,
-        });
-        stack.proxies.s3.set_rule(rule);
-        let folder = stack.destination();
-        let copy = folder.path().join("copy");
+        let denied = Fault::s3(403, "AccessDenied");
+        let first = vec![Fault::CutResponse(STORED / 2), denied];
+        let _ = script(&stack, "GET", first, Fault::Forward);
+        let (folder, copy) = stack.destination();
+        let options = PutOptions::default();
         let mut replaced = false;
         let progress = |_| {
             if !std::mem::replace(&mut replaced, true) {
-                tokio::task::block_in_place(|| {
-                    let handle = tokio::runtime::Handle::current();
-                    let options = PutOptions::default();
-                    handle
-                        .block_on(vault.put(&key, content.clone(), &options))
-                        .unwrap();
-                });
+                let put = vault.put(&key, content.clone(), &options);
+                let handle = tokio::runtime::Handle::current();
+                tokio::task::block_in_place(|| handle.block_on(put)).unwrap();
             }
         };
         let downloaded = stack.client.download(&id, &copy, progress).await.unwrap();
         assert_eq!(downloaded.size, len as u64);
         assert!(fs::read(&copy).unwrap() == content, "{len}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(files_in(&folder), 1);
         // As it was, for the next case.
-        let first = PutOptions::default();
-        vault.put(&key, bytes(LEN), &first).await.unwrap();
+        vault.put(&key, bytes(LEN), &options).await.unwrap();
     }
 }
 
@@ -186,26 +140,17 @@ async fn an_upload_that_was_cut_begins_again() {
     for (mode, bucket) in [(Mode::Client, VAULT), (Mode::Inbox, INBOX)] {
         for tenth in 0..10 {
             let cut = STORED * tenth / 10;
-            let (count, rule) = nth("PUT", move |number| match number {
-                0 => Fault::CutRequest(cut),
-                _ => Fault::Forward,
-            });
-            stack.proxies.s3.set_rule(rule);
-            let before = stack.emulator.calls();
-            let uploaded = stack.upload(&path, mode).await.unwrap();
-            assert_eq!(count.load(Ordering::Relaxed), 2, "{mode:?} cut after {cut}");
-            assert_eq!(stack.visible(bucket).await, [key_of(&uploaded.id)]);
+            let requests = script(&stack, "PUT", vec![Fault::CutRequest(cut)], Fault::Forward);
+            let (uploaded, calls) = stack.calls_of(stack.upload(&path, mode)).await;
+            let key = key_of(&uploaded.unwrap().id);
+            assert_eq!(requests(), 2, "{mode:?} cut after {cut}");
             // A new key for every attempt: what a cut connection took may have been other content.
-            let keys = stack.emulator.calls().since(&before).kms();
-            assert_eq!(keys, if mode == Mode::Client { 2 } else { 0 });
-            remove(&stack, bucket, &key_of(&uploaded.id)).await;
+            assert_eq!(calls.kms(), if mode == Mode::Client { 2 } else { 0 });
+            assert_eq!(stack.visible(bucket).await, [key.as_str()]);
+            let delete = stack.clients.s3.delete_object().bucket(bucket).key(key);
+            delete.send().await.unwrap();
         }
     }
-}
-
-async fn remove(stack: &Stack, bucket: &str, key: &str) {
-    let request = stack.clients.s3.delete_object().bucket(bucket).key(key);
-    request.send().await.unwrap();
 }
 
 #[tokio::test]
@@ -213,14 +158,10 @@ async fn an_upload_whose_answer_was_lost_is_not_stored_twice() {
     let stack = Stack::start().await;
     let path = stack.file("a", &bytes(LEN));
     for (mode, bucket, puts) in [(Mode::Client, VAULT, 1), (Mode::Inbox, INBOX, 2)] {
-        let (count, rule) = nth("PUT", |number| match number {
-            0 => Fault::DropResponse,
-            _ => Fault::Forward,
-        });
-        stack.proxies.s3.set_rule(rule);
+        let requests = script(&stack, "PUT", vec![Fault::DropResponse], Fault::Forward);
         let uploaded = stack.upload(&path, mode).await.unwrap();
         assert_eq!(stack.visible(bucket).await, [key_of(&uploaded.id)]);
-        assert_eq!(count.load(Ordering::Relaxed), puts, "{mode:?}");
+        assert_eq!(requests(), puts, "{mode:?}");
     }
 }
 
@@ -232,27 +173,18 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
         let too_slow = Fault::s3(400, "RequestTimeout");
         for fault in [Fault::CutRequest(0), Fault::slow_down(), too_slow] {
             let case = format!("{mode:?} {fault:?}");
-            let (count, rule) = nth("PUT", move |_| fault.clone());
-            stack.proxies.s3.set_rule(rule);
+            let requests = script(&stack, "PUT", vec![], fault);
             let error = stack.upload(&path, mode).await.unwrap_err();
-            assert!(
-                matches!(error, UploadError::Unavailable),
-                "{case}: {error:?}"
-            );
-            assert_eq!(count.load(Ordering::Relaxed), 4, "{case}");
+            let unavailable = matches!(error, UploadError::Unavailable);
+            assert!(unavailable, "{case}: {error:?}");
+            assert_eq!(requests(), 4, "{case}");
         }
     }
-    let bad = Fault::s3(400, "EntityTooLarge");
-    let (count, rule) = nth("PUT", move |_| bad.clone());
-    stack.proxies.s3.set_rule(rule);
+    let requests = script(&stack, "PUT", vec![], Fault::s3(400, "EntityTooLarge"));
     let error = stack.upload(&path, Mode::Client).await.unwrap_err();
     assert!(matches!(error, UploadError::Refused(400)), "{error:?}");
-    assert_eq!(count.load(Ordering::Relaxed), 1);
-    let denied = Fault::s3(403, "AccessDenied");
-    stack
-        .proxies
-        .s3
-        .set_rule(nth("PUT", move |_| denied.clone()).1);
+    assert_eq!(requests(), 1);
+    let _ = script(&stack, "PUT", vec![], Fault::s3(403, "AccessDenied"));
     let error = stack.upload(&path, Mode::Client).await.unwrap_err();
     assert!(matches!(error, UploadError::Refused(403)), "{error:?}");
     assert!(stack.visible(VAULT).await.is_empty() && stack.visible(INBOX).await.is_empty());
@@ -262,41 +194,29 @@ async fn an_upload_gives_up_when_nothing_is_taken() {
 async fn the_service_may_be_away_for_a_moment() {
     let stack = Stack::start().await;
     let path = stack.file("a", &bytes(LEN));
-    let folder = stack.destination();
-    let copy = folder.path().join("copy");
-    let unavailable = || Fault::Respond {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        content_type: "application/problem+json",
-        body: r#"{"type":"/problems/dependency-unavailable"}"#.to_owned(),
-    };
+    let (folder, copy) = stack.destination();
+    let problem = r#"{"type":"/problems/dependency-unavailable"}"#;
+    let unavailable = || Fault::Respond(503, "application/problem+json", problem.to_owned());
     // Of four attempts at each call three fail.
-    stack
-        .service_proxy
-        .set_rule(move |request| match request.number % 4 {
-            0 => unavailable(),
-            1 => Fault::CutRequest(0),
-            2 => Fault::DropResponse,
-            _ => Fault::Forward,
-        });
+    let proxy = &stack.service_proxy;
+    proxy.set_rule(move |request| match request.number % 4 {
+        0 => unavailable(),
+        1 => Fault::CutRequest(0),
+        2 => Fault::DropResponse,
+        _ => Fault::Forward,
+    });
     let id = stack.upload(&path, Mode::Client).await.unwrap().id;
-    stack.client.download(&id, &copy, ignore).await.unwrap();
+    stack.download(&id, &copy).await.unwrap();
     assert!(fs::read(&copy).unwrap() == bytes(LEN));
 
-    stack.service_proxy.set_rule(move |_| unavailable());
-    let error = stack.upload(&path, Mode::Client).await.unwrap_err();
-    assert!(matches!(
-        error,
-        UploadError::Service(ServiceError::Unavailable)
-    ));
-    let other = folder.path().join("other");
-    let error = stack
-        .client
-        .download(&id, &other, ignore)
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        error,
-        DownloadError::Service(ServiceError::Unavailable)
-    ));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    proxy.set_rule(move |_| unavailable());
+    match stack.upload(&path, Mode::Client).await {
+        Err(UploadError::Service(ServiceError::Unavailable)) => {}
+        other => panic!("{other:?}"),
+    }
+    match stack.download(&id, &folder.path().join("other")).await {
+        Err(DownloadError::Service(ServiceError::Unavailable)) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(files_in(&folder), 1);
 }

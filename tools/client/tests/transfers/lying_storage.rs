@@ -9,20 +9,17 @@ use std::{
 use aws_sdk_s3::primitives::ByteStream;
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, Response, StatusCode, header},
+    http::{HeaderMap, Response, header},
     routing::{get, post},
 };
-use caas_client::{Client, DownloadError, Mode};
-use caas_testing::{VAULT, bytes};
+use caas_client::{Client, DownloadError};
+use caas_testing::{VAULT, bytes, send};
 use futures::StreamExt;
-use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
-use crate::support::{Stack, client, ignore, is_empty, key_of, serve};
+use crate::support::{Stack, client, files_in, ignore, key_of, serve};
 
-type Lie = Box<dyn Fn() -> Response<Body> + Send + Sync>;
 type Answering = Box<dyn Fn(&HeaderMap) -> Response<Body> + Send + Sync>;
 
 /// A server that forwards requests to the real service, and serves its own bytes where a grant
@@ -37,9 +34,7 @@ async fn grant(State(liar): State<Liar>, mut request: Request) -> Response<Body>
     // What this router has found in the path is not for the other one.
     request.extensions_mut().clear();
     let host = request.headers()[header::HOST].to_str().unwrap().to_owned();
-    let answer = liar.service.oneshot(request).await.unwrap();
-    let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-    let mut grant: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let mut grant = send(&liar.service, request).await.json();
     grant["url"] = format!("http://{host}/object").into();
     Response::new(grant.to_string().into())
 }
@@ -49,7 +44,7 @@ async fn object(State(liar): State<Liar>, headers: HeaderMap) -> Response<Body> 
 }
 
 impl Liar {
-    async fn start(stack: &Stack, stop: CancellationToken) -> (Self, Client) {
+    async fn start(stack: &Stack) -> (Self, Client) {
         let liar = Self {
             service: stack.router.clone(),
             answering: Arc::new(Mutex::new(Box::new(|_| Response::default()))),
@@ -58,7 +53,7 @@ impl Liar {
             .route("/api/files/{id}/grant", post(grant))
             .route("/object", get(object))
             .with_state(liar.clone());
-        let address = serve(router, stop).await;
+        let address = serve(router).await;
         (liar, client(&format!("http://{address}")))
     }
 
@@ -67,28 +62,20 @@ impl Liar {
     }
 }
 
-/// The object's body as stored.
-async fn body_of(stack: &Stack, id: &str) -> Vec<u8> {
-    let object = stack.clients.s3.get_object().bucket(VAULT).key(key_of(id));
-    let answer = object.send().await.unwrap();
-    answer.body.collect().await.unwrap().to_vec()
-}
-
-async fn upload(stack: &Stack, content: &[u8]) -> String {
-    let path = stack.file("a", content);
-    stack.upload(&path, Mode::Client).await.unwrap().id
+/// Uploads this content. Returns the file's id, and its body as stored.
+async fn upload(stack: &Stack, content: &[u8]) -> (String, Vec<u8>) {
+    let id = stack.stored(content).await;
+    let (_, body) = stack.get_raw(VAULT, &key_of(&id)).await;
+    (id, body)
 }
 
 #[tokio::test]
 async fn what_is_not_the_body_opens_nothing() {
     let stack = Stack::start().await;
-    let stop = CancellationToken::new();
-    let _stop = stop.clone().drop_guard();
-    let (liar, client) = Liar::start(&stack, stop).await;
+    let (liar, client) = Liar::start(&stack).await;
     let content = b"some notes, long enough to be cut in places";
-    let id = upload(&stack, content).await;
-    let body = body_of(&stack, &id).await;
-    let swapped = body_of(&stack, &upload(&stack, content).await).await;
+    let (id, body) = upload(&stack, content).await;
+    let (_, swapped) = upload(&stack, content).await;
 
     let mut lies = vec![
         ("empty".to_owned(), Vec::new()),
@@ -103,8 +90,7 @@ async fn what_is_not_the_body_opens_nothing() {
         lies.push((format!("byte {byte}"), flipped));
         lies.push((format!("cut to {byte}"), body[..byte].to_vec()));
     }
-    let folder = stack.destination();
-    let copy = folder.path().join("copy");
+    let (folder, copy) = stack.destination();
     fs::write(&copy, "what was there").unwrap();
     for (case, lie) in lies {
         let lie = Bytes::from(lie);
@@ -112,10 +98,8 @@ async fn what_is_not_the_body_opens_nothing() {
         let told = lie.clone();
         liar.answer(move |_| Response::new(told.clone().into()));
         let error = client.download(&id, &copy, ignore).await.unwrap_err();
-        assert!(
-            matches!(error, DownloadError::NotAuthentic),
-            "{case}: {error:?}"
-        );
+        let refused = matches!(error, DownloadError::NotAuthentic);
+        assert!(refused, "{case}: {error:?}");
         let full = lie.len() >= body.len();
         liar.answer(move |_| {
             let lie = lie.clone();
@@ -130,7 +114,7 @@ async fn what_is_not_the_body_opens_nothing() {
             other => panic!("{case}: {other:?}"),
         }
         assert_eq!(fs::read(&copy).unwrap(), b"what was there", "{case}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{case}");
+        assert_eq!(files_in(&folder), 1, "{case}");
     }
     // And the truth.
     liar.answer(move |_| Response::new(body.clone().into()));
@@ -142,65 +126,35 @@ async fn what_is_not_the_body_opens_nothing() {
 #[tokio::test]
 async fn a_rest_that_is_not_the_rest_opens_nothing() {
     let stack = Stack::start().await;
-    let stop = CancellationToken::new();
-    let _stop = stop.clone().drop_guard();
-    let (liar, client) = Liar::start(&stack, stop).await;
-    let id = upload(&stack, &bytes(1_000)).await;
-    let body = body_of(&stack, &id).await;
-    let total = body.len();
-    let half = 500;
-    let rest = |range: String, body: Vec<u8>| {
-        move || {
-            Response::builder()
-                .status(StatusCode::PARTIAL_CONTENT)
-                .header(header::CONTENT_RANGE, &range)
-                .body(Body::from(body.clone()))
-                .unwrap()
-        }
-    };
+    let (liar, client) = Liar::start(&stack).await;
+    let (id, body) = upload(&stack, &bytes(1_000)).await;
+    let (total, half) = (body.len(), 500);
     let range = |start: usize, end: usize, total: usize| format!("bytes {start}-{end}/{total}");
-    let mut flipped = body[half..].to_vec();
+    let (first, rest) = body.split_at(half);
+    let mut flipped = rest.to_vec();
     flipped[3] ^= 1;
-    let good = range(half, total - 1, total);
-    let cases: Vec<(&str, Lie)> = vec![
-        ("flipped", Box::new(rest(good.clone(), flipped))),
-        (
-            "other bytes",
-            Box::new(rest(good.clone(), body[..total - half].to_vec())),
-        ),
-        (
-            "longer",
-            Box::new(rest(good, [&body[half..], b"x"].concat())),
-        ),
-        (
-            "another start",
-            Box::new(rest(range(0, total - 1, total), body.clone())),
-        ),
-        (
-            "another length",
-            Box::new(rest(range(half, total, total + 1), body[half..].to_vec())),
-        ),
-        (
-            "no range",
-            Box::new(rest(String::new(), body[half..].to_vec())),
-        ),
-        (
-            "no such range",
-            Box::new(|| {
-                let answer = Response::builder().status(StatusCode::RANGE_NOT_SATISFIABLE);
-                answer.body(Body::empty()).unwrap()
-            }),
-        ),
+    let good = || range(half, total - 1, total);
+    let (all, longer) = (range(0, total - 1, total), range(half, total, total + 1));
+    let cases = [
+        ("flipped", 206, good(), flipped),
+        ("other bytes", 206, good(), body[..total - half].to_vec()),
+        ("longer", 206, good(), [rest, b"x"].concat()),
+        ("another start", 206, all, body.clone()),
+        ("another length", 206, longer, rest.to_vec()),
+        ("no range", 206, String::new(), rest.to_vec()),
+        ("no such range", 416, String::new(), Vec::new()),
     ];
-    let folder = stack.destination();
-    for (case, lie) in cases {
-        let body = body.clone();
+    let (folder, copy) = stack.destination();
+    for (case, status, range, lie) in cases {
+        let first = Bytes::copy_from_slice(first);
         liar.answer(move |headers| {
             if headers.contains_key(header::RANGE) {
-                return lie();
+                let response = Response::builder().status(status);
+                let response = response.header(header::CONTENT_RANGE, &range);
+                return response.body(lie.clone().into()).unwrap();
             }
             // Breaks off in the middle.
-            let first = Bytes::copy_from_slice(&body[..half]);
+            let first = first.clone();
             let first = futures::stream::once(async { Ok(first) });
             let stream = first.chain(futures::stream::once(async {
                 // So that the first part is sent.
@@ -209,13 +163,10 @@ async fn a_rest_that_is_not_the_rest_opens_nothing() {
             }));
             Response::new(Body::from_stream(stream))
         });
-        let copy = folder.path().join("copy");
         let error = client.download(&id, &copy, ignore).await.unwrap_err();
-        assert!(
-            matches!(error, DownloadError::NotAuthentic),
-            "{case}: {error:?}"
-        );
-        assert!(is_empty(folder.path()), "{case}");
+        let refused = matches!(error, DownloadError::NotAuthentic);
+        assert!(refused, "{case}: {error:?}");
+        assert_eq!(files_in(&folder), 0, "{case}");
     }
 }
 
@@ -224,37 +175,30 @@ async fn a_rest_that_is_not_the_rest_opens_nothing() {
 async fn an_object_that_was_replaced_opens_nothing() {
     let stack = Stack::start().await;
     let content = bytes(100_000);
-    let (id, other) = (
-        upload(&stack, &content).await,
-        upload(&stack, &content).await,
-    );
-    let s3 = &stack.clients.s3;
-    let object = s3.get_object().bucket(VAULT).key(key_of(&id)).send().await;
-    let metadata = object.unwrap().metadata.unwrap();
-    let body = body_of(&stack, &id).await;
-    let folder = stack.destination();
-    let copy = folder.path().join("copy");
+    let id = stack.stored(&content).await;
+    let (other, swapped) = upload(&stack, &content).await;
+    let (metadata, body) = stack.get_raw(VAULT, &key_of(&id)).await;
+    let (folder, copy) = stack.destination();
     let mut flipped = body.clone();
     flipped[50_000] ^= 0x80;
     for (case, body) in [
         ("flipped", flipped),
         ("truncated", body[..body.len() - 1].to_vec()),
         ("only a tag", body[..16].to_vec()),
-        ("swapped", body_of(&stack, &other).await),
+        ("swapped", swapped),
         ("replaced", bytes(7)),
     ] {
-        let put = s3.put_object().bucket(VAULT).key(key_of(&id));
+        let put = stack.clients.s3.put_object().bucket(VAULT).key(key_of(&id));
         let put = put.set_metadata(Some(metadata.clone()));
         put.body(ByteStream::from(body)).send().await.unwrap();
-        let error = stack.client.download(&id, &copy, ignore).await.unwrap_err();
-        match error {
+        match stack.download(&id, &copy).await.unwrap_err() {
             DownloadError::NotAuthentic => {}
             // Shorter than a tag: the service sees that.
             DownloadError::Service(_) if case == "replaced" => {}
             other => panic!("{case}: {other:?}"),
         }
-        assert!(is_empty(folder.path()), "{case}");
+        assert_eq!(files_in(&folder), 0, "{case}");
     }
-    stack.client.download(&other, &copy, ignore).await.unwrap();
+    stack.download(&other, &copy).await.unwrap();
     assert!(fs::read(&copy).unwrap() == content);
 }

@@ -2,17 +2,16 @@
 
 use std::fs;
 
-use axum::body::Body;
 use caas_client::{Client, DownloadError, Mode, Progress, ServiceError, Upload, UploadError};
-use caas_testing::{API_KEY, INBOX, VAULT, bytes, send};
-use http::Request;
+use caas_testing::{API_KEY, INBOX, VAULT, bytes, request, send};
+use http::Method;
 
-use crate::support::{Stack, ignore, is_empty, key_of};
+use crate::support::{Stack, files_in, ignore, key_of};
 
 #[tokio::test]
 async fn a_file_goes_up_and_comes_down_at_every_size() {
     let stack = Stack::start().await;
-    let folder = stack.destination();
+    let (_folder, copy) = stack.destination();
     for len in [0, 1, 15, 16, 17, (256 << 10) - 1, 256 << 10, 3_000_001] {
         let content = bytes(len);
         let path = stack.file("ä b.txt", &content);
@@ -23,27 +22,18 @@ async fn a_file_goes_up_and_comes_down_at_every_size() {
         assert_eq!(uploaded.size, len as u64);
         is_rising(&seen, len, "up");
 
-        let copy = folder.path().join("copy");
-        let mut seen = Vec::new();
-        let downloaded = stack
-            .client
-            .download(&uploaded.id, &copy, |progress| seen.push(progress))
-            .await
-            .unwrap();
-        assert_eq!(
-            (downloaded.name.as_str(), downloaded.content_type.as_str()),
-            ("ä b.txt", "text/x-notes")
-        );
+        let (mut seen, id) = (Vec::new(), &uploaded.id);
+        let progress = |progress| seen.push(progress);
+        let downloaded = stack.client.download(id, &copy, progress).await.unwrap();
+        assert_eq!(downloaded.name, "ä b.txt");
+        assert_eq!(downloaded.content_type, "text/x-notes");
         assert_eq!(downloaded.size, len as u64);
         is_rising(&seen, len, "down");
         assert!(fs::read(&copy).unwrap() == content, "{len}");
 
         // And through the service.
-        let request = Request::get(format!("/api/files/{}", uploaded.id));
-        let request = request.header("x-api-key", API_KEY);
-        let request = request.body(Body::empty()).unwrap();
-        let response = send(&stack.router, request).await;
-        assert!(response.body == content, "{len}");
+        let get = request(Method::GET, API_KEY, &format!("/api/files/{id}"));
+        assert!(send(&stack.router, get).await.body == content, "{len}");
     }
 }
 
@@ -53,35 +43,29 @@ fn is_rising(seen: &[Progress], len: usize, case: &str) {
     assert!(seen.iter().all(|seen| seen.total == total), "{case} {len}");
     assert!(seen.is_sorted_by_key(|seen| seen.done), "{case} {len}");
     // The last bytes of an upload may be acknowledged before they are told.
-    assert!(
-        case == "up" || seen.last().unwrap().done == total,
-        "{case} {len}"
-    );
+    let complete = case == "up" || seen.last().unwrap().done == total;
+    assert!(complete, "{case} {len}");
 }
 
 #[tokio::test]
 async fn what_is_put_into_the_inbox_is_sealed_and_comes_down() {
     let stack = Stack::start().await;
-    let folder = stack.destination();
+    let (_folder, copy) = stack.destination();
     for len in [0, 5, 1_000_000, 20_000_000] {
         let path = stack.file("a.bin", &bytes(len));
-        let upload = Upload::new(&path, Mode::Inbox)
-            .name("b.bin")
-            .content_type("text/x-notes");
+        let upload = Upload::new(&path, Mode::Inbox).name("b.bin");
+        let upload = upload.content_type("text/x-notes");
         let uploaded = stack.client.upload(&upload, ignore).await.unwrap();
         let key = key_of(&uploaded.id);
         assert!(key.ends_with("/b.bin"));
         assert_eq!(stack.visible(INBOX).await, [key.as_str()]);
-        let object = stack.clients.s3.get_object().bucket(INBOX).key(&key);
-        let body = object.send().await.unwrap().body.collect().await.unwrap();
-        assert!(body.to_vec() == bytes(len), "{len}");
+        assert!(stack.get_raw(INBOX, &key).await.1 == bytes(len), "{len}");
 
-        let copy = folder.path().join("copy");
-        let early = stack.client.download(&uploaded.id, &copy, ignore).await;
+        let early = stack.download(&uploaded.id, &copy).await;
         assert!(matches!(early, Err(DownloadError::Service(_))), "{early:?}");
         stack.seal_inbox().await;
         assert!(stack.visible(INBOX).await.is_empty());
-        let downloaded = stack.client.download(&uploaded.id, &copy, ignore).await;
+        let downloaded = stack.download(&uploaded.id, &copy).await;
         assert_eq!(downloaded.unwrap().content_type, "text/x-notes");
         assert!(fs::read(&copy).unwrap() == bytes(len), "{len}");
     }
@@ -90,82 +74,58 @@ async fn what_is_put_into_the_inbox_is_sealed_and_comes_down() {
 #[tokio::test]
 async fn what_the_service_refuses_is_told() {
     let stack = Stack::start().await;
-    let code = |error: ServiceError| match error {
-        ServiceError::Refused { code, .. } => code,
+    let (folder, copy) = stack.destination();
+    match stack.download("YWJzZW50", &copy).await {
+        Err(DownloadError::Service(ServiceError::Refused { code, .. })) => {
+            assert_eq!(code, "not-found");
+        }
         other => panic!("{other:?}"),
-    };
-    let folder = stack.destination();
-    let copy = folder.path().join("copy");
-    let absent = stack.client.download("YWJzZW50", &copy, ignore).await;
-    let Err(DownloadError::Service(error)) = absent else {
-        panic!("{absent:?}");
-    };
-    assert_eq!(code(error), "not-found");
-    assert!(is_empty(folder.path()));
+    }
+    assert_eq!(files_in(&folder), 0);
 
-    let path = stack.file("a", b"a");
+    let (path, large) = (stack.file("a", b"a"), folder.path().join("large"));
+    // 5 GB and a byte, which take no room on the disk.
+    let file = fs::File::create(&large).unwrap();
+    file.set_len(5_000_000_001).unwrap();
     let stranger = Client::new(&stack.service_proxy.url(), "another-key").unwrap();
+    let own = &stack.client;
+    let (up, inbox) = (Upload::new(&path, Mode::Client), Mode::Inbox);
     for (client, upload, expected) in [
-        (&stranger, Upload::new(&path, Mode::Client), "unauthorized"),
+        (&stranger, up.clone(), "unauthorized"),
+        (own, up.content_type(""), "invalid-request"),
         (
-            &stack.client,
-            Upload::new(&path, Mode::Client).content_type(""),
-            "invalid-request",
-        ),
-        (
-            &stack.client,
-            Upload::new(&path, Mode::Inbox).name("\n"),
+            own,
+            Upload::new(&path, inbox).name("\n"),
             "invalid-filename",
         ),
+        (own, Upload::new(&large, Mode::Client), "too-large"),
     ] {
-        let refused = client.upload(&upload, ignore).await;
-        let Err(UploadError::Service(error)) = refused else {
-            panic!("{refused:?}");
-        };
-        assert_eq!(code(error), expected);
+        match client.upload(&upload, ignore).await {
+            Err(UploadError::Service(ServiceError::Refused { code, .. })) => {
+                assert_eq!(code, expected);
+            }
+            other => panic!("{other:?}"),
+        }
     }
-    // 5 GB and a byte, which take no room on the disk.
-    fs::File::options()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(5_000_000_001)
-        .unwrap();
-    let refused = stack.upload(&path, Mode::Client).await;
-    let Err(UploadError::Service(error)) = refused else {
-        panic!("{refused:?}");
-    };
-    assert_eq!(code(error), "too-large");
     assert!(stack.visible(VAULT).await.is_empty() && stack.visible(INBOX).await.is_empty());
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_or_written_is_told() {
     let stack = Stack::start().await;
-    let folder = stack.destination();
+    let (folder, taken) = stack.destination();
     for path in [folder.path().to_owned(), folder.path().join("absent")] {
         let refused = stack.upload(&path, Mode::Client).await;
         assert!(matches!(refused, Err(UploadError::Source(_))));
     }
-    let path = stack.file("a", &bytes(100_000));
-    let id = stack.upload(&path, Mode::Client).await.unwrap().id;
-    let nowhere = folder.path().join("absent/copy");
-    let refused = stack.client.download(&id, &nowhere, ignore).await;
-    assert!(
-        matches!(refused, Err(DownloadError::Destination(_))),
-        "{refused:?}"
-    );
+    let id = stack.stored(&bytes(100_000)).await;
     // A folder has the name: the file cannot take it, and leaves nothing.
-    let taken = stack.destination();
-    fs::create_dir(taken.path().join("copy")).unwrap();
-    fs::write(taken.path().join("copy/inside"), "x").unwrap();
-    let refused = stack
-        .client
-        .download(&id, &taken.path().join("copy"), ignore)
-        .await;
-    assert!(
-        matches!(refused, Err(DownloadError::Destination(_))),
-        "{refused:?}"
-    );
-    assert_eq!(fs::read_dir(taken.path()).unwrap().count(), 1);
+    fs::create_dir(&taken).unwrap();
+    fs::write(taken.join("inside"), "x").unwrap();
+    for destination in [folder.path().join("absent/copy"), taken] {
+        let refused = stack.download(&id, &destination).await.unwrap_err();
+        let destination = matches!(refused, DownloadError::Destination(_));
+        assert!(destination, "{refused:?}");
+    }
+    assert_eq!(files_in(&folder), 1);
 }

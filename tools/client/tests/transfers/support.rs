@@ -11,12 +11,14 @@ use std::{
 
 use axum::Router;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use caas_client::{Client, Mode, Progress, Retries, Upload, UploadError, Uploaded};
+use caas_client::{
+    Client, DownloadError, Downloaded, Mode, Progress, Retries, Upload, UploadError, Uploaded,
+};
 use caas_testing::{API_KEY, FaultProxy, Proxies, settings};
 use hyper_util::service::TowerToHyperService;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use upload_file::{Config, Service};
 
 /// How long the service waits for S3 and KMS, as on Lambda.
@@ -31,7 +33,6 @@ pub(crate) struct Stack {
     /// The service's routes, to call without the network.
     pub(crate) router: Router,
     pub(crate) client: Client,
-    _stop: DropGuard,
 }
 
 impl Deref for Stack {
@@ -46,13 +47,10 @@ impl Stack {
     pub(crate) async fn start() -> Self {
         let stack = caas_testing::Stack::start().await;
         let proxies = stack.proxies(PATIENCE).await;
-        let service = Service::new(
-            Config::read(&settings([])).unwrap(),
-            proxies.clients.clone(),
-        );
+        let config = Config::read(&settings([])).unwrap();
+        let service = Service::new(config, proxies.clients.clone());
         let router = upload_file::router(Arc::new(service));
-        let stop = CancellationToken::new();
-        let address = serve(router.clone(), stop.clone()).await;
+        let address = serve(router.clone()).await;
         let service_proxy = FaultProxy::start(address).await.unwrap();
         Self {
             client: client(&service_proxy.url()),
@@ -60,7 +58,6 @@ impl Stack {
             stack,
             proxies,
             service_proxy,
-            _stop: stop.drop_guard(),
         }
     }
 
@@ -83,18 +80,31 @@ impl Stack {
         self.client.upload(&Upload::new(path, mode), ignore).await
     }
 
-    /// An empty folder to download into.
-    pub(crate) fn destination(&self) -> TempDir {
-        TempDir::new_in(self.folder.path()).unwrap()
+    /// Uploads this content in client mode, and returns the file's id.
+    pub(crate) async fn stored(&self, content: &[u8]) -> String {
+        let path = self.file("a", content);
+        self.upload(&path, Mode::Client).await.unwrap().id
+    }
+
+    pub(crate) async fn download(&self, id: &str, to: &Path) -> Result<Downloaded, DownloadError> {
+        self.client.download(id, to, ignore).await
+    }
+
+    /// An empty folder, and the path of a copy in it.
+    pub(crate) fn destination(&self) -> (TempDir, PathBuf) {
+        let folder = TempDir::new_in(self.folder.path()).unwrap();
+        let copy = folder.path().join("copy");
+        (folder, copy)
     }
 }
 
-/// Serves on any free loopback port until `stop`.
-pub(crate) async fn serve(router: Router, stop: CancellationToken) -> SocketAddr {
+/// Serves on any free loopback port until the test ends.
+pub(crate) async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = TowerToHyperService::new(router);
-    tokio::spawn(caas_server::serve(listener, service, stop));
+    let never = CancellationToken::new();
+    tokio::spawn(caas_server::serve(listener, service, never));
     address
 }
 
@@ -116,6 +126,7 @@ pub(crate) fn key_of(id: &str) -> String {
 
 pub(crate) fn ignore(_: Progress) {}
 
-pub(crate) fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).unwrap().next().is_none()
+/// How many files are in a folder.
+pub(crate) fn files_in(folder: &TempDir) -> usize {
+    fs::read_dir(folder.path()).unwrap().count()
 }
