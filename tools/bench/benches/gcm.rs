@@ -19,19 +19,17 @@ fn seal(criterion: &mut Criterion) {
         });
     });
     for chunk_len in [4 << 10, 64 << 10, LEN] {
-        group.bench_function(
-            format!("stream, chunks of {} KiB", chunk_len >> 10),
-            |bench| {
-                bench.iter(|| {
-                    let grant = Grant::received(KEY.into(), &IV, &AAD).expect("ours");
-                    let mut sealer = grant.into_sealer();
-                    for chunk in buffer.chunks_mut(chunk_len) {
-                        sealer.update(chunk).expect("short enough");
-                    }
-                    sealer.finish()
-                });
-            },
-        );
+        let name = format!("stream, chunks of {} KiB", chunk_len >> 10);
+        group.bench_function(name, |bench| {
+            bench.iter(|| {
+                let grant = Grant::received(KEY.into(), &IV, &AAD).expect("ours");
+                let mut sealer = grant.into_sealer();
+                for chunk in buffer.chunks_mut(chunk_len) {
+                    sealer.update(chunk).expect("short enough");
+                }
+                sealer.finish()
+            });
+        });
     }
     group.finish();
 }

@@ -13,12 +13,11 @@
 use std::{
     env,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use aws_sdk_s3::primitives::ByteStream;
 use caas_aws::{Clients, KmsKey, ObjectKey, VersionedBucket};
-use caas_bench::{EmulatorProcess, Error, Source, memory, plain_put, reset_peak};
+use caas_bench::{EmulatorProcess, Error, Source, median, memory, plain_put, reset_peak};
 use caas_emulator::BucketConfig;
 use caas_inbox::{Inbox, S3_TIMEOUT};
 use caas_settings::Settings;
@@ -69,12 +68,9 @@ async fn main() -> Result<(), Error> {
 async fn soak(clients: &Clients, function: &Inbox, objects: usize, mib: u64) -> Result<(), Error> {
     let small = |i: usize| vec![i as u8; SMALL];
     let put = async |i: usize| {
-        let put = clients
-            .s3
-            .put_object()
-            .bucket(INBOX)
-            .key(format!("acme/{i}"));
-        put.body(ByteStream::from(small(i))).send().await.map(drop)
+        let put = clients.s3.put_object().bucket(INBOX);
+        let put = put.key(format!("acme/{i}")).body(small(i).into());
+        put.send().await.map(drop)
     };
     let puts = stream::iter(0..objects).map(put).buffer_unordered(16);
     puts.try_collect::<()>().await?;
@@ -112,11 +108,8 @@ async fn soak(clients: &Clients, function: &Inbox, objects: usize, mib: u64) -> 
     if !inbox.all_versions(None).await?.versions.is_empty() {
         return Err("the inbox is not empty".into());
     }
-    let vault = Vault::new(
-        clients.s3.clone(),
-        VAULT,
-        KmsKey::new(clients.kms.clone(), KEY),
-    );
+    let kms_key = KmsKey::new(clients.kms.clone(), KEY);
+    let vault = Vault::new(clients.s3.clone(), VAULT, kms_key);
     for i in 0..objects {
         let opened = vault.get(&key(&format!("acme/{i}"))?, SMALL as u64).await?;
         if opened.content != small(i) {
@@ -165,11 +158,6 @@ async fn against_a_copy(
         sealed / copied
     );
     Ok(())
-}
-
-fn median(times: &mut [Duration]) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64()
 }
 
 fn key(text: &str) -> Result<ObjectKey, Error> {

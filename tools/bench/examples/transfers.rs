@@ -14,14 +14,15 @@
 use std::{
     env,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufWriter, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use caas_bench::{Error, memory, reset_peak};
+use caas_bench::{Error, median, memory, reset_peak, run_to_end};
 use caas_client::{Client, Mode, Upload};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 /// A transfer's memory limit in KiB.
@@ -83,14 +84,7 @@ async fn main() -> Result<(), Error> {
     service.time_of_calls(&kept[0]).await?;
     if let Ok(python) = env::var("PYTHON") {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/s3ec_get.py");
-        let status = Command::new(python)
-            .arg(script)
-            .arg(&source)
-            .args(&kept)
-            .status()?;
-        if !status.success() {
-            return Err("the Python client cannot open the uploads".into());
-        }
+        run_to_end(Command::new(python).arg(script).arg(&source).args(&kept))?;
     }
     for id in kept {
         service.purge(&id).await?;
@@ -166,25 +160,24 @@ impl Service {
 
     async fn curl_down(&self, id: &str, copy: &Path) -> Result<(), Error> {
         let grant = self.grant(id).await?;
-        run_to_end(
-            Command::new("curl")
-                .arg("-fsS")
-                .arg("-o")
-                .arg(copy)
-                .arg(text(&grant, "url")?),
-        )
+        let mut curl = Command::new("curl");
+        curl.args(["-fsS", text(&grant, "url")?, "-o"]);
+        run_to_end(curl.arg(copy))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        request.header("x-api-key", &self.api_key)
     }
 
     async fn begin(&self, size: u64, mode: &str) -> Result<Value, Error> {
         let body = json!({"name": "source", "size": size, "mode": mode});
-        let request = self.http.post(format!("{}/api/uploads", self.url));
-        let request = request.header("x-api-key", &self.api_key).json(&body);
+        let request = self.request(Method::POST, "/api/uploads").json(&body);
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
     async fn grant(&self, id: &str) -> Result<Value, Error> {
-        let request = self.http.post(format!("{}/api/files/{id}/grant", self.url));
-        let request = request.header("x-api-key", &self.api_key);
+        let request = self.request(Method::POST, &format!("/api/files/{id}/grant"));
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
@@ -192,8 +185,7 @@ impl Service {
     async fn sealed(&self, id: &str) -> Result<(), Error> {
         let deadline = Instant::now() + SEALED_WITHIN;
         while Instant::now() < deadline {
-            let request = self.http.head(format!("{}/api/files/{id}", self.url));
-            let request = request.header("x-api-key", &self.api_key);
+            let request = self.request(Method::HEAD, &format!("/api/files/{id}"));
             if request.send().await?.status().is_success() {
                 return Ok(());
             }
@@ -203,8 +195,7 @@ impl Service {
     }
 
     async fn purge(&self, id: &str) -> Result<(), Error> {
-        let url = format!("{}/api/files/{id}?purge=true", self.url);
-        let request = self.http.delete(url).header("x-api-key", &self.api_key);
+        let request = self.request(Method::DELETE, &format!("/api/files/{id}?purge=true"));
         request.send().await?.error_for_status()?;
         Ok(())
     }
@@ -214,12 +205,13 @@ impl Service {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("small");
         make(&path, 1 << 10)?;
-        let small = self
-            .upload(&path, Mode::Client, &mut Times::default())
-            .await?;
-        for (what, size, id) in [("1 KiB", 1 << 10, &*small), ("1 GiB", 1 << 30, large)] {
-            let mut begin = Vec::new();
-            let mut grant = Vec::new();
+        let mut times = Times::default();
+        let small = self.upload(&path, Mode::Client, &mut times).await?;
+        for (what, size, file, id) in [
+            ("1 KiB", 1 << 10, "the small file", &*small),
+            ("1 GiB", 1 << 30, "the large file", large),
+        ] {
+            let (mut begin, mut grant) = (Vec::new(), Vec::new());
             for _ in 0..CALLS {
                 let begun = Instant::now();
                 self.begin(size, "client").await?;
@@ -228,34 +220,19 @@ impl Service {
                 self.grant(id).await?;
                 grant.push(begun.elapsed());
             }
-            let file = if id == large {
-                "the large file"
-            } else {
-                "the small file"
-            };
+            let (begin, grant) = (median(&mut begin) * 1e3, median(&mut grant) * 1e3);
             println!(
-                "the service's own time: {:.1} ms to begin an upload of {what}, {:.1} ms for a \
-                 grant of {file}",
-                median(&mut begin).as_secs_f64() * 1e3,
-                median(&mut grant).as_secs_f64() * 1e3,
+                "the service's own time: {begin:.1} ms to begin an upload of {what}, {grant:.1} ms \
+                 for a grant of {file}"
             );
         }
         self.purge(&small).await
     }
 }
 
-fn text<'a>(answer: &'a Value, name: &str) -> Result<&'a str, Error> {
-    answer[name]
-        .as_str()
-        .ok_or_else(|| format!("no {name}").into())
-}
-
-fn run_to_end(command: &mut Command) -> Result<(), Error> {
-    let status = command.stdin(Stdio::null()).status()?;
-    if !status.success() {
-        return Err("a command failed".into());
-    }
-    Ok(())
+fn text<'a>(response: &'a Value, name: &str) -> Result<&'a str, Error> {
+    let text = response[name].as_str();
+    text.ok_or_else(|| format!("no {name}").into())
 }
 
 #[derive(Default)]
@@ -279,7 +256,7 @@ impl Times {
     }
 
     fn ours(&mut self, mib: u64) -> String {
-        let time = median(&mut self.ours).as_secs_f64();
+        let time = median(&mut self.ours);
         format!(
             "{time:.2} s ({:.0} MiB/s), peak {:.1} MiB resident",
             mib as f64 / time,
@@ -289,21 +266,16 @@ impl Times {
 
     fn report(&mut self, mib: u64) -> String {
         let ours = self.ours(mib);
-        let curl = median(&mut self.curl).as_secs_f64();
-        let ratio = curl / median(&mut self.ours).as_secs_f64();
+        let curl = median(&mut self.curl);
+        let ratio = curl / median(&mut self.ours);
         let mut report = format!("{ours}; curl {curl:.2} s: {ratio:.2} of its speed");
         if !self.curl_synced.is_empty() {
-            let synced = median(&mut self.curl_synced).as_secs_f64();
-            let ratio = synced / median(&mut self.ours).as_secs_f64();
+            let synced = median(&mut self.curl_synced);
+            let ratio = synced / median(&mut self.ours);
             report += &format!(", {ratio:.2} when its file is on the disk, too, in {synced:.2} s");
         }
         report
     }
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 /// Creates a file of this many bytes without repetition.
@@ -315,24 +287,7 @@ fn make(path: &Path, len: u64) -> io::Result<()> {
     file.flush()
 }
 
+/// Compares every byte.
 fn same(one: &Path, other: &Path) -> Result<(), Error> {
-    let open = |path| Ok::<_, io::Error>(BufReader::new(File::open(path)?));
-    let (mut one, mut other) = (open(one)?, open(other)?);
-    let (mut left, mut right) = (vec![0; 1 << 16], Vec::new());
-    loop {
-        let read = one.read(&mut left)?;
-        right.resize(read.max(1), 0);
-        let others = if read == 0 {
-            other.read(&mut right)?
-        } else {
-            other.read_exact(&mut right)?;
-            read
-        };
-        if others != read || left[..read] != right[..read] {
-            return Err("the copy differs from the file".into());
-        }
-        if read == 0 {
-            return Ok(());
-        }
-    }
+    run_to_end(Command::new("cmp").arg(one).arg(other))
 }

@@ -18,7 +18,9 @@ use std::{
 };
 
 use caas_aws::{KmsKey, ObjectKey, PutOptions};
-use caas_bench::{CONCURRENCY, EmulatorProcess, Error, Source, memory, plain_put, reset_peak};
+use caas_bench::{
+    CONCURRENCY, EmulatorProcess, Error, Source, memory, plain_put, reset_peak, run_to_end,
+};
 use caas_emulator::BucketConfig;
 use caas_vault::Vault;
 
@@ -45,9 +47,8 @@ async fn compare(runs: usize) -> Result<(), Error> {
     let options = PutOptions::default().exact_len(LEN);
 
     // Warm-up: connections and other one-time work.
-    vault
-        .put(&key, vec![0; 1000], &options.clone().exact_len(1000))
-        .await?;
+    let short = options.clone().exact_len(1000);
+    vault.put(&key, vec![0; 1000], &short).await?;
     let start = memory("VmRSS")?;
     println!(
         "256 MiB in parts of 8 MiB, {CONCURRENCY} at a time; at the start {start} KiB resident"
@@ -85,16 +86,14 @@ async fn compare(runs: usize) -> Result<(), Error> {
 
     if let Ok(python) = env::var("PYTHON") {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/s3ec_put.py");
-        let status = Command::new(python)
-            .args([script, BUCKET, KEY, &LEN.to_string()])
-            .env("AWS_ENDPOINT_URL_S3", &emulator.s3)
-            .env("AWS_ENDPOINT_URL_KMS", &emulator.kms)
-            .env("AWS_ACCESS_KEY_ID", &emulator.credentials.0)
-            .env("AWS_SECRET_ACCESS_KEY", &emulator.credentials.1)
-            .status()?;
-        if !status.success() {
-            return Err("the Python client failed".into());
-        }
+        run_to_end(
+            Command::new(python)
+                .args([script, BUCKET, KEY, &LEN.to_string()])
+                .env("AWS_ENDPOINT_URL_S3", &emulator.s3)
+                .env("AWS_ENDPOINT_URL_KMS", &emulator.kms)
+                .env("AWS_ACCESS_KEY_ID", &emulator.credentials.0)
+                .env("AWS_SECRET_ACCESS_KEY", &emulator.credentials.1),
+        )?;
     }
     Ok(emulator.stop()?)
 }

@@ -31,58 +31,43 @@ pub async fn plain_put(
     mut content: impl AsyncRead + Unpin,
 ) -> Result<(), Error> {
     let upload = s3.create_multipart_upload().bucket(bucket).key(key);
-    let upload = upload
-        .checksum_algorithm(ChecksumAlgorithm::Crc32)
-        .send()
-        .await?;
-    let upload_id = upload.upload_id.ok_or("no upload id")?;
+    let upload = upload.checksum_algorithm(ChecksumAlgorithm::Crc32);
+    let upload_id = upload.send().await?.upload_id.ok_or("no upload id")?;
     let mut parts = JoinSet::new();
     let mut completed = Vec::new();
     for number in 1.. {
         let mut part = Vec::with_capacity(PART_LEN);
-        (&mut content)
-            .take(PART_LEN as u64)
-            .read_to_end(&mut part)
-            .await?;
+        let mut next = (&mut content).take(PART_LEN as u64);
+        next.read_to_end(&mut part).await?;
         if part.is_empty() {
             break;
         }
         if parts.len() >= CONCURRENCY {
             completed.extend(parts.join_next().await.transpose()?.transpose()?);
         }
-        let request = s3
-            .upload_part()
-            .bucket(bucket)
-            .key(key)
-            .upload_id(&upload_id);
+        let request = s3.upload_part().bucket(bucket).key(key);
         let request = request
+            .upload_id(&upload_id)
             .part_number(number)
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .body(ByteStream::from(part));
         parts.spawn(async move {
-            let answer = request.send().await?;
-            Ok::<_, Error>(
-                CompletedPart::builder()
-                    .part_number(number)
-                    .set_e_tag(answer.e_tag)
-                    .set_checksum_crc32(answer.checksum_crc32)
-                    .build(),
-            )
+            let response = request.send().await?;
+            let part = CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(response.e_tag)
+                .set_checksum_crc32(response.checksum_crc32);
+            Ok::<_, Error>(part.build())
         });
     }
     while let Some(part) = parts.join_next().await {
         completed.push(part??);
     }
     completed.sort_by_key(CompletedPart::part_number);
-    let completed = CompletedMultipartUpload::builder()
-        .set_parts(Some(completed))
-        .build();
+    let parts = CompletedMultipartUpload::builder().set_parts(Some(completed));
     let complete = s3.complete_multipart_upload().bucket(bucket).key(key);
-    complete
-        .upload_id(upload_id)
-        .multipart_upload(completed)
-        .send()
-        .await?;
+    let complete = complete.upload_id(upload_id);
+    complete.multipart_upload(parts.build()).send().await?;
     Ok(())
 }
 

@@ -53,19 +53,15 @@ impl Cloud {
     /// The environment of a program that uses the same S3 and KMS: the AWS SDKs' variables and our
     /// own.
     pub(crate) fn variables(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let key = |alias| self.emulator.key_arn(alias).context("a KMS key is missing");
+        let emulator = &self.emulator;
+        let key = |alias| emulator.key_arn(alias).context("a KMS key is missing");
+        let (id, secret) = self.credentials();
         Ok(vec![
-            ("AWS_ENDPOINT_URL_S3", self.emulator.s3_url()),
-            ("AWS_ENDPOINT_URL_KMS", self.emulator.kms_url()),
-            (
-                "AWS_ACCESS_KEY_ID",
-                self.emulator.access_key_id().to_owned(),
-            ),
-            (
-                "AWS_SECRET_ACCESS_KEY",
-                self.emulator.secret_access_key().to_owned(),
-            ),
-            ("AWS_REGION", self.emulator.region().to_owned()),
+            ("AWS_ENDPOINT_URL_S3", emulator.s3_url()),
+            ("AWS_ENDPOINT_URL_KMS", emulator.kms_url()),
+            ("AWS_ACCESS_KEY_ID", id),
+            ("AWS_SECRET_ACCESS_KEY", secret),
+            ("AWS_REGION", emulator.region().to_owned()),
             ("VAULT_BUCKET", VAULT_BUCKET.to_owned()),
             ("INBOX_BUCKET", INBOX_BUCKET.to_owned()),
             ("USER_KEYS_BUCKET", USER_KEYS_BUCKET.to_owned()),
@@ -76,17 +72,20 @@ impl Cloud {
 
     /// The connection settings of both.
     pub(crate) fn connections(&self) -> ClientsConfig {
-        let credentials = (
-            self.emulator.access_key_id(),
-            self.emulator.secret_access_key(),
-        );
         ClientsConfig {
             s3_endpoint: Some(self.emulator.s3_url()),
             kms_endpoint: Some(self.emulator.kms_url()),
             region: Some(self.emulator.region().to_owned()),
-            credentials: Some((credentials.0.to_owned(), credentials.1.to_owned())),
+            credentials: Some(self.credentials()),
             ..ClientsConfig::default()
         }
+    }
+
+    /// An access key and its secret.
+    fn credentials(&self) -> (String, String) {
+        let emulator = &self.emulator;
+        let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
+        (id.to_owned(), secret.to_owned())
     }
 
     /// Subscribes to objects put from now on.

@@ -52,23 +52,16 @@ fn folder(manifest: &Path) -> String {
 
 #[test]
 fn every_crate_depends_only_on_what_it_may() {
-    let metadata = MetadataCommand::new()
-        .current_dir(ROOT)
-        .no_deps()
-        .exec()
-        .unwrap();
-    let folders: BTreeMap<_, _> = metadata
-        .workspace_packages()
-        .into_iter()
-        .map(|package| {
-            (
-                package.name.to_string(),
-                folder(package.manifest_path.as_std_path()),
-            )
-        })
-        .collect();
+    let mut command = MetadataCommand::new();
+    let metadata = command.current_dir(ROOT).no_deps().exec().unwrap();
+    let packages = metadata.workspace_packages();
+    let folders = packages.iter().map(|package| {
+        let manifest = package.manifest_path.as_std_path();
+        (package.name.to_string(), folder(manifest))
+    });
+    let folders: BTreeMap<_, _> = folders.collect();
     assert!(folders.len() >= 6, "{folders:?}");
-    for package in metadata.workspace_packages() {
+    for package in packages {
         let own = &folders[package.name.as_str()];
         for dependency in &package.dependencies {
             let name = dependency.name.as_str();
@@ -80,11 +73,8 @@ fn every_crate_depends_only_on_what_it_may() {
                 assert!(known, "{} must not depend on {name}", package.name);
             }
             let outside = forbidden(own).iter().any(|prefix| name.starts_with(prefix));
-            assert!(
-                !outside || tested_with,
-                "{} must not depend on {name}",
-                package.name
-            );
+            let known = !outside || tested_with;
+            assert!(known, "{} must not depend on {name}", package.name);
         }
     }
 }
@@ -95,15 +85,11 @@ fn generated_files_are_what_the_code_says() {
         ("openapi", "openapi.json"),
         ("problems", "docs/problems.md"),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_caas-local"))
-            .arg(command)
-            .output()
-            .unwrap();
-        let written = fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
-        assert!(
-            String::from_utf8(output.stdout).unwrap() == written,
-            "{file} is stale; write it with: cargo run -- {command} > {file}"
-        );
+        let mut program = Command::new(env!("CARGO_BIN_EXE_caas-local"));
+        let generated = program.arg(command).output().unwrap().stdout;
+        let is_current = fs::read(Path::new(ROOT).join(file)).unwrap() == generated;
+        let remedy = format!("write it with: cargo run -- {command} > {file}");
+        assert!(is_current, "{file} is stale; {remedy}");
     }
 }
 
@@ -133,9 +119,8 @@ fn the_requirements_name_what_exists() {
         let Ok(content) = fs::read_to_string(root.join(file)) else {
             panic!("there is no file {file}");
         };
-        let defined = |test| {
-            content.contains(&format!("fn {test}(")) || content.contains(&format!("def {test}("))
-        };
+        let starts = |test| [format!("fn {test}("), format!("def {test}(")];
+        let defined = |test| starts(test).iter().any(|start| content.contains(start));
         assert!(test.is_none_or(defined), "there is no test {name}");
     }
 }
@@ -145,9 +130,8 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
     let in_backticks = text.split('`').skip(1).step_by(2);
     in_backticks.filter(|code| {
         let path = code.split("::").next().unwrap_or_default();
-        let extension = [".json", ".md", ".py", ".rs", ".yaml"]
-            .iter()
-            .any(|end| path.ends_with(end));
+        let extensions = [".json", ".md", ".py", ".rs", ".yaml"];
+        let extension = extensions.iter().any(|end| path.ends_with(end));
         let elsewhere = path.starts_with(".caas/") || path.contains(char::is_whitespace);
         !elsewhere && (extension || path.starts_with(".ci/") || path.starts_with("events/"))
     })

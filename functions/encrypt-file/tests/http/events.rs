@@ -6,35 +6,23 @@ use crate::support::router;
 
 /// The response to each event: status, content type, and something in the body.
 const EVENTS: &[(&str, u16, &str, &str)] = &[
-    (
-        "decrypt_file",
-        200,
-        "application/octet-stream",
-        "Hello, session!",
-    ),
-    ("encrypt_file", 200, "application/octet-stream", ""),
-    ("health", 200, "application/json", "max_body_bytes"),
+    ("decrypt_file", 200, BYTES, "Hello, session!"),
+    ("encrypt_file", 200, BYTES, ""),
+    ("health", 200, JSON, "max_body_bytes"),
     ("index", 200, "text/plain; charset=utf-8", "is running"),
-    (
-        "not_found",
-        404,
-        "application/problem+json",
-        "/problems/not-found",
-    ),
-    (
-        "openapi",
-        200,
-        "application/json",
-        r#""servers":[{"url":"https://abcdefghij.execute-api.us-east-1.amazonaws.com/Prod"}]"#,
-    ),
-    ("problem", 200, "application/json", "too-large"),
+    ("not_found", 404, PROBLEM, "/problems/not-found"),
+    ("openapi", 200, JSON, SERVERS),
+    ("problem", 200, JSON, "too-large"),
 ];
+const BYTES: &str = "application/octet-stream";
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
+const SERVERS: &str =
+    r#""servers":[{"url":"https://abcdefghij.execute-api.us-east-1.amazonaws.com/Prod"}]"#;
 
 #[tokio::test]
 async fn every_event_is_answered() {
     let router = router(false);
-    check_events("encrypt-file", EVENTS, async |event| {
-        send(&router, event).await
-    })
-    .await;
+    let send = async |event| send(&router, event).await;
+    check_events("encrypt-file", EVENTS, send).await;
 }

@@ -2,45 +2,45 @@
 
 use axum::body::Body;
 use caas_http::ProblemKind;
-use caas_testing::{API_KEY, form, post_form};
+use caas_testing::{API_KEY, form, post_form, with};
 use http::{Request, StatusCode};
 use serde_json::json;
 
-use crate::support::{FILE, KEY, URL, call};
+use crate::support::{FILE, KEY, MAX_BODY_BYTES, URL, call};
 
 fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
 }
 
+/// A form with one small file.
+fn encrypt() -> Request<Body> {
+    post_form("/encrypt_file", form(&[(FILE, b"x")]))
+}
+
 #[tokio::test]
 async fn a_file_goes_in_and_comes_out() {
+    let attachment = |name| format!("attachment; filename=\"{name}\"; filename*=UTF-8''{name}");
     for len in [0, 1, 15, 16, 17, 90_000] {
         let content: Vec<u8> = (0..len).map(|i: u32| (i * 7) as u8).collect();
         let sealed = call(true, post_form("/encrypt_file", form(&[(FILE, &content)]))).await;
         assert_eq!(sealed.status, StatusCode::OK);
         assert_eq!(sealed.header("content-type"), "application/octet-stream");
-        assert_eq!(
-            sealed.header("content-disposition"),
-            "attachment; filename=\"a.txt.enc\"; filename*=UTF-8''a.txt.enc"
-        );
+        let disposition = sealed.header("content-disposition");
+        assert_eq!(disposition, attachment("a.txt.enc"));
         assert_eq!(sealed.body.len(), content.len() + 28);
         let key = sealed.header("encryption-key");
         assert_eq!(key.len(), 43);
 
         let named = r#"Content-Disposition: form-data; name="file"; filename="a.txt.enc""#;
         let in_form = form(&[(named, &sealed.body), (KEY, key.as_bytes())]);
-        let mut in_header = post_form("/decrypt_file", form(&[(named, &sealed.body)]));
-        in_header
-            .headers_mut()
-            .insert("encryption-key", key.parse().unwrap());
+        let in_header = post_form("/decrypt_file", form(&[(named, &sealed.body)]));
+        let in_header = with(in_header, "encryption-key", key);
         for request in [post_form("/decrypt_file", in_form), in_header] {
             let opened = call(true, request).await;
             assert_eq!(opened.status, StatusCode::OK);
             assert_eq!(opened.header("content-type"), "application/octet-stream");
-            assert_eq!(
-                opened.header("content-disposition"),
-                "attachment; filename=\"a.txt\"; filename*=UTF-8''a.txt"
-            );
+            let disposition = opened.header("content-disposition");
+            assert_eq!(disposition, attachment("a.txt"));
             assert!(opened.body == content);
         }
     }
@@ -50,10 +50,8 @@ async fn a_file_goes_in_and_comes_out() {
 async fn text_fields_that_a_framework_adds_are_skipped() {
     let token = r#"Content-Disposition: form-data; name="csrfmiddlewaretoken""#;
     let parts = form(&[(token, b"abc"), (FILE, b"content"), (token, b"abc")]);
-    assert_eq!(
-        call(true, post_form("/encrypt_file", parts)).await.status,
-        StatusCode::OK
-    );
+    let response = call(true, post_form("/encrypt_file", parts)).await;
+    assert_eq!(response.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -71,35 +69,21 @@ async fn names_survive_every_client() {
         let headers = format!(r#"Content-Disposition: form-data; name="file"; {sent}"#);
         let answer = call(true, post_form("/encrypt_file", form(&[(&headers, b"x")]))).await;
         let disposition = answer.header("content-disposition");
-        assert!(
-            disposition.ends_with(&format!("UTF-8''{answered}")),
-            "{sent}: {disposition}"
-        );
+        let (_, name) = disposition.rsplit_once("UTF-8''").unwrap();
+        assert_eq!(name, answered, "{sent}");
     }
 }
 
 #[tokio::test]
 async fn closed_routes_want_a_key_and_open_ones_do_not() {
-    let request = |key: Option<&str>| {
-        let mut request = post_form("/encrypt_file", form(&[(FILE, b"x")]));
-        if let Some(key) = key {
-            request
-                .headers_mut()
-                .insert("x-api-key", key.parse().unwrap());
-        }
-        request
-    };
-    for (public, key, status) in [
-        (false, None, 401),
-        (false, Some("wrong"), 401),
-        (false, Some(API_KEY), 200),
-        (true, None, 200),
+    let with_key = |key| with(encrypt(), "x-api-key", key);
+    for (case, public, request, status) in [
+        ("no key", false, encrypt(), 401),
+        ("a wrong key", false, with_key("wrong"), 401),
+        ("a key", false, with_key(API_KEY), 200),
+        ("an open route", true, encrypt(), 200),
     ] {
-        assert_eq!(
-            call(public, request(key)).await.status,
-            status,
-            "{public} {key:?}"
-        );
+        assert_eq!(call(public, request).await.status, status, "{case}");
     }
 }
 
@@ -107,21 +91,12 @@ async fn closed_routes_want_a_key_and_open_ones_do_not() {
 async fn the_service_describes_itself() {
     let index = call(false, get("/")).await;
     assert_eq!(index.status, StatusCode::OK);
-    assert!(
-        String::from_utf8(index.body)
-            .unwrap()
-            .contains("is running")
-    );
+    assert!(index.text().contains("is running"));
 
-    let health = call(false, get("/health")).await;
-    assert_eq!(
-        health.json(),
-        serde_json::json!({
-            "status": "ok",
-            "version": env!("CARGO_PKG_VERSION"),
-            "limits": {"max_body_bytes": crate::support::MAX_BODY_BYTES},
-        })
-    );
+    let limits = json!({"max_body_bytes": MAX_BODY_BYTES});
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = json!({"status": "ok", "version": version, "limits": limits});
+    assert_eq!(call(false, get("/health")).await.json(), expected);
 }
 
 #[tokio::test]
@@ -129,8 +104,7 @@ async fn the_description_is_of_this_deployment() {
     for public in [true, false] {
         let mut request = get("/openapi.json");
         for header in ["host", "x-forwarded-host", "forwarded"] {
-            let elsewhere = "host=evil.example".parse().unwrap();
-            request.headers_mut().insert(header, elsewhere);
+            request = with(request, header, "host=evil.example");
         }
         let openapi = call(public, request).await;
         assert_eq!(openapi.header("content-type"), "application/json");
@@ -150,7 +124,7 @@ async fn the_type_of_a_problem_leads_to_its_description() {
         let definition = kind.definition();
         let described = call(false, get(&kind.uri())).await;
         assert_eq!(described.status, StatusCode::OK, "{kind:?}");
-        let expected = serde_json::json!({
+        let expected = json!({
             "code": definition.code,
             "status": definition.status,
             "title": definition.title,
@@ -181,14 +155,9 @@ async fn every_response_has_the_headers() {
     }
     assert!(ids.iter().all(|id| id.len() == 36));
 
-    let mut chosen = get("/");
-    chosen
-        .headers_mut()
-        .insert("x-request-id", "chosen-by-the-caller".parse().unwrap());
-    assert_ne!(
-        call(true, chosen).await.header("x-request-id"),
-        "chosen-by-the-caller"
-    );
+    let chosen = with(get("/"), "x-request-id", "chosen-by-the-caller");
+    let answer = call(true, chosen).await;
+    assert_ne!(answer.header("x-request-id"), "chosen-by-the-caller");
 }
 
 #[tokio::test]
@@ -205,20 +174,11 @@ async fn pages_of_allowed_origins_may_call() {
             .unwrap();
         let preflight = call(false, preflight).await;
         assert_eq!(preflight.status, StatusCode::OK);
-        assert_eq!(
-            preflight.header("access-control-allow-origin") == origin,
-            allowed
-        );
-
-        let mut request = post_form("/encrypt_file", form(&[(FILE, b"x")]));
-        request
-            .headers_mut()
-            .insert("origin", origin.parse().unwrap());
-        let answer = call(true, request).await;
-        assert_eq!(
-            answer.header("access-control-allow-origin") == origin,
-            allowed
-        );
+        let answer = call(true, with(encrypt(), "origin", origin)).await;
+        for response in [&preflight, &answer] {
+            let admitted = response.header("access-control-allow-origin");
+            assert_eq!(admitted == origin, allowed, "{admitted}");
+        }
         let exposed = answer.header("access-control-expose-headers");
         assert!(exposed.contains("encryption-key") && exposed.contains("content-disposition"));
     }

@@ -1,6 +1,6 @@
 //! What is sealed, under which keys, and what is not.
 
-use caas_aws::ObjectKey;
+use caas_aws::{ObjectKey, PutOptions};
 use caas_emulator::BucketConfig;
 use caas_inbox::Report;
 use caas_testing::{INBOX, VAULT, seeded_bytes};
@@ -25,7 +25,7 @@ const NOTHING: Report = Report {
 async fn what_is_dropped_is_sealed_under_its_key_and_gone_from_the_inbox() {
     let stack = Stack::start().await;
     let longest = format!("acme/{}", "x".repeat(1019));
-    for (i, key) in [
+    let keys = [
         "acme/a.pdf",
         "acme/reports/2026/a.pdf",
         "acme/with space.txt",
@@ -34,10 +34,8 @@ async fn what_is_dropped_is_sealed_under_its_key_and_gone_from_the_inbox() {
         "acme/a&b=c?d#e;f:g'h\"i<j>.txt",
         "acme/...",
         &longest,
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    ];
+    for (i, key) in keys.into_iter().enumerate() {
         let content = seeded_bytes(i as u64, i * 1000); // the first one is empty
         let version = stack.drop(key, content.clone()).await;
         assert_eq!(stack.seal(&[key]).await, SEALED, "{key}");
@@ -87,10 +85,8 @@ async fn a_presigned_upload_is_good_for_one_file() {
     let key = ObjectKey::parse("acme/a").unwrap();
     let put = async |content: &'static [u8]| {
         let put = stack.clients.s3.put_object().bucket(INBOX).key("acme/a");
-        let put = put
-            .metadata("caas-single-use", "true")
-            .body(content.to_vec().into());
-        put.send().await.unwrap();
+        let put = put.metadata("caas-single-use", "true");
+        put.body(content.to_vec().into()).send().await.unwrap();
     };
     put(b"one").await;
     assert_eq!(stack.seal(&["acme/a"]).await, SEALED);
@@ -132,37 +128,25 @@ async fn late_and_doubled_events_change_nothing() {
 async fn a_record_that_fails_stays_and_does_not_stop_the_others() {
     let stack = Stack::start().await;
     let large = seeded_bytes(1, MAX_BYTES as usize + 1);
-    for (key, content) in [
+    let dropped = [
         ("acme/before", "b".into()),
         ("no-client.pdf", "n".into()),
         ("ACME/a.pdf", "n".into()),
         ("acme/large", large),
         ("acme/folder/", "not empty".into()),
         ("acme/after", "a".into()),
-    ] {
+    ];
+    let mut event = event(INBOX, &dropped.each_ref().map(|(key, _)| *key));
+    for (key, content) in dropped {
         stack.drop(key, content).await;
     }
-    let mut event = event(
-        INBOX,
-        &[
-            "acme/before",
-            "no-client.pdf",
-            "ACME/a.pdf",
-            "acme/large",
-            "acme/folder/",
-            "acme/after",
-        ],
-    );
     let records = event["Records"].as_array_mut().unwrap();
     records.insert(2, serde_json::json!({"s3": "what"}));
     let (end, calls) = stack.calls_of(stack.handle(event)).await;
     assert_eq!(end, Err(HandleError::Failed { failed: 5 }));
-    assert_eq!(
-        calls.of("kms:GenerateDataKey"),
-        2,
-        "only for what is sealed"
-    );
-    assert_eq!(calls.of("s3:GetObject"), 2, "only of what is sealed");
+    // Only for what is sealed.
+    assert_eq!(calls.of("kms:GenerateDataKey"), 2);
+    assert_eq!(calls.of("s3:GetObject"), 2);
     assert_eq!(stack.opened("acme/before").await, Some("b".into()));
     assert_eq!(stack.opened("acme/after").await, Some("a".into()));
     assert_eq!(stack.waiting().await, 4);
@@ -194,9 +178,8 @@ async fn only_the_inbox_is_sealed() {
     stack.drop("acme/a", "one".into()).await;
     stack.seal(&["acme/a"]).await;
     for bucket in [VAULT, "other"] {
-        let (end, calls) = stack
-            .calls_of(stack.handle(event(bucket, &["acme/a"])))
-            .await;
+        let run = stack.handle(event(bucket, &["acme/a"]));
+        let (end, calls) = stack.calls_of(run).await;
         assert_eq!(end, Err(HandleError::Failed { failed: 1 }));
         assert_eq!((calls.s3(), calls.kms()), (0, 0));
     }
@@ -205,13 +188,12 @@ async fn only_the_inbox_is_sealed() {
 
 #[tokio::test]
 async fn an_inbox_without_versioning_is_refused() {
-    let buckets = [
+    let (inbox, vault) = (
         BucketConfig::unversioned(INBOX),
         BucketConfig::versioned(VAULT),
-    ];
-    let stack = Stack::with_buckets(&buckets).await;
-    let put = stack.clients.s3.put_object().bucket(INBOX).key("acme/a");
-    put.body(b"one".to_vec().into()).send().await.unwrap();
+    );
+    let stack = Stack::with_buckets(&[inbox, vault]).await;
+    stack.put_raw(INBOX, "acme/a", b"one").await;
     let end = stack.handle(event(INBOX, &["acme/a"])).await;
     assert_eq!(end, Err(HandleError::Failed { failed: 1 }));
     assert_eq!(stack.waiting().await, 1);
@@ -221,7 +203,7 @@ async fn an_inbox_without_versioning_is_refused() {
 async fn what_was_in_the_vault_stays_there_as_an_older_version() {
     let stack = Stack::start().await;
     let key = ObjectKey::parse("acme/a").unwrap();
-    let options = caas_aws::PutOptions::default();
+    let options = PutOptions::default();
     let put = stack.vault.put(&key, "uploaded".into(), &options).await;
     put.unwrap();
     stack.drop("acme/a", "dropped".into()).await;

@@ -84,19 +84,11 @@ impl Stack {
         waiting(&self.inbox).await
     }
 
-    /// Writes to the vault what a run has written that was sealing this version.
-    pub(crate) async fn write_as_run(
-        &self,
-        key: &str,
-        content: &[u8],
-        source: &str,
-        after_delete: &str,
-    ) {
-        let options = PutOptions::default()
-            .metadata("caas-source-version", source)
-            .and_then(|options| options.metadata("caas-after-delete", after_delete))
-            .unwrap();
-        let key = ObjectKey::parse(key).unwrap();
+    /// Writes to the vault what a run has written that was sealing the version `source`.
+    pub(crate) async fn write_as_run(&self, key: &str, content: &[u8], source: &str, after: &str) {
+        let options = PutOptions::default().metadata("caas-source-version", source);
+        let options = options.unwrap().metadata("caas-after-delete", after);
+        let (key, options) = (ObjectKey::parse(key).unwrap(), options.unwrap());
         let put = self.vault.put(&key, content.to_vec(), &options);
         put.await.unwrap();
     }

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use caas_aws::{Clients, ClientsConfig, VersionedBucket};
 use caas_settings::Settings;
 use futures::{StreamExt, stream};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{interval, timeout};
 
@@ -18,12 +18,13 @@ async fn clients(running: &Running) -> Clients {
     let variable = |name: &str| running.env[name].clone();
     let variables = running.env.clone();
     let settings = Settings::new(move |name| variables.get(name).cloned());
+    let (id, secret) = (
+        variable("AWS_ACCESS_KEY_ID"),
+        variable("AWS_SECRET_ACCESS_KEY"),
+    );
     let config = ClientsConfig {
         region: Some(variable("AWS_REGION")),
-        credentials: Some((
-            variable("AWS_ACCESS_KEY_ID"),
-            variable("AWS_SECRET_ACCESS_KEY"),
-        )),
+        credentials: Some((id, secret)),
         ..ClientsConfig::read(&settings)
     };
     config.connect().await
@@ -31,14 +32,11 @@ async fn clients(running: &Running) -> Clients {
 
 /// Requests a presigned upload to the inbox and puts the file there. Returns its id.
 async fn drop_file(running: &Running, name: &str, content: &[u8]) -> String {
-    let client = Client::new();
-    let key = &running.env["CAAS_API_KEY"];
     let file = json!({"name": name, "size": content.len(), "content_type": "text/plain",
         "mode": "inbox"});
-    let request = client.post(running.url("/api/uploads")).json(&file);
-    let link = request.header("x-api-key", key).send().await.unwrap();
-    let link: Value = link.json().await.unwrap();
-    let mut put = client.put(link["url"].as_str().unwrap());
+    let request = running.request(Method::POST, "/api/uploads").json(&file);
+    let link: Value = request.send().await.unwrap().json().await.unwrap();
+    let mut put = Client::new().put(link["url"].as_str().unwrap());
     for (name, value) in link["headers"].as_object().unwrap() {
         put = put.header(name, value.as_str().unwrap());
     }
@@ -48,8 +46,7 @@ async fn drop_file(running: &Running, name: &str, content: &[u8]) -> String {
 }
 
 async fn get(running: &Running, id: &str) -> Option<Vec<u8>> {
-    let request = Client::new().get(running.url(&format!("/api/files/{id}")));
-    let request = request.header("x-api-key", &running.env["CAAS_API_KEY"]);
+    let request = running.request(Method::GET, &format!("/api/files/{id}"));
     let answer = request.send().await.unwrap();
     match answer.status() {
         StatusCode::NOT_FOUND => None,
@@ -124,9 +121,9 @@ async fn what_cannot_be_sealed_stays_and_becomes_a_dead_letter() {
 }
 
 fn first_file(folder: &Path) -> Option<String> {
-    let entry = fs::read_dir(folder).ok()?.find_map(|entry| {
-        let path = entry.unwrap().path();
-        (path.extension()? == "json").then_some(path)
-    })?;
-    Some(fs::read_to_string(entry).unwrap())
+    let mut paths = fs::read_dir(folder)
+        .ok()?
+        .map(|entry| entry.unwrap().path());
+    let path = paths.find(|path| path.extension().is_some_and(|end| end == "json"))?;
+    Some(fs::read_to_string(path).unwrap())
 }

@@ -12,12 +12,9 @@ use crate::process::BINARY;
 /// Runs in an empty folder and leaves it empty.
 fn keygen(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(BINARY)
-        .arg("keygen")
-        .args(arguments)
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
+    let mut program = Command::new(BINARY);
+    program.arg("keygen").args(arguments);
+    let output = program.current_dir(folder.path()).output().unwrap();
     let left = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 0, "{arguments:?} left something");
     output

@@ -4,9 +4,12 @@ use std::{
     collections::HashMap,
     fs,
     io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
+
+use reqwest::{Client, Method, RequestBuilder};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_caas-local");
 
@@ -23,15 +26,7 @@ impl Running {
     /// Starts on any free port and waits until it serves.
     pub(crate) fn start(data_dir: &Path, options: &[&str]) -> Self {
         let mut child = Command::new(BINARY)
-            .args([
-                "--port",
-                "0",
-                "--s3-port",
-                "0",
-                "--kms-port",
-                "0",
-                "--data-dir",
-            ])
+            .args(["--port=0", "--s3-port=0", "--kms-port=0", "--data-dir"])
             .arg(data_dir)
             .args(options)
             .stdout(Stdio::piped())
@@ -41,11 +36,8 @@ impl Running {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         while !greeting.contains("/openapi.json\n") {
-            assert_ne!(
-                stdout.read_line(&mut greeting).unwrap(),
-                0,
-                "ended early: {greeting}"
-            );
+            let read = stdout.read_line(&mut greeting).unwrap();
+            assert_ne!(read, 0, "ended early: {greeting}");
         }
         let env = fs::read_to_string(data_dir.join("env")).unwrap();
         let variable = |line: &str| {
@@ -65,13 +57,27 @@ impl Running {
         format!("{}{path}", self.env["CAAS_URL"])
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.env["CAAS_URL"]
-            .rsplit_once(':')
-            .unwrap()
-            .1
-            .parse()
-            .unwrap()
+    /// A request with the API key.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = Client::new().request(method, self.url(path));
+        request.header("x-api-key", &self.env["CAAS_API_KEY"])
+    }
+
+    /// Where it listens, on IPv4.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let (_, port) = self.env["CAAS_URL"].rsplit_once(':').unwrap();
+        (Ipv4Addr::LOCALHOST, port.parse().unwrap()).into()
+    }
+
+    /// Sends the signal of Ctrl-C, and waits until no new connection is accepted.
+    #[cfg(unix)]
+    pub(crate) fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.unwrap().success());
+        while TcpStream::connect(self.address()).is_ok() {
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -1,18 +1,21 @@
 //! Acknowledged data survives a kill of the process.
 
 use reqwest::{
-    Client,
+    Client, Method, RequestBuilder,
     multipart::{Form, Part},
 };
 use serde_json::{Value, json};
 
 use crate::process::Running;
 
+async fn json_of(request: RequestBuilder) -> Value {
+    request.send().await.unwrap().json().await.unwrap()
+}
+
 #[tokio::test]
 async fn a_kill_and_a_restart_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = Running::start(folder.path(), &[]);
-    let client = Client::new();
     let key = running.env["CAAS_API_KEY"].clone();
 
     let encrypt = async |running: &Running, cipher: Option<&str>| -> String {
@@ -24,13 +27,8 @@ async fn a_kill_and_a_restart_lose_nothing() {
         if let Some(cipher) = cipher {
             body["cipher"] = cipher.into();
         }
-        let answer = client
-            .post(running.url("/encrypt"))
-            .json(&body)
-            .send()
-            .await
-            .unwrap();
-        let answer: Value = answer.json().await.unwrap();
+        let request = Client::new().post(running.url("/encrypt"));
+        let answer = json_of(request.json(&body)).await;
         assert_eq!(answer.as_object().unwrap().len(), 1, "{answer}");
         answer["encrypted_data"].as_str().unwrap().to_owned()
     };
@@ -39,17 +37,8 @@ async fn a_kill_and_a_restart_lose_nothing() {
 
     let content: Vec<u8> = (0..9_000_000_u32).map(|i| (i >> 3) as u8).collect();
     let form = Form::new().part("file", Part::bytes(content.clone()).file_name("big.bin"));
-    let upload = client
-        .post(running.url("/api/upload/"))
-        .header("x-api-key", &key);
-    let stored: Value = upload
-        .multipart(form)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let upload = running.request(Method::POST, "/api/upload/");
+    let stored = json_of(upload.multipart(form)).await;
     let path = format!("/api/files/{}", stored["file"]["id"].as_str().unwrap());
 
     drop(running); // kills it
@@ -60,25 +49,11 @@ async fn a_kill_and_a_restart_lose_nothing() {
         "userUUID": "123E4567-E89B-12D3-A456-426614174000",
         "encryptedData": value,
     });
-    let decrypt = client
-        .post(running.url("/decrypt"))
-        .header("x-api-key", &key);
-    let opened: Value = decrypt
-        .json(&body)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let decrypt = running.request(Method::POST, "/decrypt");
+    let opened = json_of(decrypt.json(&body)).await;
     assert_eq!(opened["sensitive_data"], "this is some sensitive data");
 
-    let file = client
-        .get(running.url(&path))
-        .header("x-api-key", &key)
-        .send()
-        .await
-        .unwrap();
+    let file = running.request(Method::GET, &path).send().await.unwrap();
     assert_eq!(file.status(), 200);
     assert!(file.bytes().await.unwrap() == content);
 }

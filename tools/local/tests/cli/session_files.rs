@@ -22,26 +22,15 @@ async fn two_hundred_clients_at_once_each_get_their_own_file() {
         async move {
             let name = format!("file-{i}.txt");
             let content = format!("content of {i} ").repeat(1 + i * 37).into_bytes();
-            let answer = client
-                .post(encrypt)
-                .multipart(form(&name, content.clone()))
-                .send()
-                .await
-                .unwrap();
+            let request = client.post(encrypt);
+            let request = request.multipart(form(&name, content.clone()));
+            let answer = request.send().await.unwrap();
             assert_eq!(answer.status(), StatusCode::OK);
-            let disposition = answer.headers()["content-disposition"]
-                .to_str()
-                .unwrap()
-                .to_owned();
-            assert!(
-                disposition.contains(&format!("\"{name}.enc\"")),
-                "{disposition}"
-            );
-            let key = answer.headers()["encryption-key"]
-                .to_str()
-                .unwrap()
-                .parse()
-                .unwrap();
+            let header = |name| answer.headers()[name].to_str().unwrap();
+            let disposition = header("content-disposition");
+            let is_named = disposition.contains(&format!("\"{name}.enc\""));
+            assert!(is_named, "{disposition}");
+            let key = header("encryption-key").parse().unwrap();
             let sealed = answer.bytes().await.unwrap().to_vec();
             assert!(session::open(&key, sealed).unwrap() == content, "{i}");
         }

@@ -4,24 +4,19 @@ use std::{
     fs,
     io::{Read, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
-    process::{Command, Output},
+    process::Command,
 };
 
 use crate::process::{BINARY, Running};
 
 fn fails(options: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let output: Output = Command::new(BINARY)
-        .args(options)
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
+    let mut program = Command::new(BINARY);
+    let output = program.args(options).current_dir(folder.path()).output();
+    let output = output.unwrap();
     assert!(!output.status.success(), "{options:?}");
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        0,
-        "{options:?} left something"
-    );
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 0, "{options:?} left something");
     String::from_utf8(output.stderr).unwrap()
 }
 
@@ -37,16 +32,14 @@ fn exchange(address: SocketAddr, request: &str) -> String {
 fn a_key_is_made_once_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("made/at/start");
-    let first = Running::start(&data_dir, &[]).env["CAAS_API_KEY"].clone();
+    let key = |options: &[&str]| Running::start(&data_dir, options).env["CAAS_API_KEY"].clone();
+    let first = key(&[]);
     assert!(first.starts_with("caas_") && first.len() == 48);
-    assert_eq!(Running::start(&data_dir, &[]).env["CAAS_API_KEY"], first);
+    assert_eq!(key(&[]), first);
 
     let given = "a-key-of-the-users-own-choosing";
-    assert_eq!(
-        Running::start(&data_dir, &["--api-key", given]).env["CAAS_API_KEY"],
-        given
-    );
-    assert_eq!(Running::start(&data_dir, &[]).env["CAAS_API_KEY"], first);
+    assert_eq!(key(&["--api-key", given]), given);
+    assert_eq!(key(&[]), first);
 }
 
 #[cfg(unix)]
@@ -58,10 +51,8 @@ fn secrets_are_for_the_user_alone() {
     let data_dir = folder.path().join("data");
     let running = Running::start(&data_dir, &[]);
     for file in ["api-key", "env"] {
-        let mode = fs::metadata(data_dir.join(file))
-            .unwrap()
-            .permissions()
-            .mode();
+        let metadata = fs::metadata(data_dir.join(file)).unwrap();
+        let mode = metadata.permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     assert!(!running.greeting.contains(&running.env["CAAS_API_KEY"]));
@@ -71,29 +62,24 @@ fn secrets_are_for_the_user_alone() {
 fn both_loopback_addresses_are_served_and_foreign_hosts_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), &[]);
-    let port = running.port();
-    let mut addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+    let mut addresses = vec![running.address()];
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
-        addresses.push((Ipv6Addr::LOCALHOST, port).into());
+        addresses.push((Ipv6Addr::LOCALHOST, running.address().port()).into());
     }
+    let refused = "421 Misdirected Request";
     for address in addresses {
         for (host, status) in [
             ("Host: localhost:5000\r\n", "200 OK"),
             ("Host: 127.0.0.1\r\n", "200 OK"),
             ("Host: [::1]:1\r\n", "200 OK"),
-            ("Host: rebound.example\r\n", "421 Misdirected Request"),
-            (
-                "Host: localhost\r\nHost: localhost\r\n",
-                "421 Misdirected Request",
-            ),
-            ("", "421 Misdirected Request"),
+            ("Host: rebound.example\r\n", refused),
+            ("Host: localhost\r\nHost: localhost\r\n", refused),
+            ("", refused),
         ] {
             let request = format!("GET / HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
             let answer = exchange(address, &request);
-            assert!(
-                answer.starts_with(&format!("HTTP/1.1 {status}")),
-                "{host} at {address}: {answer}"
-            );
+            let expected = answer.starts_with(&format!("HTTP/1.1 {status}"));
+            assert!(expected, "{host} at {address}: {answer}");
             assert!(answer.contains("x-request-id"), "{answer}");
         }
         let absolute = "GET http://rebound.example/ HTTP/1.1\r\nHost: localhost\r\n\
@@ -112,28 +98,14 @@ fn what_cannot_start_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), &[]);
     let second = fails(&["--port", "0", "--data-dir", folder.path().to_str().unwrap()]);
-    assert!(
-        second.contains("another caas-local") && second.contains("--data-dir"),
-        "{second}"
-    );
+    let explained = second.contains("another caas-local") && second.contains("--data-dir");
+    assert!(explained, "{second}");
     drop(running);
 
-    for option in ["--s3-port", "--kms-port"] {
+    for (option, other) in [("--s3-port", "--kms-port"), ("--kms-port", "--s3-port")] {
         let data_dir = folder.path().join(option);
-        let data_dir = data_dir.to_str().unwrap();
-        let mut options = vec![
-            "--port",
-            "0",
-            "--s3-port",
-            "0",
-            "--kms-port",
-            "0",
-            "--data-dir",
-            data_dir,
-        ];
-        let position = options.iter().position(|o| *o == option).unwrap();
-        options[position + 1] = &port;
-        let busy = fails(&options);
+        let ports = ["--port", "0", other, "0", option, &port, "--data-dir"];
+        let busy = fails(&[&ports[..], &[data_dir.to_str().unwrap()]].concat());
         assert!(busy.contains(&port) && busy.contains(option), "{busy}");
     }
 
@@ -154,8 +126,7 @@ fn a_stop_finishes_what_is_in_flight() {
     let mut running = Running::start(folder.path(), &[]);
     let body = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nx\r\n--b--\r\n";
     let (half, rest) = body.split_at(30);
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, running.port()));
-    let mut in_flight = TcpStream::connect(address).unwrap();
+    let mut in_flight = TcpStream::connect(running.address()).unwrap();
     write!(
         in_flight,
         "POST /encrypt_file HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\
@@ -168,18 +139,7 @@ fn a_stop_finishes_what_is_in_flight() {
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     in_flight.write_all(half.as_bytes()).unwrap();
 
-    let pid = running.child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-    // From here on, no new connection is accepted; the one request continues.
-    while TcpStream::connect(address).is_ok() {
-        std::thread::yield_now();
-    }
+    running.interrupt(); // the one request continues
     in_flight.write_all(rest.as_bytes()).unwrap();
     let mut answer = Vec::new();
     in_flight.read_to_end(&mut answer).unwrap();
@@ -194,23 +154,10 @@ fn a_stop_finishes_what_is_in_flight() {
 fn a_second_signal_does_not_wait_for_a_client_that_stalls() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = Running::start(folder.path(), &[]);
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, running.port()));
-    let mut stalled = TcpStream::connect(address).unwrap();
-    stalled
-        .write_all(b"POST /encrypt_file HTTP/1.1\r\nHost: loc")
-        .unwrap();
-    let pid = running.child.id().to_string();
-    let interrupt = || {
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    };
-    assert!(interrupt());
-    while TcpStream::connect(address).is_ok() {
-        std::thread::yield_now();
-    }
-    assert!(interrupt());
+    let mut stalled = TcpStream::connect(running.address()).unwrap();
+    let request = b"POST /encrypt_file HTTP/1.1\r\nHost: loc";
+    stalled.write_all(request).unwrap();
+    running.interrupt();
+    running.interrupt();
     assert!(running.child.wait().unwrap().success());
 }
