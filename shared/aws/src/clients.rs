@@ -8,10 +8,8 @@ use std::{
 };
 
 use aws_config::{
-    AppName, BehaviorVersion, Region, SdkConfig,
-    retry::RetryConfig,
-    stalled_stream_protection::StalledStreamProtectionConfig,
-    timeout::{TimeoutConfig, TimeoutConfigBuilder},
+    AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_s3::config::{Credentials, ResponseChecksumValidation, SharedHttpClient};
 use aws_smithy_http_client::{
@@ -84,19 +82,15 @@ impl ClientsConfig {
 
     /// Makes the clients, without opening a connection or reading certificates yet.
     pub async fn connect(self) -> Clients {
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS)
+            .with_initial_backoff(Duration::from_millis(200))
+            .with_max_backoff(Duration::from_secs(2));
+        let stalled = StalledStreamProtectionConfig::enabled().grace_period(STALLED);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client())
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(ATTEMPTS)
-                    .with_initial_backoff(Duration::from_millis(200))
-                    .with_max_backoff(Duration::from_secs(2)),
-            )
-            .stalled_stream_protection(
-                StalledStreamProtectionConfig::enabled()
-                    .grace_period(STALLED)
-                    .build(),
-            );
+            .retry_config(retries)
+            .stalled_stream_protection(stalled.build());
         if let Ok(name) = AppName::new("caas") {
             loader = loader.app_name(name);
         }
@@ -109,10 +103,8 @@ impl ClientsConfig {
         let mut shared = loader.load().await;
         let session = Session::default();
         if let Some(provider) = shared.credentials_provider() {
-            let builder = shared.into_builder();
-            shared = builder
-                .credentials_provider(session.watch(provider))
-                .build();
+            let watched = session.watch(provider);
+            shared = shared.into_builder().credentials_provider(watched).build();
         }
         let s3 = s3(&shared, self.s3_endpoint, self.s3_timeout);
         Clients {
@@ -154,7 +146,7 @@ fn s3(shared: &SdkConfig, endpoint: Option<String>, timeout: Duration) -> aws_sd
     // as a failed read, to be retried.
     let mut config = aws_sdk_s3::config::Builder::from(shared)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .timeout_config(timeouts(timeout).build());
+        .timeout_config(timeouts(timeout));
     if let Some(endpoint) = endpoint {
         config = config.endpoint_url(endpoint).force_path_style(true);
     }
@@ -162,8 +154,8 @@ fn s3(shared: &SdkConfig, endpoint: Option<String>, timeout: Duration) -> aws_sd
 }
 
 fn kms(shared: &SdkConfig, endpoint: Option<String>, timeout: Duration) -> aws_sdk_kms::Client {
-    let mut config =
-        aws_sdk_kms::config::Builder::from(shared).timeout_config(timeouts(timeout).build());
+    let config = aws_sdk_kms::config::Builder::from(shared);
+    let mut config = config.timeout_config(timeouts(timeout));
     if let Some(endpoint) = endpoint {
         config = config.endpoint_url(endpoint);
     }
@@ -194,11 +186,12 @@ fn http_client() -> SharedHttpClient {
 }
 
 /// Gives one attempt half of the time, so that a lost response leaves time for another attempt.
-fn timeouts(operation: Duration) -> TimeoutConfigBuilder {
+fn timeouts(operation: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .operation_attempt_timeout(operation / 2)
         .operation_timeout(operation)
+        .build()
 }
 
 #[cfg(test)]
@@ -207,30 +200,21 @@ mod tests {
 
     #[test]
     fn endpoints_are_the_standard_variables() {
-        let read = |settings| {
-            let config = ClientsConfig::read(&settings);
-            (config.s3_endpoint, config.kms_endpoint)
-        };
-        let some = |url: &str| Some(url.to_owned());
-        assert_eq!(read(Settings::from([])), (None, None));
-        assert_eq!(
-            read(Settings::from([("AWS_ENDPOINT_URL", "")])),
-            (None, None)
-        );
-        assert_eq!(
-            read(Settings::from([
-                ("AWS_ENDPOINT_URL", "http://a"),
-                ("AWS_ENDPOINT_URL_S3", "http://b")
-            ])),
-            (some("http://b"), some("http://a"))
-        );
-        assert_eq!(
-            read(Settings::from([
-                ("AWS_ENDPOINT_URL", "http://a"),
-                ("AWS_ENDPOINT_URL_S3", "")
-            ])),
-            (None, some("http://a"))
-        );
+        let (a, b) = (Some("http://a"), Some("http://b"));
+        for (general, of_s3, s3, kms) in [
+            (None, None, None, None),
+            (Some(""), None, None, None),
+            (a, b, b, a),
+            (a, Some(""), None, a),
+        ] {
+            let config = ClientsConfig::read(&Settings::new(move |name| match name {
+                "AWS_ENDPOINT_URL" => general.map(str::to_owned),
+                "AWS_ENDPOINT_URL_S3" => of_s3.map(str::to_owned),
+                _ => None,
+            }));
+            assert_eq!(config.s3_endpoint.as_deref(), s3, "{general:?} {of_s3:?}");
+            assert_eq!(config.kms_endpoint.as_deref(), kms, "{general:?} {of_s3:?}");
+        }
     }
 
     #[test]
@@ -246,9 +230,8 @@ mod tests {
             ..ClientsConfig::default()
         };
         let shown = format!("{config:?}");
-        assert!(
-            !shown.contains("CANARY") && !shown.contains("AKIA"),
-            "{shown}"
-        );
+        for secret in ["CANARY", "AKIA"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 }

@@ -5,15 +5,11 @@ use std::fmt;
 use aws_sdk_kms::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::{decrypt::DecryptError, generate_data_key::GenerateDataKeyError},
+    operation::decrypt::DecryptError,
     primitives::Blob,
     types::DataKeySpec,
 };
 use zeroize::Zeroizing;
-
-/// The error code of KMS for too many requests. It is common to all operations, so the SDK's error
-/// types of the single operations do not list it.
-const THROTTLED: &str = "ThrottlingException";
 
 /// The bytes of a 256-bit key, wiped on drop.
 pub type PlaintextKey = Zeroizing<[u8; 32]>;
@@ -43,22 +39,17 @@ impl KmsKey {
         &self,
         context: impl IntoIterator<Item = (&'c str, &'c str)>,
     ) -> Result<(PlaintextKey, Vec<u8>), KmsError> {
-        let request = context.into_iter().fold(
-            self.client
-                .generate_data_key()
-                .key_id(&self.key_id)
-                .key_spec(DataKeySpec::Aes256),
-            |request, (name, value)| request.encryption_context(name, value),
-        );
+        let request = self.client.generate_data_key().key_id(&self.key_id);
+        let request = request.key_spec(DataKeySpec::Aes256);
+        let request = context.into_iter().fold(request, |request, (name, value)| {
+            request.encryption_context(name, value)
+        });
         let answer = request.send().await.map_err(|error| {
-            tracing::warn!(cause = generate_cause(&error), "KMS GenerateDataKey failed");
+            tracing::warn!(cause = cause(&error), "KMS GenerateDataKey failed");
             KmsError::Unavailable
         })?;
-        let wrapped = answer
-            .ciphertext_blob
-            .map(Blob::into_inner)
-            .ok_or(KmsError::Unavailable)?;
-        Ok((plaintext(answer.plaintext)?, wrapped))
+        let wrapped = answer.ciphertext_blob.ok_or(KmsError::Unavailable)?;
+        Ok((plaintext(answer.plaintext)?, wrapped.into_inner()))
     }
 
     /// Unwraps a key that [`generate`](Self::generate) wrapped with this context. One KMS
@@ -72,26 +63,22 @@ impl KmsKey {
         wrapped: &[u8],
         context: impl IntoIterator<Item = (&'c str, &'c str)>,
     ) -> Result<PlaintextKey, KmsError> {
-        let request = context.into_iter().fold(
-            self.client
-                .decrypt()
-                .key_id(&self.key_id)
-                .ciphertext_blob(Blob::new(wrapped)),
-            |request, (name, value)| request.encryption_context(name, value),
-        );
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| match error.as_service_error() {
-                Some(
-                    DecryptError::InvalidCiphertextException(_)
-                    | DecryptError::IncorrectKeyException(_),
-                ) => KmsError::NotAuthentic,
-                _ => {
-                    tracing::warn!(cause = decrypt_cause(&error), "KMS Decrypt failed");
-                    KmsError::Unavailable
-                }
-            })?;
+        let request = self.client.decrypt().key_id(&self.key_id);
+        let request = request.ciphertext_blob(Blob::new(wrapped));
+        let request = context.into_iter().fold(request, |request, (name, value)| {
+            request.encryption_context(name, value)
+        });
+        let response = request.send().await;
+        let answer = response.map_err(|error| match error.as_service_error() {
+            Some(
+                DecryptError::InvalidCiphertextException(_)
+                | DecryptError::IncorrectKeyException(_),
+            ) => KmsError::NotAuthentic,
+            _ => {
+                tracing::warn!(cause = cause(&error), "KMS Decrypt failed");
+                KmsError::Unavailable
+            }
+        })?;
         plaintext(answer.plaintext)
     }
 }
@@ -111,25 +98,16 @@ fn plaintext(blob: Option<Blob>) -> Result<PlaintextKey, KmsError> {
 }
 
 /// The cause in our own words, never the SDK's text. An alarm counts `throttled`.
-fn generate_cause(error: &SdkError<GenerateDataKeyError>) -> &'static str {
-    match error.as_service_error() {
-        Some(GenerateDataKeyError::DisabledException(_)) => "key disabled",
-        Some(GenerateDataKeyError::KmsInvalidStateException(_)) => "key not usable",
-        Some(GenerateDataKeyError::NotFoundException(_)) => "key not found",
-        Some(error) if error.code() == Some(THROTTLED) => "throttled",
-        Some(_) => "refused",
-        None => "no response",
-    }
-}
-
-fn decrypt_cause(error: &SdkError<DecryptError>) -> &'static str {
-    match error.as_service_error() {
-        Some(DecryptError::DisabledException(_)) => "key disabled",
-        Some(DecryptError::KmsInvalidStateException(_)) => "key not usable",
-        Some(DecryptError::NotFoundException(_)) => "key not found",
-        Some(error) if error.code() == Some(THROTTLED) => "throttled",
-        Some(_) => "refused",
-        None => "no response",
+fn cause<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &'static str {
+    let Some(error) = error.as_service_error() else {
+        return "no response";
+    };
+    match error.code() {
+        Some("DisabledException") => "key disabled",
+        Some("KMSInvalidStateException") => "key not usable",
+        Some("NotFoundException") => "key not found",
+        Some("ThrottlingException") => "throttled",
+        _ => "refused",
     }
 }
 
@@ -152,15 +130,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throttling_is_told_apart() {
-        for (code, cause) in [("ThrottlingException", "throttled"), ("Other", "refused")] {
-            let error = || ErrorMetadata::builder().code(code).build();
-            let answer = || HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
-            let generate = GenerateDataKeyError::generic(error());
-            let generate = SdkError::service_error(generate, answer());
-            assert_eq!(generate_cause(&generate), cause);
-            let decrypt = SdkError::service_error(DecryptError::generic(error()), answer());
-            assert_eq!(decrypt_cause(&decrypt), cause);
+    fn causes_are_told_apart() {
+        for (code, expected) in [
+            ("DisabledException", "key disabled"),
+            ("KMSInvalidStateException", "key not usable"),
+            ("NotFoundException", "key not found"),
+            ("ThrottlingException", "throttled"),
+            ("Other", "refused"),
+        ] {
+            let error = ErrorMetadata::builder().code(code).build();
+            let response = HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
+            let error = SdkError::service_error(DecryptError::generic(error), response);
+            assert_eq!(cause(&error), expected);
         }
     }
 }

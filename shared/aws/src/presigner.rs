@@ -70,11 +70,8 @@ impl Presigner {
         metadata: HashMap<String, String>,
     ) -> Result<PresignedRequest, Unavailable> {
         self.signed("PUT", "PutObject", |config| {
-            self.client
-                .put_object()
-                .bucket(bucket)
-                .key(key.as_str())
-                .content_length(i64::try_from(len).unwrap_or(i64::MAX))
+            let put = self.client.put_object().bucket(bucket).key(key.as_str());
+            put.content_length(i64::try_from(len).unwrap_or(i64::MAX))
                 .set_content_type(options.content_type_header())
                 .set_metadata(Some(metadata.clone()))
                 .set_if_match(options.if_match_header())
@@ -95,12 +92,9 @@ impl Presigner {
         version_id: Option<&str>,
     ) -> Result<PresignedRequest, Unavailable> {
         self.signed("GET", "GetObject", |config| {
-            self.client
-                .get_object()
-                .bucket(bucket)
-                .key(key.as_str())
-                .set_version_id(version_id.map(str::to_owned))
-                .presigned(config)
+            let get = self.client.get_object().bucket(bucket).key(key.as_str());
+            let get = get.set_version_id(version_id.map(str::to_owned));
+            get.presigned(config)
         })
         .await
     }
@@ -134,12 +128,11 @@ impl Presigner {
             }
             if lifetime <= left {
                 let headers = signed.headers();
+                let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
                 return Ok(PresignedRequest {
                     method,
                     url: signed.uri().to_owned(),
-                    headers: headers
-                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                        .collect(),
+                    headers: headers.collect(),
                     expires_at: now + lifetime,
                 });
             }
@@ -271,19 +264,12 @@ mod tests {
             ("if-none-match", "*"),
             ("x-amz-meta-m", "1"),
         ];
-        assert_eq!(
-            signed.headers,
-            headers
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into()
-        );
+        let expected = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(signed.headers, expected.into());
         let names = headers.map(|(name, _)| name).join("%3B");
         let names = names.replace("if-none", "host%3Bif-none");
-        assert!(
-            signed
-                .url
-                .contains(&format!("X-Amz-SignedHeaders={names}&"))
-        );
+        let parameter = format!("X-Amz-SignedHeaders={names}&");
+        assert!(signed.url.contains(&parameter));
     }
 
     #[tokio::test]

@@ -22,35 +22,26 @@ impl Unavailable {
             SdkError::ServiceError(_) => "refused",
             _ => "not sent",
         };
-        tracing::warn!(
-            operation,
-            cause,
-            status = status(error),
-            "S3 request failed"
-        );
+        let status = status(error);
+        tracing::warn!(operation, cause, status, "S3 request failed");
         Self
     }
 }
 
 /// The HTTP status of S3's response, if there was one.
 pub fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
+    Some(error.raw_response()?.status().as_u16())
 }
 
 /// A length in bytes; 0 if S3 does not give one.
 pub fn length(content_length: Option<i64>) -> u64 {
-    content_length
-        .and_then(|len| u64::try_from(len).ok())
-        .unwrap_or_default()
+    u64::try_from(content_length.unwrap_or_default()).unwrap_or_default()
 }
 
 /// A time; the start of 1970 if S3 does not give one.
 pub fn time(last_modified: Option<DateTime>) -> SystemTime {
-    last_modified
-        .and_then(|time| SystemTime::try_from(time).ok())
-        .unwrap_or(SystemTime::UNIX_EPOCH)
+    let time = last_modified.and_then(|time| time.try_into().ok());
+    time.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// A key from a listing requested with `encoding-type=url`, because XML cannot represent every

@@ -92,19 +92,14 @@ impl VersionedBucket {
             .map_err(|error| Unavailable::new("ListObjectVersions", &error))?;
         let encoding = response.encoding_type.as_ref();
         let decode = |key: Option<&str>| decode_key(key.unwrap_or_default(), encoding);
-        let objects = response.versions().iter().map(|version| ListedVersion {
-            key: decode(version.key()),
-            version: version.into(),
-            is_delete_marker: false,
-        });
-        let markers = response
-            .delete_markers()
-            .iter()
-            .map(|marker| ListedVersion {
-                key: decode(marker.key()),
-                version: marker.into(),
-                is_delete_marker: true,
-            });
+        let listed = |key, version, is_delete_marker| ListedVersion {
+            key: decode(key),
+            version,
+            is_delete_marker,
+        };
+        let (objects, markers) = (response.versions(), response.delete_markers());
+        let objects = objects.iter().map(|v| listed(v.key(), v.into(), false));
+        let markers = markers.iter().map(|v| listed(v.key(), v.into(), true));
         let more = response.is_truncated() == Some(true);
         let next = response.next_key_marker().filter(|_| more);
         Ok(VersionsPage {

@@ -36,14 +36,11 @@ use crate::{
 /// The algorithm suite in derivations and additional data.
 const SUITE: [u8; 2] = [0x00, 0x73];
 
-const COMMITMENT_LEN: usize = 28;
-const MESSAGE_ID_LEN: usize = 28;
-
 /// Binds a body to its data key.
-type Commitment = [u8; COMMITMENT_LEN];
+type Commitment = [u8; 28];
 
 /// The random salt of an object's key derivation, stored in its header.
-type MessageId = [u8; MESSAGE_ID_LEN];
+type MessageId = [u8; 28];
 
 /// Begins a new object under a data key generated for it alone: `data_key` and `wrapped_key` are
 /// the plaintext and the ciphertext of one KMS `GenerateDataKey` with `context`.
@@ -55,7 +52,7 @@ pub fn begin(
     wrapped_key: WrappedKey,
     context: EncryptionContext,
 ) -> Result<(Header, SealingKey), RandomnessUnavailable> {
-    let mut message_id = [0; MESSAGE_ID_LEN];
+    let mut message_id = [0; 28];
     fill_random(&mut message_id)?;
     Ok(begin_with(message_id, &data_key, wrapped_key, context))
 }
@@ -73,7 +70,7 @@ fn begin_with(
         commitment: derivation.commitment(),
         message_id,
     };
-    (header, SealingKey::new(derivation.content_key()))
+    (header, SealingKey(derivation.content_key()))
 }
 
 impl Header {
@@ -86,7 +83,7 @@ impl Header {
     pub fn unlock(&self, data_key: &DataKey) -> Result<OpeningKey, NotAuthentic> {
         let derivation = Derivation::new(data_key, &self.message_id);
         if derivation.commitment().ct_eq(&self.commitment).into() {
-            Ok(OpeningKey::new(derivation.content_key()))
+            Ok(OpeningKey(derivation.content_key()))
         } else {
             Err(NotAuthentic)
         }
@@ -124,24 +121,19 @@ mod tests {
 
     #[test]
     fn the_published_known_answer() {
-        let data_key = || {
-            DataKey::from(bytes(
-                "09b579890de8618fa436ced66b655af4aa6ec760fabf3eb9e7cc7fd22e79851e",
-            ))
-        };
+        let data_key = bytes("09b579890de8618fa436ced66b655af4aa6ec760fabf3eb9e7cc7fd22e79851e");
+        let data_key = DataKey::from(data_key);
         let message_id = bytes("9faa68cd791762eb7280bab11ca1d4011de7e3a255a628d9fbe54f0a");
-        let body =
-            hex::decode("ac9f0d1185cbc1d2b7e77788b4abe58c0c421fa648faca6de694057e9a").unwrap();
+        let commitment: Commitment =
+            bytes("ebbeb009a83d2dad7ce3d8df0b7814d1dfe7e9e89703f768ab6ffe3f");
+        let body: [u8; 29] = bytes("ac9f0d1185cbc1d2b7e77788b4abe58c0c421fa648faca6de694057e9a");
 
         let context = EncryptionContext::for_object("any");
-        let (header, key) = begin_with(message_id, &data_key(), wrapped_key(), context);
-        assert_eq!(
-            header.commitment,
-            bytes("ebbeb009a83d2dad7ce3d8df0b7814d1dfe7e9e89703f768ab6ffe3f")
-        );
+        let (header, key) = begin_with(message_id, &data_key, wrapped_key(), context);
+        assert_eq!(header.commitment, commitment);
         assert_eq!(key.seal(b"Hello, World!".to_vec()).unwrap(), body);
-        let opened = header.unlock(&data_key()).unwrap().open(body).unwrap();
-        assert_eq!(opened, b"Hello, World!");
+        let opened = header.unlock(&data_key).unwrap().open(body.into());
+        assert_eq!(opened.unwrap(), b"Hello, World!");
     }
 
     #[test]
@@ -153,26 +145,18 @@ mod tests {
         for bit in 0..256 {
             let mut other = [7; 32];
             other[bit / 8] ^= 1 << (bit % 8);
-            let refused = header.unlock(&DataKey::from(other));
-            assert_eq!(
-                refused.unwrap_err(),
-                NotAuthentic,
-                "bit {bit} of the data key"
-            );
+            let refused = header.unlock(&DataKey::from(other)).err();
+            assert_eq!(refused, Some(NotAuthentic), "bit {bit} of the data key");
         }
         for bit in 0..28 * 8 {
             let mut changed = header.clone();
             changed.commitment[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                changed.unlock(&data_key).is_err(),
-                "bit {bit} of the commitment"
-            );
+            let refused = changed.unlock(&data_key).is_err();
+            assert!(refused, "bit {bit} of the commitment");
             let mut changed = header.clone();
             changed.message_id[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                changed.unlock(&data_key).is_err(),
-                "bit {bit} of the message id"
-            );
+            let refused = changed.unlock(&data_key).is_err();
+            assert!(refused, "bit {bit} of the message id");
         }
     }
 

@@ -42,12 +42,8 @@ mod tests {
     fn the_defaults_let_nobody_in() {
         let config = HttpConfig::read(&Settings::from([])).unwrap();
         assert_eq!(config.max_body_bytes, 4_500_000);
-        assert!(
-            config
-                .api_keys
-                .authenticate(&http::HeaderMap::new())
-                .is_err()
-        );
+        let nobody = http::HeaderMap::new();
+        assert!(config.api_keys.authenticate(&nobody).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{Error, MapAccess, Visitor},
 };
 use sha2::{Digest, Sha256};
@@ -35,16 +35,16 @@ impl EncryptionContext {
 
     /// The pairs, sorted by name. Pass all of them to KMS.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Parses a stored context: one JSON object of strings, without duplicate names.
     pub(super) fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text)
-            .ok()
-            .map(|Pairs(pairs)| Self(pairs))
+        let mut json = serde_json::Deserializer::from_str(text);
+        let pairs = json.deserialize_map(Pairs).ok()?;
+        json.end().ok()?;
+        Some(Self(pairs))
     }
 
     pub(super) fn to_json(&self) -> String {
@@ -59,40 +59,29 @@ impl EncryptionContext {
             pairs.remove(KMS_KEY_NAME);
             pairs
         };
-        self.0
-            .get(SUITE_NAME)
-            .is_some_and(|suite| suite == SUITE_VALUE)
-            && own(self) == own(expected)
+        let suite = self.0.get(SUITE_NAME).map(String::as_str);
+        suite == Some(SUITE_VALUE) && own(self) == own(expected)
     }
 }
 
-/// The pairs of a JSON object. Not derived, because a derived implementation keeps the last of two
-/// duplicates.
-struct Pairs(BTreeMap<String, String>);
+/// The pairs of a JSON object. A map's own implementation keeps the last of two duplicates.
+struct Pairs;
 
-impl<'de> Deserialize<'de> for Pairs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(PairsVisitor)
-    }
-}
-
-struct PairsVisitor;
-
-impl<'de> Visitor<'de> for PairsVisitor {
-    type Value = Pairs;
+impl<'de> Visitor<'de> for Pairs {
+    type Value = BTreeMap<String, String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of strings")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut pairs = BTreeMap::new();
         while let Some((name, value)) = map.next_entry()? {
             if pairs.insert(name, value).is_some() {
                 return Err(A::Error::custom("duplicate name"));
             }
         }
-        Ok(Pairs(pairs))
+        Ok(pairs)
     }
 }
 
@@ -114,10 +103,7 @@ mod tests {
     fn order_and_white_space_are_free() {
         let text = "\n{ \"b\" : \"2\",\t\"a\":\"\\u0031\" } ";
         let context = EncryptionContext::from_json(text).unwrap();
-        assert_eq!(
-            context.pairs().collect::<Vec<_>>(),
-            [("a", "1"), ("b", "2")]
-        );
+        assert!(context.pairs().eq([("a", "1"), ("b", "2")]));
     }
 
     #[test]

@@ -2,9 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{
-    COMMITMENT_LEN, Commitment, EncryptionContext, MESSAGE_ID_LEN, MessageId, context::SUITE_VALUE,
-};
+use super::{Commitment, EncryptionContext, MessageId, context::SUITE_VALUE};
 
 const SUITE: &str = "x-amz-c";
 const WRAPPED_KEY: &str = "x-amz-3";
@@ -12,6 +10,15 @@ const WRAPPING: &str = "x-amz-w";
 const CONTEXT: &str = "x-amz-t";
 const COMMITMENT: &str = "x-amz-d";
 const MESSAGE_ID: &str = "x-amz-i";
+
+const FIELDS: [&str; 6] = [
+    SUITE,
+    WRAPPED_KEY,
+    WRAPPING,
+    CONTEXT,
+    COMMITMENT,
+    MESSAGE_ID,
+];
 
 /// `kms+context`, the only wrapping supported.
 const WRAPPING_VALUE: &str = "12";
@@ -72,10 +79,9 @@ impl Header {
         if fields.value(WRAPPING)? != WRAPPING_VALUE {
             return Err(HeaderError::Unsupported(WRAPPING));
         }
-        let wrapped_key = WrappedKey::try_from(fields.bytes(WRAPPED_KEY)?)
-            .map_err(|_| HeaderError::Malformed(WRAPPED_KEY))?;
-        let commitment: [u8; COMMITMENT_LEN] = fields.array(COMMITMENT)?;
-        let message_id: [u8; MESSAGE_ID_LEN] = fields.array(MESSAGE_ID)?;
+        let wrapped_key = fields.bytes(WRAPPED_KEY)?;
+        let commitment = fields.bytes(COMMITMENT)?;
+        let message_id = fields.bytes(MESSAGE_ID)?;
         let encryption_context = EncryptionContext::from_json(fields.value(CONTEXT)?)
             .ok_or(HeaderError::Malformed(CONTEXT))?;
         if !encryption_context.is_stored_form_of(expected) {
@@ -91,12 +97,10 @@ impl Header {
 
     /// The user metadata to store with the body.
     pub fn to_metadata(&self) -> [(&'static str, String); 6] {
+        let wrapped_key = BASE64_STANDARD.encode(self.wrapped_key.as_bytes());
         [
             (SUITE, SUITE_VALUE.to_owned()),
-            (
-                WRAPPED_KEY,
-                BASE64_STANDARD.encode(self.wrapped_key.as_bytes()),
-            ),
+            (WRAPPED_KEY, wrapped_key),
             (WRAPPING, WRAPPING_VALUE.to_owned()),
             (CONTEXT, self.encryption_context.to_json()),
             (COMMITMENT, BASE64_STANDARD.encode(self.commitment)),
@@ -122,25 +126,13 @@ impl<'a> Fields<'a> {
     fn collect(
         metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, HeaderError> {
-        let names = [
-            SUITE,
-            WRAPPED_KEY,
-            WRAPPING,
-            CONTEXT,
-            COMMITMENT,
-            MESSAGE_ID,
-        ];
-        let mut fields = names.map(|name| (name, None));
+        let mut fields = FIELDS.map(|name| (name, None));
         for (name, value) in metadata {
-            if OLDER_VERSIONS
-                .iter()
-                .any(|older| older.eq_ignore_ascii_case(name))
-            {
+            let is_it = |known: &str| known.eq_ignore_ascii_case(name);
+            if OLDER_VERSIONS.into_iter().any(is_it) {
                 return Err(HeaderError::OlderVersion);
             }
-            let field = fields
-                .iter_mut()
-                .find(|field| field.0.eq_ignore_ascii_case(name));
+            let field = fields.iter_mut().find(|field| is_it(field.0));
             if let Some((name, slot)) = field
                 && slot.replace(value).is_some()
             {
@@ -152,21 +144,15 @@ impl<'a> Fields<'a> {
 
     fn value(&self, name: &'static str) -> Result<&'a str, HeaderError> {
         let field = self.0.iter().find(|field| field.0 == name);
-        field
-            .and_then(|field| field.1)
-            .ok_or(HeaderError::Missing(name))
+        let value = field.and_then(|field| field.1);
+        value.ok_or(HeaderError::Missing(name))
     }
 
-    fn bytes(&self, name: &'static str) -> Result<Vec<u8>, HeaderError> {
-        BASE64_STANDARD
-            .decode(self.value(name)?)
-            .map_err(|_| HeaderError::Malformed(name))
-    }
-
-    fn array<const N: usize>(&self, name: &'static str) -> Result<[u8; N], HeaderError> {
-        self.bytes(name)?
-            .try_into()
-            .map_err(|_| HeaderError::Malformed(name))
+    /// Decodes base64 of a legal length.
+    fn bytes<T: TryFrom<Vec<u8>>>(&self, name: &'static str) -> Result<T, HeaderError> {
+        let bytes = BASE64_STANDARD.decode(self.value(name)?).ok();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.ok_or(HeaderError::Malformed(name))
     }
 }
 
@@ -243,15 +229,14 @@ mod tests {
     }
 
     fn parse(metadata: &[(String, String)]) -> Result<Header, HeaderError> {
-        let pairs = metadata
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs = metadata.iter();
+        let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str()));
         Header::parse(pairs, &EncryptionContext::for_object(KEY))
     }
 
     fn metadata() -> Vec<(String, String)> {
-        header()
-            .to_metadata()
+        let metadata = header().to_metadata();
+        metadata
             .map(|(name, value)| (name.to_owned(), value))
             .into()
     }
@@ -291,10 +276,11 @@ mod tests {
         ] {
             assert_eq!(parse(&plus(name, value)), Ok(header()), "{name}");
         }
-        let upper = metadata()
-            .into_iter()
-            .map(|(name, value)| (name.to_uppercase(), value));
-        assert_eq!(parse(&upper.collect::<Vec<_>>()), Ok(header()));
+        let mut upper = metadata();
+        upper
+            .iter_mut()
+            .for_each(|field| field.0.make_ascii_uppercase());
+        assert_eq!(parse(&upper), Ok(header()));
     }
 
     #[test]
@@ -317,12 +303,9 @@ mod tests {
         for name in OLDER_VERSIONS {
             for name in [name.to_owned(), name.to_uppercase()] {
                 let beside = plus(&name, "AA==");
-                assert_eq!(parse(&beside), Err(HeaderError::OlderVersion), "{name}");
-                assert_eq!(
-                    parse(&beside[6..]),
-                    Err(HeaderError::OlderVersion),
-                    "{name}"
-                );
+                for metadata in [&beside, &beside[6..]] {
+                    assert_eq!(parse(metadata), Err(HeaderError::OlderVersion), "{name}");
+                }
             }
         }
     }
@@ -340,48 +323,36 @@ mod tests {
         let url_safe = "-".repeat(37) + "A==";
         let twice = format!("{b28},{b28}");
         let spaced = format!("{b28} ");
-        let mut cases = vec![
-            (SUITE, "", Unsupported(SUITE)),
-            (SUITE, "0115", Unsupported(SUITE)),
-            (SUITE, "114", Unsupported(SUITE)),
-            (SUITE, "115 ", Unsupported(SUITE)),
-            (SUITE, "115,115", Unsupported(SUITE)),
-            (SUITE, "AES/GCM/NoPadding", Unsupported(SUITE)),
-            (WRAPPING, "", Unsupported(WRAPPING)),
-            (WRAPPING, "02", Unsupported(WRAPPING)),
-            (WRAPPING, "22", Unsupported(WRAPPING)),
-            (WRAPPING, "kms+context", Unsupported(WRAPPING)),
-            (WRAPPED_KEY, "", Malformed(WRAPPED_KEY)),
-            (WRAPPED_KEY, "AA", Malformed(WRAPPED_KEY)),
-            (WRAPPED_KEY, "AB==", Malformed(WRAPPED_KEY)),
-            (WRAPPED_KEY, "A A=", Malformed(WRAPPED_KEY)),
+        let not_28 = [
+            "",
+            &short,
+            &long,
+            &unpadded,
+            &trailing_bits,
+            &url_safe,
+            &twice,
+            &spaced,
         ];
-        for name in [COMMITMENT, MESSAGE_ID] {
-            for value in [
-                "",
-                &short,
-                &long,
-                &unpadded,
-                &trailing_bits,
-                &url_safe,
-                &twice,
-                &spaced,
-            ] {
-                cases.push((name, value, Malformed(name)));
+        let too_long = BASE64_STANDARD.encode([0; WrappedKey::MAX_LEN + 1]);
+        let suites = ["", "0115", "114", "115 ", "115,115", "AES/GCM/NoPadding"];
+        let wrappings = ["", "02", "22", "kms+context"];
+        let wrapped_keys = ["", "AA", "AB==", "A A=", &too_long];
+        for (name, values, error) in [
+            (SUITE, &suites[..], Unsupported(SUITE)),
+            (WRAPPING, &wrappings, Unsupported(WRAPPING)),
+            (WRAPPED_KEY, &wrapped_keys, Malformed(WRAPPED_KEY)),
+            (COMMITMENT, &not_28, Malformed(COMMITMENT)),
+            (MESSAGE_ID, &not_28, Malformed(MESSAGE_ID)),
+        ] {
+            for value in values {
+                let refused = parse(&with(name, Some(value)));
+                assert_eq!(refused, Err(error), "{name}: {value:?}");
             }
+        }
+        for name in [COMMITMENT, MESSAGE_ID] {
             let same_length = parse(&with(name, Some(&b28)));
             assert!(same_length.is_ok(), "the cases are about something else");
         }
-        for (name, value, error) in cases {
-            assert_eq!(
-                parse(&with(name, Some(value))),
-                Err(error),
-                "{name}: {value:?}"
-            );
-        }
-        let too_long = BASE64_STANDARD.encode([0; WrappedKey::MAX_LEN + 1]);
-        let refused = parse(&with(WRAPPED_KEY, Some(&too_long)));
-        assert_eq!(refused, Err(Malformed(WRAPPED_KEY)));
     }
 
     #[test]
@@ -392,6 +363,8 @@ mod tests {
         let hash = &ours[ours.len() - 66..ours.len() - 2];
         let context = |text: String| parse(&with(CONTEXT, Some(&text))).map(|_| ());
         let suite = r#""aws:x-amz-cek-alg":"115""#;
+        let plus = |pair: &str| ours.replace('}', &format!(",{pair}}}"));
+        let other = EncryptionContext::for_object("acme/other.pdf");
 
         for accepted in [
             format!(r#"{{"caas:object":"{hash}",{suite}}}"#),
@@ -409,21 +382,12 @@ mod tests {
             (ours.replace(hash, &hash.to_uppercase()), WrongContext),
             (ours.replace(hash, ""), WrongContext),
             (ours.replace("caas:object", "caas:Object"), WrongContext),
-            (ours.replace('}', r#","more":"x"}"#), WrongContext),
-            (
-                ours.replace('}', r#","caas:object":"x"}"#),
-                Malformed(CONTEXT),
-            ),
-            (
-                ours.replace('}', &format!(",{suite}}}")),
-                Malformed(CONTEXT),
-            ),
+            (plus(r#""more":"x""#), WrongContext),
+            (plus(r#""caas:object":"x""#), Malformed(CONTEXT)),
+            (plus(suite), Malformed(CONTEXT)),
             (format!("{ours},{ours}"), Malformed(CONTEXT)),
             (String::new(), Malformed(CONTEXT)),
-            (
-                EncryptionContext::for_object("acme/other.pdf").to_json(),
-                WrongContext,
-            ),
+            (other.to_json(), WrongContext),
         ] {
             assert_eq!(context(refused.clone()), Err(error), "{refused}");
         }
