@@ -206,7 +206,8 @@ async fn types_paths_and_methods() {
     let good = format!("multipart/form-data; boundary={BOUNDARY}");
     let good = ("content-type", good.as_str());
     type Headers<'a> = &'a [(&'static str, &'a str)];
-    let cases: &[(u16, &str, &[(Method, &str, Headers<'_>)])] = &[
+    type Cases<'a> = &'a [(Method, &'static str, Headers<'a>)];
+    let cases: &[(u16, &str, Cases<'_>)] = &[
         (
             415,
             "unsupported-media-type",
