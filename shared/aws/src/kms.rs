@@ -56,8 +56,8 @@ impl KmsKey {
     /// `Decrypt`.
     ///
     /// # Errors
-    /// The wrapped key was changed, or was wrapped with another context or by another KMS key; or
-    /// KMS is not available.
+    /// The wrapped key was changed, was wrapped with another context or by another KMS key, or is
+    /// not 256 bits long; or KMS is not available.
     pub async fn unwrap<'c>(
         &self,
         wrapped: &[u8],
@@ -79,7 +79,8 @@ impl KmsKey {
                 KmsError::Unavailable
             }
         })?;
-        plaintext(answer.plaintext)
+        // Whoever may call KMS has wrapped something else under this context: no retry mends it.
+        plaintext(answer.plaintext).map_err(|_| KmsError::NotAuthentic)
     }
 }
 

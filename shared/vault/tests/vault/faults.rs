@@ -229,6 +229,18 @@ async fn kms_fails() {
     assert_eq!(stack.visible(VAULT).await, [NAME]);
 }
 
+/// Whoever may use the KMS key can wrap anything with it. No retry mends that.
+#[tokio::test]
+async fn an_unwrapped_key_of_another_length_is_damage() {
+    let stack = Stack::with_proxies().await;
+    stack.put(&key(NAME), bytes(100)).await;
+    let body = r#"{"KeyId":"k","Plaintext":"AAAAAAAAAAAAAAAAAAAAAA=="}"#;
+    let short = Fault::Respond(200, "application/x-amz-json-1.1", body.to_owned());
+    stack.proxies.kms.set_rule(move |_| short.clone());
+    let opened = stack.vault.get(&key(NAME), 1 << 30).await;
+    assert!(matches!(opened, Err(GetError::NotAuthentic)), "{opened:?}");
+}
+
 #[tokio::test]
 async fn a_source_that_breaks_or_lies_leaves_nothing() {
     let stack = Stack::start().await;
