@@ -17,7 +17,8 @@ USER_KEY = KMS_KEY + "userkey"
 DEAD_LETTERS = f"arn:aws:sqs:us-east-1:{ACCOUNT}:deadletters"
 
 SUITE = {"StringEquals": {"kms:EncryptionContext:aws:x-amz-cek-alg": "115"}}
-PURPOSE = {"StringEquals": {"kms:EncryptionContext:caas:purpose": "user-key"}}
+PURPOSES = ["user-key", "tombstone"]
+PURPOSE = {"StringEquals": {"kms:EncryptionContext:caas:purpose": PURPOSES}}
 
 # Each function's permissions: resource, condition, actions. The comment on an action names the request that needs
 # it. S3 reports an absent object as absent, not as forbidden, only to those who may list.
@@ -117,7 +118,7 @@ HTTP_ENVIRONMENT = [
 BUCKETS = {"Inbox": 1, "Vault": 30, "UserKeys": 1}
 KEYS = {
     "FileKey": ("kms:EncryptionContext:aws:x-amz-cek-alg", "115"),
-    "UserKey": ("kms:EncryptionContext:caas:purpose", "user-key"),
+    "UserKey": ("kms:EncryptionContext:caas:purpose", PURPOSES),
 }
 ALARMS = ["DeadLetters", "InboxAge", "IntegrityFailures", "KmsThrottles", "ServerErrors"]
 PROBLEMS = {

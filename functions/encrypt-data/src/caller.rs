@@ -1,11 +1,14 @@
 //! Who is calling, and about whom.
 
 use axum::extract::{FromRequestParts, Path};
-use caas_crypto::{Cipher, ClientName, reversible};
+use caas_crypto::{
+    Cipher, ClientName, UserId,
+    reversible::{self, MAX_CONTEXT_LEN},
+};
 use caas_http::{Caller, Problem, ProblemKind};
-use caas_users::UserId;
 use http::request::Parts;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::State;
 
@@ -36,12 +39,25 @@ fn parse_uuid(text: &str) -> Result<Uuid, Problem> {
         .ok_or_else(|| ProblemKind::InvalidUuid.into())
 }
 
+/// The context of reversible values; empty if there is none.
+pub(crate) fn context(sent: Option<&Zeroizing<String>>) -> Result<&[u8], Problem> {
+    let context = sent.map_or("", |context| context.as_str());
+    if context.len() > MAX_CONTEXT_LEN {
+        return Err(Problem::invalid(format!(
+            "`context` is longer than {MAX_CONTEXT_LEN} bytes."
+        )));
+    }
+    Ok(context.as_bytes())
+}
+
 /// What `/encrypt` can have returned, by its form alone.
 pub(crate) enum Encrypted {
     /// A digest.
     Digest(String),
     /// A reversible value.
     Value(reversible::Value),
+    /// A value of the first format, which is no longer read.
+    Version1,
     /// Nothing that `/encrypt` returns.
     Neither,
 }
@@ -52,6 +68,9 @@ impl Encrypted {
         let mut lengths = Cipher::ALL.iter().map(|cipher| 2 * cipher.digest_len());
         if lower_hex && lengths.any(|len| len == text.len()) {
             return Self::Digest(text.to_owned());
+        }
+        if text.starts_with("caas:v1:") {
+            return Self::Version1;
         }
         text.parse().map_or(Self::Neither, Self::Value)
     }
@@ -86,7 +105,7 @@ mod tests {
             let digest = matches!(Encrypted::from_text(&"a".repeat(len)), Encrypted::Digest(_));
             assert_eq!(digest, [32, 40, 56, 64, 96, 128].contains(&len), "{len}");
         }
-        for neither in ["A".repeat(64), "g".repeat(64), "caas:v1:".to_owned()] {
+        for neither in ["A".repeat(64), "g".repeat(64), "caas:v2:".to_owned()] {
             assert!(matches!(Encrypted::from_text(&neither), Encrypted::Neither));
         }
     }

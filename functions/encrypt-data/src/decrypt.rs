@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     caller::{self, Encrypted},
     encrypt::Texts,
-    error::{does_not_open, no_key},
+    error::{does_not_open, no_key, version_1},
 };
 
 /// What to decrypt, and whose it is.
@@ -24,10 +24,13 @@ pub(crate) struct DecryptRequest {
     #[serde(rename = "userUUID")]
     #[schema(format = "uuid")]
     user: String,
-    /// A value `caas:v1:…`, or up to 1,000 of them, under this name or as `encrypted_data`.
+    /// A value `caas:v2:…`, or up to 1,000 of them, under this name or as `encrypted_data`.
     #[serde(rename = "encryptedData", alias = "encrypted_data")]
     #[schema(value_type = Texts)]
     encrypted: OneOrMany<Zeroizing<String>>,
+    /// The context that the values were encrypted with.
+    #[schema(value_type = Option<String>, nullable = false, max_length = 1024)]
+    context: Option<Zeroizing<String>>,
 }
 
 type OptionalTexts = OneOrMany<Option<String>>;
@@ -78,6 +81,7 @@ pub(crate) async fn decrypt(
     AuthenticatedJson { client, body }: AuthenticatedJson<DecryptRequest>,
 ) -> Result<Json<DecryptResponse>, Problem> {
     let user = caller::user(client, &body.user)?;
+    let context = caller::context(body.context.as_ref())?;
     let texts = match &body.encrypted {
         OneOrMany::One(text) => std::slice::from_ref(text),
         OneOrMany::Many(texts) => texts,
@@ -101,8 +105,16 @@ pub(crate) async fn decrypt(
     let mut data = Vec::with_capacity(values.len());
     let mut errors = Vec::new();
     for (index, value) in values.into_iter().enumerate() {
-        match open(held.as_mut(), value).await? {
+        match open(held.as_mut(), &value, context).await? {
             Ok(datum) => data.push(Some(datum)),
+            Err(_)
+                if matches!(
+                    (&body.encrypted, &value),
+                    (OneOrMany::One(_), Encrypted::Version1)
+                ) =>
+            {
+                return Err(version_1());
+            }
             Err(kind) => {
                 data.push(None);
                 errors.push(ItemError { index, kind });
@@ -128,21 +140,22 @@ pub(crate) async fn decrypt(
 /// The datum, or what is wrong with the value; a problem where nothing can be said about it.
 async fn open(
     held: Option<&mut HeldKeys<'_>>,
-    value: Encrypted,
+    value: &Encrypted,
+    context: &[u8],
 ) -> Result<Result<String, ProblemKind>, Problem> {
     let value = match value {
         Encrypted::Value(value) => value,
         Encrypted::Digest(_) => return Ok(Err(ProblemKind::NotReversible)),
-        Encrypted::Neither => return Ok(Err(ProblemKind::IntegrityFailure)),
+        Encrypted::Version1 | Encrypted::Neither => return Ok(Err(ProblemKind::IntegrityFailure)),
     };
     let key = match held {
         None => None,
-        Some(held) => match held.version(value.version()).await {
+        Some(held) => match held.key_of(value).await {
             Err(UserKeyError::Damaged) => None,
             key => key.map_err(no_key)?,
         },
     };
-    let opened = key.and_then(|key| key.open(value).ok());
-    let datum = opened.and_then(|datum| String::from_utf8(datum).ok());
+    let opened = key.and_then(|key| key.open(value, context).ok());
+    let datum = opened.and_then(|mut datum| String::from_utf8(std::mem::take(&mut datum)).ok());
     Ok(datum.ok_or(ProblemKind::IntegrityFailure))
 }

@@ -33,6 +33,10 @@ pub(crate) struct EncryptRequest {
     /// `aes-256-gcm` for a value that `/decrypt` accepts; without it the result is a digest.
     #[schema(nullable = false)]
     cipher: Option<ReversibleCipher>,
+    /// What a reversible value is for, such as `email`: at most 1,024 bytes of UTF-8. The value
+    /// opens only with the same context. Empty by default.
+    #[schema(value_type = Option<String>, nullable = false, max_length = 1024)]
+    context: Option<Zeroizing<String>>,
 }
 
 /// A cipher whose values `/decrypt` accepts.
@@ -45,7 +49,7 @@ enum ReversibleCipher {
 /// What was encrypted.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct EncryptResponse {
-    /// A digest in lower-case hex, or a value `caas:v1:…`; an array in the order of the data.
+    /// A digest in lower-case hex, or a value `caas:v2:…`; an array in the order of the data.
     encrypted_data: Texts,
 }
 
@@ -77,6 +81,12 @@ pub(crate) async fn encrypt(
 ) -> Result<Json<EncryptResponse>, Problem> {
     let user = caller::user(client, &body.user)?;
     let reversible = body.cipher.is_some();
+    let context = caller::context(body.context.as_ref())?;
+    if body.context.is_some() && !reversible {
+        return Err(Problem::invalid(
+            "`context` is for reversible values. Send `cipher` with it.",
+        ));
+    }
     if let OneOrMany::Many(data) = &body.data
         && data.is_empty()
     {
@@ -85,7 +95,10 @@ pub(crate) async fn encrypt(
     }
 
     let key = service.keys.latest(&user).await.map_err(no_key)?;
-    let encrypt = |datum: &str| encrypt_one(&key, datum, reversible);
+    let encrypt = |datum: &str| match reversible {
+        true => seal(&key, datum, context),
+        false => Ok(key.digest(datum.as_bytes())),
+    };
     let encrypted_data = match &body.data {
         OneOrMany::One(datum) => OneOrMany::One(encrypt(datum)?),
         OneOrMany::Many(data) => {
@@ -99,11 +112,8 @@ pub(crate) async fn encrypt(
     Ok(Json(EncryptResponse { encrypted_data }))
 }
 
-fn encrypt_one(key: &UserKeyVersion, datum: &str, reversible: bool) -> Result<String, Problem> {
-    if !reversible {
-        return Ok(key.digest(datum.as_bytes()));
-    }
-    let value = key.seal(datum.as_bytes()).map_err(|error| {
+fn seal(key: &UserKeyVersion, datum: &str, context: &[u8]) -> Result<String, Problem> {
+    let value = key.seal(datum.as_bytes(), context).map_err(|error| {
         tracing::error!(%error, "cannot encrypt a datum");
         Problem::from(ProblemKind::Internal)
     })?;

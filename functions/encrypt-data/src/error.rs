@@ -1,5 +1,6 @@
 //! The problems of users' keys and values.
 
+use caas_crypto::MAX_VERSIONS;
 use caas_http::{Problem, ProblemKind};
 use caas_users::UserKeyError;
 
@@ -11,9 +12,9 @@ pub(crate) fn no_key(error: UserKeyError) -> Problem {
             "This user's keys do not open. Nothing was changed; ask the operator to inspect the record.",
         ),
         UserKeyError::Unavailable => ProblemKind::DependencyUnavailable.into(),
-        UserKeyError::TooManyVersions => {
-            Problem::invalid("This user already has the maximum of 1,000 key versions.")
-        }
+        UserKeyError::TooManyVersions => Problem::invalid(format!(
+            "This user already has the maximum of {MAX_VERSIONS} key versions."
+        )),
     }
 }
 
@@ -22,6 +23,14 @@ pub(crate) fn does_not_open() -> Problem {
     Problem::new(
         ProblemKind::IntegrityFailure,
         "The value does not open: it was changed, or this user has no key for it.",
+    )
+}
+
+/// The value has the first format.
+pub(crate) fn version_1() -> Problem {
+    Problem::new(
+        ProblemKind::IntegrityFailure,
+        "The value has the format caas:v1, which this version of the service does not read.",
     )
 }
 

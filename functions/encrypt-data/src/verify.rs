@@ -1,6 +1,7 @@
 //! `POST /verify`
 
 use axum::extract::State;
+use caas_crypto::UserId;
 use caas_http::{AuthenticatedJson, Json, OneOrMany, Problem};
 use caas_users::HeldKeys;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     caller::{self, Encrypted},
     encrypt::Texts,
-    error::no_key,
+    error::{no_key, version_1},
 };
 
 /// A datum, and what `/encrypt` is said to have returned for it.
@@ -33,6 +34,9 @@ pub(crate) struct VerifyRequest {
     #[serde(rename = "encryptedData", alias = "encrypted_data")]
     #[schema(value_type = Texts)]
     encrypted: OneOrMany<Zeroizing<String>>,
+    /// The context that reversible values were encrypted with.
+    #[schema(value_type = Option<String>, nullable = false, max_length = 1024)]
+    context: Option<Zeroizing<String>>,
 }
 
 type Flags = OneOrMany<bool>;
@@ -73,6 +77,7 @@ pub(crate) async fn verify(
         service: &service,
         user,
         held: None,
+        context: body.context.as_ref(),
     };
     let valid = match (&body.data, &body.encrypted) {
         (OneOrMany::One(datum), OneOrMany::One(encrypted)) => {
@@ -97,14 +102,22 @@ pub(crate) async fn verify(
 /// The comparisons of one request. Keys are loaded for the first that needs them.
 struct Checks<'a> {
     service: &'a crate::Service,
-    user: caas_users::UserId,
+    user: UserId,
     held: Option<HeldKeys<'a>>,
+    context: Option<&'a Zeroizing<String>>,
 }
 
 impl Checks<'_> {
     async fn check(&mut self, datum: &str, encrypted: &str) -> Result<bool, Problem> {
+        let context = caller::context(self.context)?;
         let encrypted = match Encrypted::from_text(encrypted) {
             Encrypted::Neither => return Ok(false),
+            Encrypted::Version1 => return Err(version_1()),
+            Encrypted::Digest(_) if self.context.is_some() => {
+                return Err(Problem::invalid(
+                    "`context` is for reversible values, and a digest has none.",
+                ));
+            }
             known => known,
         };
         let held = match &mut self.held {
@@ -120,13 +133,12 @@ impl Checks<'_> {
                 let matches = held.verify(datum.as_bytes(), &digest).await;
                 return matches.map_err(no_key);
             }
-            Encrypted::Neither => return Ok(false),
+            Encrypted::Version1 | Encrypted::Neither => return Ok(false),
         };
-        let key = held.version(value.version()).await.map_err(no_key)?;
-        let Some(opened) = key.and_then(|key| key.open(value).ok()) else {
+        let key = held.key_of(&value).await.map_err(no_key)?;
+        let Some(opened) = key.and_then(|key| key.open(&value, context).ok()) else {
             return Ok(false);
         };
-        let opened = Zeroizing::new(opened);
         Ok(opened.as_slice().ct_eq(datum.as_bytes()).into())
     }
 }

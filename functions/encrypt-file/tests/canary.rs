@@ -10,7 +10,7 @@ use caas_testing::{BOUNDARY, Log, Part, form, send, settings};
 use encrypt_file::Config;
 use http::Request;
 
-const API_KEY: &str = "caas_CANARY-key-CANARY-key-CANARY-key-CANARY-key";
+const API_KEY: &str = "caas_CANARY-key-CANARY-key-CANARY-key-CANARY-key08Sacg";
 
 const KEY: &str = r#"Content-Disposition: form-data; name="key""#;
 

@@ -35,22 +35,23 @@
 //! # A value under a user's own key
 //!
 //! ```
-//! use caas_crypto::{CipherPool, SaltPool, UserKey, UserKeyId};
+//! use caas_crypto::{CipherPool, RecordKey, SaltPool, UserId, UserKeyset};
 //!
-//! let id = UserKeyId {
+//! let user = UserId {
 //!     client: "acme".parse()?,
 //!     user: "0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11".parse()?,
-//!     version: 1,
 //! };
-//! let key = UserKey::generate()?; // or from KMS
+//! # let kms = || RecordKey::from([7; 32]);
 //! let (ciphers, salts) = (CipherPool::default(), SaltPool::default());
-//! let (configuration, mac) = key.configure(&id, &ciphers, &salts, 1_760_000_000); // the record
+//! let keyset = UserKeyset::default().rotated(&user, &ciphers, &salts, 1_760_000_000)?;
+//! let body = keyset.seal(kms(), &user)?; // GenerateDataKey with `user.record_context()`
 //!
-//! let version = key.unlock(id, &configuration, &mac)?;
-//! let digest = version.digest(b"078-05-1120");
-//! assert!(version.verify(b"078-05-1120", &digest));
-//! let value = version.seal(b"078-05-1120")?.to_string();
-//! assert_eq!(version.open(value.parse()?)?, b"078-05-1120");
+//! let keyset = UserKeyset::open(&kms(), &user, &body)?; // Decrypt
+//! let latest = keyset.latest().expect("one version");
+//! let digest = latest.digest(b"078-05-1120");
+//! assert!(latest.verify(b"078-05-1120", &digest));
+//! let value = latest.seal(b"078-05-1120", b"ssn")?.to_string();
+//! assert_eq!(*latest.open(&value.parse()?, b"ssn")?, b"078-05-1120");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -86,19 +87,23 @@ mod digest;
 mod framing;
 mod gcm;
 mod pool;
-mod record;
 pub mod reversible;
 mod sample;
 mod secret;
 pub mod session;
 pub mod stored;
+mod user_id;
 mod user_key;
-mod user_key_id;
+mod user_keyset;
+mod user_record;
+mod xaes;
 
 pub use client_name::{ClientName, InvalidClientName};
 pub use gcm::{MessageTooLong, NotAuthentic};
 pub use pool::{Cipher, CipherPool, InvalidPool, NotInPool, Pool, SaltLength, SaltPool};
-pub use record::{Configuration, InvalidRecordMac, RecordMac};
-pub use secret::{ContentKey, DataKey, InvalidKey, RandomnessUnavailable, UserKey};
-pub use user_key::UserKeyVersion;
-pub use user_key_id::UserKeyId;
+pub use secret::{ContentKey, DataKey, InvalidKey, RandomnessUnavailable, RecordKey, UserKey};
+pub use user_id::UserId;
+pub use user_key::{KeyId, UserKeyVersion};
+pub use user_keyset::{MAX_VERSIONS, RECORD_FORMAT, RotateError, UserKeyset};
+pub use user_record::{InvalidRecord, MAX_RECORD_LEN, RecordContent, UserRecord};
+pub use xaes::SealError;

@@ -9,25 +9,25 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cipher {
     /// BLAKE2b, 64 bytes.
-    Blake2b512,
+    Blake2b512 = 1,
     /// BLAKE2s, 32 bytes.
-    Blake2s256,
+    Blake2s256 = 2,
     /// BLAKE3, 32 bytes.
-    Blake3,
+    Blake3 = 3,
     /// HMAC-MD5, 16 bytes.
-    Md5,
+    Md5 = 4,
     /// HMAC-RIPEMD-160, 20 bytes.
-    Ripemd160,
+    Ripemd160 = 5,
     /// HMAC-SHA-1, 20 bytes.
-    Sha1,
+    Sha1 = 6,
     /// HMAC-SHA-224, 28 bytes.
-    Sha224,
+    Sha224 = 7,
     /// HMAC-SHA-256, 32 bytes.
-    Sha256,
+    Sha256 = 8,
     /// HMAC-SHA-384, 48 bytes.
-    Sha384,
+    Sha384 = 9,
     /// HMAC-SHA-512, 64 bytes.
-    Sha512,
+    Sha512 = 10,
 }
 
 impl Cipher {
@@ -45,7 +45,7 @@ impl Cipher {
         Self::Sha512,
     ];
 
-    /// The name used in configurations and records.
+    /// The name used in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Blake2b512 => "blake2b-512",
@@ -59,6 +59,15 @@ impl Cipher {
             Self::Sha384 => "sha384",
             Self::Sha512 => "sha512",
         }
+    }
+
+    /// The number that stands for it in users' records.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|cipher| cipher.code() == code)
     }
 
     /// The digest's length in bytes; as hex it is twice as long.
@@ -271,7 +280,12 @@ mod tests {
     fn names_round_trip_and_are_pinned() {
         for cipher in Cipher::ALL {
             assert_eq!(cipher.name().parse(), Ok(cipher));
+            assert_eq!(Cipher::from_code(cipher.code()), Some(cipher));
         }
+        assert_eq!(
+            Cipher::ALL.map(Cipher::code),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+        );
         for length in SaltLength::ALL {
             assert_eq!(length.to_string().parse(), Ok(length));
             assert_eq!(SaltLength::try_from(length.chars()), Ok(length));

@@ -75,6 +75,24 @@ mod tests {
     }
 
     #[test]
+    fn the_published_choices() {
+        let vectors = include_str!("../../../docs/formats/vectors.json");
+        let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+        let vectors = vectors["choices"].as_array().unwrap();
+        assert_eq!(vectors.len(), 2);
+        for vector in vectors {
+            let stream = hex::decode(vector["stream"].as_str().unwrap()).unwrap();
+            let (words, _) = stream.as_chunks();
+            let words: Vec<u32> = words.iter().map(|word| u32::from_be_bytes(*word)).collect();
+            let mut choices = choices(&words);
+            let values: Vec<u64> = (0..vector["count"].as_u64().unwrap()).collect();
+            for position in vector["positions"].as_array().unwrap() {
+                assert_eq!(*position, choices.pick(&values));
+            }
+        }
+    }
+
+    #[test]
     fn a_power_of_two_skips_nothing_and_one_value_is_certain() {
         let mut choices = choices(&[u32::MAX, 0x4000_0000, u32::MAX]);
         assert_eq!(choices.pick(&[8, 16, 32, 64]), 64);

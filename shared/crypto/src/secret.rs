@@ -80,9 +80,16 @@ secret!(
 );
 
 secret!(
-    /// The secret behind one version of one user's key, as KMS generates and unwraps it. The keys
-    /// of the user's values are derived from it ([`UserKeyId`](crate::UserKeyId)).
+    /// The secret behind one version of one user's key. The keys of the user's values are derived
+    /// from it ([`UserKeyVersion`](crate::UserKeyVersion)).
     UserKey,
+    32
+);
+
+secret!(
+    /// The key of one user's record, as KMS generates and unwraps it. It seals one body
+    /// ([`UserKeyset`](crate::UserKeyset)).
+    RecordKey,
     32
 );
 

@@ -1,8 +1,7 @@
 //! Why there is no key.
 
 use caas_aws::{KmsError, Unavailable};
-
-use crate::record::MAX_VERSIONS;
+use caas_crypto::{MAX_VERSIONS, RotateError};
 
 /// Why there is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +26,18 @@ impl From<KmsError> for UserKeyError {
                 Self::Damaged
             }
             KmsError::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
+impl From<RotateError> for UserKeyError {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::Full => Self::TooManyVersions,
+            RotateError::Randomness(error) => {
+                tracing::error!(%error, "cannot make a user's key");
+                Self::Unavailable
+            }
         }
     }
 }

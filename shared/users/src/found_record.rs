@@ -1,8 +1,9 @@
 //! A user's record as it was read, or its absence.
 
+use caas_crypto::RecordContent;
+
 use crate::{
     aged_cache::{Aged, Evicted},
-    record::KeyVersion,
     record_store::Stored,
 };
 
@@ -10,27 +11,14 @@ use crate::{
 pub(crate) type FoundRecord = Aged<Option<Stored>>;
 
 impl FoundRecord {
-    /// The versions of the user's key; none without a record or in a tombstone.
-    pub(crate) fn versions(&self) -> &[KeyVersion] {
+    /// Whether the user has keys: there is a record, and it is not a tombstone.
+    pub(crate) fn is_live(&self) -> bool {
         let stored = self.value.as_ref();
-        stored.map_or(&[], |stored| stored.record.versions())
-    }
-
-    /// The highest version number ever used; 0 without a record.
-    pub(crate) fn highest(&self) -> u32 {
-        let stored = self.value.as_ref();
-        stored.map_or(0, |stored| stored.record.highest())
+        stored.is_some_and(|stored| matches!(stored.record.content, RecordContent::Body(_)))
     }
 }
 
-/// A record contains no secret.
+/// A record contains no secret that is not wrapped.
 impl Evicted for Option<Stored> {
     fn evicted(&self) {}
-
-    fn weight(&self) -> u32 {
-        let versions = self
-            .as_ref()
-            .map_or(0, |stored| stored.record.versions().len());
-        u32::try_from(versions).unwrap_or(u32::MAX).max(1)
-    }
 }

@@ -1,15 +1,11 @@
 //! The keys of one user, as one request sees them.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use caas_crypto::UserKeyVersion;
+use caas_crypto::{UserId, UserKeyVersion, UserKeyset, reversible::Value};
 
 use crate::{
-    UserId, UserKeyError, UserKeys, aged_cache::Moment, found_record::FoundRecord,
-    record::KeyVersion, user_keys::Look,
+    UserKeyError, UserKeys, aged_cache::Moment, found_record::FoundRecord, user_keys::Look,
 };
 
 impl UserKeys {
@@ -19,10 +15,10 @@ impl UserKeys {
     /// See [`UserKeyError`].
     pub async fn held(&self, user: UserId) -> Result<HeldKeys<'_>, UserKeyError> {
         let asked = (self.clock)();
+        let found = self.record(&user, asked, Look::Once).await?;
         Ok(HeldKeys {
-            found: self.record(&user, asked, Look::Once).await?,
-            unwrapped: HashMap::new(),
-            refused: HashSet::new(),
+            keyset: self.keyset(&user, found.value.as_ref(), asked).await?,
+            found,
             damaged: false,
             keys: self,
             user,
@@ -37,83 +33,50 @@ pub struct HeldKeys<'a> {
     user: UserId,
     asked: Moment,
     found: Arc<FoundRecord>,
-    unwrapped: HashMap<u32, Arc<UserKeyVersion>>,
-    /// Versions that did not open: tried once per request, not once per value.
-    refused: HashSet<u32>,
+    keyset: Arc<UserKeyset>,
     /// Whether the record was damaged when it was read again.
     damaged: bool,
 }
 
 impl HeldKeys<'_> {
-    /// The key with this version number, if the user has it.
+    /// The key of this value, if the user has it.
     ///
     /// # Errors
     /// See [`UserKeyError`].
-    pub async fn version(
+    pub async fn key_of(
         &mut self,
-        number: u32,
+        value: &Value,
     ) -> Result<Option<Arc<UserKeyVersion>>, UserKeyError> {
-        if number > self.found.highest() {
+        if value.user() != self.user.user {
+            return Ok(None);
+        }
+        let mut key = numbered(&self.keyset, value.version());
+        let is_other = |key: &Arc<UserKeyVersion>| key.id() != value.key_id();
+        if value.version() > self.keyset.highest() || key.as_ref().is_some_and(is_other) {
             self.look_again().await?;
+            key = numbered(&self.keyset, value.version());
         }
-        let found = Arc::clone(&self.found);
-        match found.versions().iter().find(|v| v.number == number) {
-            Some(version) => self.unwrap(version).await.map(Some),
-            None => Ok(None),
+        if key.as_ref().is_some_and(is_other) {
+            tracing::warn!("a value names another key by a version number of its user");
+            return Ok(None);
         }
+        Ok(key)
     }
 
     /// Whether `digest` is the digest of `data` under any of the user's keys. Returns false only
-    /// after reading the record for this request and authenticating all of it.
+    /// after reading the record for this request.
     ///
     /// # Errors
     /// See [`UserKeyError`].
     pub async fn verify(&mut self, data: &[u8], digest: &str) -> Result<bool, UserKeyError> {
-        Ok(self.matches(data, digest).await?
-            || (self.look_again().await? && self.matches(data, digest).await?))
+        Ok(self.matches(data, digest) || (self.look_again().await? && self.matches(data, digest)))
     }
 
-    async fn matches(&mut self, data: &[u8], digest: &str) -> Result<bool, UserKeyError> {
-        let found = Arc::clone(&self.found);
-        let versions = found.versions();
-        let digest_len = |version: &KeyVersion| 2 * version.configuration.cipher.digest_len();
-        for version in versions.iter().rev() {
-            if digest_len(version) == digest.len()
-                && self.unwrap(version).await?.verify(data, digest)
-            {
-                return Ok(true);
-            }
-        }
-        // A tampered cipher name must not make a valid digest fail.
-        if self.unwrapped.len() < versions.len() {
-            let all = self
-                .keys
-                .unwrapped
-                .unwrap_all(&self.user, versions, self.asked);
-            let numbers = versions.iter().map(|version| version.number);
-            self.unwrapped = numbers.zip(all.await?).collect();
-        }
-        Ok(false)
-    }
-
-    async fn unwrap(&mut self, version: &KeyVersion) -> Result<Arc<UserKeyVersion>, UserKeyError> {
-        if let Some(key) = self.unwrapped.get(&version.number) {
-            return Ok(Arc::clone(key));
-        }
-        if self.refused.contains(&version.number) {
-            return Err(UserKeyError::Damaged);
-        }
-        let key = self
-            .keys
-            .unwrapped
-            .unwrap(&self.user, version, self.asked)
-            .await;
-        match &key {
-            Ok(key) => drop(self.unwrapped.insert(version.number, Arc::clone(key))),
-            Err(UserKeyError::Damaged) => drop(self.refused.insert(version.number)),
-            Err(_) => {}
-        }
-        key
+    fn matches(&self, data: &[u8], digest: &str) -> bool {
+        let mut newest_first = self.keyset.versions().iter().rev();
+        newest_first.any(|version| {
+            2 * version.cipher().digest_len() == digest.len() && version.verify(data, digest)
+        })
     }
 
     /// Reads the record, unless it was read since the request began, and returns whether it has
@@ -125,25 +88,34 @@ impl HeldKeys<'_> {
         if self.found.since.is_since(&self.asked) {
             return Ok(false);
         }
-        let (known, etag) = (self.found.highest(), self.etag());
-        let again = self.keys.record(&self.user, self.asked, Look::Again).await;
+        let again = self.read_again().await;
         self.damaged = matches!(again, Err(UserKeyError::Damaged));
-        self.found = again?;
-        if self.found.highest() < known {
-            tracing::error!("a user's record is older than it was");
-            self.damaged = true;
-            return Err(UserKeyError::Damaged);
-        }
-        let changed = self.etag() != etag;
-        if changed {
-            self.unwrapped.clear();
-        }
+        let (found, keyset) = again?;
+        let hash = |found: &FoundRecord| found.value.as_ref().map(|stored| stored.hash);
+        let changed = hash(&found) != hash(&self.found);
+        (self.found, self.keyset) = (found, keyset);
         Ok(changed)
     }
 
-    fn etag(&self) -> Option<String> {
-        self.found.value.as_ref().map(|stored| stored.etag.clone())
+    async fn read_again(&self) -> Result<(Arc<FoundRecord>, Arc<UserKeyset>), UserKeyError> {
+        let (keys, user) = (self.keys, &self.user);
+        let found = keys.record(user, self.asked, Look::Again).await?;
+        let keyset = keys.keyset(user, found.value.as_ref(), self.asked).await?;
+        let renumbered = |known: &Arc<UserKeyVersion>| {
+            numbered(&keyset, known.number()).is_some_and(|key| key.id() != known.id())
+        };
+        if keyset.highest() < self.keyset.highest() || self.keyset.versions().iter().any(renumbered)
+        {
+            tracing::error!("a user's record is older than it was");
+            return Err(UserKeyError::Damaged);
+        }
+        Ok((found, keyset))
     }
+}
+
+fn numbered(keyset: &UserKeyset, number: u32) -> Option<Arc<UserKeyVersion>> {
+    let mut versions = keyset.versions().iter();
+    versions.find(|version| version.number() == number).cloned()
 }
 
 impl std::fmt::Debug for HeldKeys<'_> {

@@ -6,16 +6,13 @@ mod aged_cache;
 mod error;
 mod found_record;
 mod held_keys;
-mod record;
+mod opened_records;
 mod record_store;
 mod settings;
-mod unwrapped_keys;
-mod user_id;
 mod user_keys;
 
 pub use aged_cache::{Clock, Moment};
 pub use error::UserKeyError;
 pub use held_keys::HeldKeys;
 pub use settings::UserSettings;
-pub use user_id::UserId;
 pub use user_keys::{KeyVersionInfo, UserKeyOptions, UserKeys};

@@ -6,13 +6,12 @@ use aws_sdk_s3::{
     operation::get_object::{GetObjectError, GetObjectOutput},
     primitives::ByteStream,
 };
-use caas_aws::{Unavailable, VersionedBucket, status};
+use caas_aws::{ObjectKey, Unavailable, VersionedBucket, status};
+use caas_crypto::{MAX_RECORD_LEN, UserId, UserRecord};
 use futures::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
 
-use crate::{
-    UserId, UserKeyError,
-    record::{MAX_RECORD_LEN, UserRecord},
-};
+use crate::UserKeyError;
 
 /// How many versions are deleted concurrently.
 const CONCURRENT_DELETES: usize = 8;
@@ -28,6 +27,8 @@ pub(crate) struct RecordStore(VersionedBucket);
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) record: UserRecord,
+    /// The SHA-256 of its text.
+    pub(crate) hash: [u8; 32],
     pub(crate) etag: String,
     pub(crate) version_id: Option<String>,
 }
@@ -63,7 +64,7 @@ impl RecordStore {
     /// What is stored under the key of the user's record.
     pub(crate) async fn look(&self, user: &UserId) -> Result<Found, UserKeyError> {
         let get = self.0.client().get_object().bucket(self.0.name());
-        let object = match get.key(user.record_key().as_str()).send().await {
+        let object = match get.key(record_key(user).as_str()).send().await {
             Ok(object) => object,
             Err(error) if is_absent(&error) => return Ok(absent(&error)),
             Err(error) => return Err(Unavailable::new("GetObject", &error).into()),
@@ -72,11 +73,13 @@ impl RecordStore {
         let Some(json) = content(object).await? else {
             return Ok(damaged("too long", version_id));
         };
-        let Ok(record) = UserRecord::parse(&json, user) else {
-            return Ok(damaged("not readable", version_id));
+        let record = match UserRecord::parse(&json, user) {
+            Ok(record) => record,
+            Err(invalid) => return Ok(damaged(invalid, version_id)),
         };
         Ok(Found::Record(Stored {
             record,
+            hash: Sha256::digest(&json).into(),
             etag: etag.ok_or(UserKeyError::Unavailable)?,
             version_id,
         }))
@@ -85,7 +88,7 @@ impl RecordStore {
     /// Removes this version or delete marker of the record, so that the previous version becomes
     /// current. Returns whether there is another version; if not, nothing is removed.
     pub(crate) async fn uncover(&self, user: &UserId, damaged: &str) -> Result<bool, UserKeyError> {
-        let key = user.record_key();
+        let key = record_key(user);
         let versions = self.0.versions(&key).await?;
         let mut versions = versions.objects.iter();
         let other = versions.any(|version| version.version_id != damaged);
@@ -104,15 +107,13 @@ impl RecordStore {
         over: Option<&Stored>,
     ) -> Result<Option<Stored>, UserKeyError> {
         let json = record.to_json(user);
-        if json.len() > MAX_RECORD_LEN {
-            return Err(UserKeyError::TooManyVersions);
-        }
+        let hash = Sha256::digest(&json).into();
         let put = self
             .0
             .client()
             .put_object()
             .bucket(self.0.name())
-            .key(user.record_key().as_str())
+            .key(record_key(user).as_str())
             .content_type("application/json")
             .body(ByteStream::from(json));
         let put = match over {
@@ -122,6 +123,7 @@ impl RecordStore {
         match put.send().await {
             Ok(written) => Ok(Some(Stored {
                 record,
+                hash,
                 etag: written.e_tag.ok_or(UserKeyError::Unavailable)?,
                 version_id: written.version_id,
             })),
@@ -139,7 +141,7 @@ impl RecordStore {
         user: &UserId,
         kept: &Stored,
     ) -> Result<(), UserKeyError> {
-        let key = &user.record_key();
+        let key = &record_key(user);
         let kept = kept.version_id.as_deref().unwrap_or(UNVERSIONED);
         let versions = self.0.versions(key).await?;
         // Newest first: versions before the kept one were written after it.
@@ -152,6 +154,12 @@ impl RecordStore {
             })
             .await
     }
+}
+
+/// The S3 key of a user's record: the UUID in lower case, so that either case is one user.
+fn record_key(user: &UserId) -> ObjectKey {
+    ObjectKey::new(&user.client, &format!("{}.json", user.user.hyphenated()))
+        .expect("a UUID is a legal path")
 }
 
 /// The object's bytes, if it is not too long.
@@ -191,7 +199,7 @@ fn names_key<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool
         .is_some_and(|error| error.code() != Some("NoSuchBucket"))
 }
 
-fn damaged(cause: &'static str, version_id: Option<String>) -> Found {
-    tracing::error!(cause, "a user's record cannot be used");
+fn damaged(cause: impl std::fmt::Display, version_id: Option<String>) -> Found {
+    tracing::error!(%cause, "a user's record cannot be used");
     Found::Damaged { version_id }
 }

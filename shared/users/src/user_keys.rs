@@ -5,20 +5,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use caas_aws::{KmsKey, VersionedBucket};
-use caas_crypto::{CipherPool, SaltPool, UserKeyVersion};
+use caas_crypto::{CipherPool, KeyId, SaltPool, UserId, UserKeyVersion, UserKeyset};
 use moka::{future::Cache, policy::EvictionPolicy};
 
 use crate::{
-    UserId, UserKeyError,
-    aged_cache::{AgedCache, Clock, Moment},
+    UserKeyError,
+    aged_cache::{Aged, AgedCache, Clock, Moment},
     found_record::FoundRecord,
-    record::{KeyVersion, MAX_VERSIONS, UserRecord},
+    opened_records::{Opened, OpenedRecords},
     record_store::{Found, RecordStore, Stored},
-    unwrapped_keys::UnwrappedKeys,
 };
 
-/// The most key versions in cached records.
+/// The most cached records.
 const CAPACITY: u64 = 10_000;
 
 /// Attempts at a change. Every failed attempt means that another writer succeeded.
@@ -54,8 +54,8 @@ pub struct UserKeys {
     pub(crate) clock: Clock,
     records: AgedCache<UserId, Option<Stored>>,
     /// The records that this process made, so that concurrent first requests make only one.
-    creations: AgedCache<UserId, Option<Stored>>,
-    pub(crate) unwrapped: UnwrappedKeys,
+    creations: AgedCache<UserId, Opened>,
+    opened: OpenedRecords,
     /// When this process last changed a user's record: earlier reads of it are no longer valid.
     changes: Cache<UserId, Moment>,
 }
@@ -94,7 +94,7 @@ impl UserKeys {
             store: RecordStore::new(VersionedBucket::new(s3, &options.bucket)),
             records: AgedCache::new(CAPACITY, max_age, Arc::clone(&clock)),
             creations: AgedCache::new(CAPACITY, max_age, Arc::clone(&clock)),
-            unwrapped: UnwrappedKeys::new(kms, max_age, Arc::clone(&clock)),
+            opened: OpenedRecords::new(kms, max_age, Arc::clone(&clock)),
             changes: Cache::builder()
                 .eviction_policy(EvictionPolicy::lru())
                 .max_capacity(CAPACITY)
@@ -113,22 +113,27 @@ impl UserKeys {
         let asked = (self.clock)();
         for _ in 0..ATTEMPTS {
             let found = self.record(user, asked, Look::Once).await?;
-            if let Some(latest) = found.versions().last() {
-                return self.unwrapped.unwrap(user, latest, asked).await;
+            let keyset = self.keyset(user, found.value.as_ref(), asked).await?;
+            if let Some(latest) = keyset.latest() {
+                return Ok(Arc::clone(latest));
             }
-            let create = || self.create(user, &found);
+            let create = || self.create(user, found.value.as_ref(), &keyset);
             // A key made while this request was reading is usable; one shredded since is not.
-            let accept = |made: &FoundRecord| made.highest() > found.highest();
+            let accept = |made: &Aged<Opened>| {
+                let made = made.value.keyset();
+                made.is_some_and(|made| made.highest() > keyset.highest())
+            };
             let created = self.creations.load(user, asked, accept, create).await?;
-            if let Some(latest) = created.versions().last() {
-                return self.unwrapped.unwrap(user, latest, asked).await;
+            let latest = created.value.keyset();
+            if let Some(latest) = latest.and_then(|keyset| keyset.latest().cloned()) {
+                return Ok(latest);
             }
         }
         Err(contended())
     }
 
-    /// The versions that the user has, oldest first, read from the record and verified; `None` if
-    /// there is no record, or only a tombstone.
+    /// The versions that the user has, oldest first, read from the record; `None` if there is no
+    /// record, or only a tombstone.
     ///
     /// # Errors
     /// See [`UserKeyError`].
@@ -137,16 +142,13 @@ impl UserKeys {
         user: &UserId,
     ) -> Result<Option<Vec<KeyVersionInfo>>, UserKeyError> {
         let asked = (self.clock)();
-        let Some(stored) = self.store.read(user).await? else {
-            return Ok(None);
-        };
-        let versions = stored.record.versions();
-        self.unwrapped.unwrap_all(user, versions, asked).await?;
-        let infos = versions.iter().map(|version| KeyVersionInfo {
-            version: version.number,
-            created_at: version.created_at(),
+        let stored = self.store.read(user).await?;
+        let keyset = self.keyset(user, stored.as_ref(), asked).await?;
+        let infos = keyset.versions().iter().map(|version| KeyVersionInfo {
+            version: version.number(),
+            created_at: rfc_3339(version.created_at()),
         });
-        Ok((!versions.is_empty()).then(|| infos.collect()))
+        Ok(keyset.latest().is_some().then(|| infos.collect()))
     }
 
     /// Gives the user a new key for new values, and returns its number; `None` if the user has no
@@ -156,33 +158,25 @@ impl UserKeys {
     /// See [`UserKeyError`].
     pub async fn rotate(&self, user: &UserId) -> Result<Option<u32>, UserKeyError> {
         let asked = (self.clock)();
-        let mut made: Option<KeyVersion> = None;
+        let mut made: Option<KeyId> = None;
         for _ in 0..ATTEMPTS {
-            let Some(stored) = self.store.read(user).await? else {
-                return Ok(None);
-            };
-            let versions = stored.record.versions();
+            let stored = self.store.read(user).await?;
+            let keyset = self.keyset(user, stored.as_ref(), asked).await?;
             // A response may be lost and the request repeated, here or in the SDK.
-            if let Some(made) = made.filter(|made| versions.contains(made)) {
-                return Ok(Some(made.number));
+            let mut versions = keyset.versions().iter();
+            if let Some(made) = versions.find(|version| Some(version.id()) == made) {
+                return Ok(Some(made.number()));
             }
-            let Some(latest) = versions.last() else {
+            if keyset.latest().is_none() {
                 return Ok(None);
-            };
-            // A damaged record gets no new key.
-            self.unwrapped.unwrap(user, latest, asked).await?;
-            if versions.len() >= MAX_VERSIONS {
-                return Err(UserKeyError::TooManyVersions);
             }
-            let (version, _) = self.make(user, latest.number).await?;
-            let number = version.number;
-            let record = UserRecord::Live([versions, std::slice::from_ref(&version)].concat());
-            let written = self.store.write(user, record, Some(&stored)).await;
+            let rotated = Arc::new(self.rotated(user, &keyset)?);
+            made = rotated.latest().map(|version| version.id());
+            let written = self.write(user, &rotated, stored.as_ref()).await;
             self.changed(user).await;
             if written?.is_some() {
-                return Ok(Some(number));
+                return Ok(Some(rotated.highest()));
             }
-            made = Some(version);
         }
         Err(contended())
     }
@@ -198,11 +192,19 @@ impl UserKeys {
     /// See [`UserKeyError`]. After an error, the erasure may be incomplete; repeat it.
     /// [`UserKeyError::Damaged`] if no version is readable; then the last one stays as it is.
     pub async fn shred(&self, user: &UserId) -> Result<bool, UserKeyError> {
+        let asked = (self.clock)();
         for _ in 0..ATTEMPTS {
-            let stored = match self.store.look(user).await? {
+            let (version_id, opened) = match self.store.look(user).await? {
                 Found::Nothing => return Ok(false),
-                Found::Record(stored) => stored,
-                Found::Damaged { version_id } => {
+                Found::Damaged { version_id } => (version_id, Err(UserKeyError::Damaged)),
+                Found::Record(stored) => {
+                    let keyset = self.opened.open(user, &stored, asked).await;
+                    let version_id = stored.version_id.clone();
+                    (version_id, keyset.map(|keyset| (stored, keyset)))
+                }
+            };
+            let (stored, keyset) = match opened {
+                Err(UserKeyError::Damaged) => {
                     let damaged = version_id.ok_or(UserKeyError::Damaged)?;
                     if !self.store.uncover(user, &damaged).await? {
                         return Err(UserKeyError::Damaged);
@@ -210,18 +212,16 @@ impl UserKeys {
                     self.changed(user).await;
                     continue;
                 }
+                opened => opened?,
             };
-            let tombstone = UserRecord::Shredded {
-                highest: stored.record.highest(),
-            };
-            let kept = if stored.record == tombstone {
+            let kept = if keyset.latest().is_none() {
                 Some(stored)
             } else {
-                let written = self.store.write(user, tombstone, Some(&stored)).await;
+                let tombstone = Arc::new(UserKeyset::shredded(keyset.highest()));
+                let written = self.write(user, &tombstone, Some(&stored)).await;
                 self.changed(user).await;
-                for version in stored.record.versions() {
-                    self.unwrapped.forget(&user.version(version.number)).await;
-                }
+                self.opened.forget(user).await;
+                self.creations.forget(user).await;
                 written?
             };
             if let Some(kept) = kept {
@@ -242,65 +242,75 @@ impl UserKeys {
         let changed = self.changes.get(user).await;
         // The absence of a key may end at any moment, so every request reads it again.
         let accept = |found: &FoundRecord| {
-            let lasting = look == Look::Once && !found.versions().is_empty();
+            let lasting = look == Look::Once && found.is_live();
             (lasting || found.since.is_since(&asked))
                 && changed.is_none_or(|changed| found.since.is_since(&changed))
         };
         let read = || self.store.read(user);
         let found = self.records.load(user, asked, accept, read).await?;
-        if found.versions().is_empty() {
+        if !found.is_live() {
             self.records.remove(user, &found).await;
         }
         Ok(found)
     }
 
+    /// The keyset of a record; an empty one without a record.
+    pub(crate) async fn keyset(
+        &self,
+        user: &UserId,
+        stored: Option<&Stored>,
+        asked: Moment,
+    ) -> Result<Arc<UserKeyset>, UserKeyError> {
+        match stored {
+            Some(stored) => self.opened.open(user, stored, asked).await,
+            None => Ok(Arc::default()),
+        }
+    }
+
     /// Makes the user's first key, or the first after a tombstone. If another writer is faster, its
-    /// key is used.
+    /// record is used.
     async fn create(
         &self,
         user: &UserId,
-        found: &FoundRecord,
-    ) -> Result<Option<Stored>, UserKeyError> {
+        over: Option<&Stored>,
+        keyset: &UserKeyset,
+    ) -> Result<Opened, UserKeyError> {
         let since = (self.clock)();
-        let (version, key) = self.make(user, found.highest()).await?;
-        let record = UserRecord::Live(vec![version.clone()]);
-        let written = self.store.write(user, record, found.value.as_ref()).await?;
-        let Some(written) = written else {
-            return self.store.read(user).await;
-        };
-        let id = user.version(version.number);
-        self.unwrapped.insert(id, since, version, key).await;
-        let stored = Some(written);
-        self.records
-            .insert(user.clone(), since, stored.clone())
-            .await;
-        Ok(stored)
+        let made = Arc::new(self.rotated(user, keyset)?);
+        if let Some(written) = self.write(user, &made, over).await? {
+            let records = &self.records;
+            records.insert(user.clone(), since, Some(written)).await;
+            return Ok(Opened::new(made));
+        }
+        let stored = self.store.read(user).await?;
+        let keyset = self.keyset(user, stored.as_ref(), since).await?;
+        Ok(Opened::new(keyset))
     }
 
-    /// A new key version after `highest`.
-    async fn make(
-        &self,
-        user: &UserId,
-        highest: u32,
-    ) -> Result<(KeyVersion, UserKeyVersion), UserKeyError> {
-        let number = highest
-            .checked_add(1)
-            .ok_or(UserKeyError::TooManyVersions)?;
-        let id = user.version(number);
-        let (key, wrapped) = self.unwrapped.generate(&id).await?;
+    /// The keyset with a new version.
+    fn rotated(&self, user: &UserId, keyset: &UserKeyset) -> Result<UserKeyset, UserKeyError> {
         let now = (self.clock)().wall.duration_since(SystemTime::UNIX_EPOCH);
         let created_at = now.map_or(0, |since| since.as_secs());
         let UserKeyOptions { ciphers, salts, .. } = &self.options;
-        let (configuration, mac) = key.configure(&id, ciphers, salts, created_at);
-        let unlocked = key.unlock(id, &configuration, &mac);
-        let unlocked = unlocked.map_err(|_| UserKeyError::Damaged)?;
-        let version = KeyVersion {
-            number,
-            configuration,
-            mac,
-            wrapped,
-        };
-        Ok((version, unlocked))
+        Ok(keyset.rotated(user, ciphers, salts, created_at)?)
+    }
+
+    /// Writes the keyset's record over `over`, or where there is none. `None` if something else is
+    /// stored there by now.
+    async fn write(
+        &self,
+        user: &UserId,
+        keyset: &Arc<UserKeyset>,
+        over: Option<&Stored>,
+    ) -> Result<Option<Stored>, UserKeyError> {
+        let since = (self.clock)();
+        let record = self.opened.seal(user, keyset).await?;
+        let written = self.store.write(user, record, over).await?;
+        if let Some(written) = &written {
+            let keyset = Arc::clone(keyset);
+            self.opened.insert(user, since, written, keyset).await;
+        }
+        Ok(written)
     }
 
     async fn changed(&self, user: &UserId) {
@@ -314,6 +324,13 @@ impl std::fmt::Debug for UserKeys {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
+}
+
+/// A time in seconds since 1970, in RFC 3339.
+fn rfc_3339(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    let time = DateTime::from_secs(seconds).fmt(DateTimeFormat::DateTime);
+    time.unwrap_or_default()
 }
 
 fn contended() -> UserKeyError {

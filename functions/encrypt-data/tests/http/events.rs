@@ -12,7 +12,7 @@ const EVENTS: &[(&str, u16, &str, &str)] = &[
         "encrypt_reversibly",
         200,
         "application/json",
-        r#"{"encrypted_data":["caas:v1:AAAAA"#,
+        r#"{"encrypted_data":["caas:v2:"#,
     ),
     ("verify", 200, "application/json", r#"{"valid":false}"#),
     (

@@ -66,6 +66,49 @@ async fn a_cold_call_asks_once_for_the_record_and_once_for_the_key() {
 }
 
 #[tokio::test]
+async fn a_hundred_versions_cost_what_one_does() {
+    let stack = Stack::start().await;
+    let process = stack.process();
+    let (digest, value) = (
+        process.digest(USER, "datum").await,
+        process.seal(USER, "datum").await,
+    );
+    for version in 2..=100 {
+        assert_eq!(process.rotate(USER).await, version);
+    }
+    let path = format!("/users/{USER}");
+    let full = process.send(Method::POST, &format!("{path}/rotate")).await;
+    full.is_problem("the 101st", 400, "invalid-request");
+
+    let before = stack.emulator.calls();
+    assert!(stack.process().verify(USER, "datum", &digest).await);
+    assert_eq!(stack.requests_since(&before), (1, 1), "/verify");
+    let before = stack.emulator.calls();
+    assert!(!stack.process().verify(USER, "other", &digest).await);
+    assert_eq!(stack.requests_since(&before), (1, 1), "/verify of another");
+    let before = stack.emulator.calls();
+    stack.process().decrypt(USER, &value).await.ok();
+    assert_eq!(stack.requests_since(&before), (1, 1), "/decrypt");
+    let before = stack.emulator.calls();
+    assert_eq!(stack.process().version_numbers(USER).await.len(), 100);
+    assert_eq!(stack.requests_since(&before), (1, 1), "GET /users/{{uuid}}");
+}
+
+#[tokio::test]
+async fn a_checked_tombstone_is_remembered() {
+    let stack = Stack::start().await;
+    let value = stack.process().seal(USER, "datum").await;
+    stack.process().shred(USER).await;
+    let process = stack.process();
+    for expected in [(1, 1), (1, 0), (1, 0)] {
+        let before = stack.emulator.calls();
+        let refused = process.decrypt(USER, &value).await;
+        refused.is_problem("erased", 422, "integrity-failure");
+        assert_eq!(stack.requests_since(&before), expected);
+    }
+}
+
+#[tokio::test]
 async fn bad_input_costs_nothing() {
     let stack = Stack::start().await;
     let process = stack.process();
@@ -85,7 +128,7 @@ async fn bad_input_costs_nothing() {
             json!({"sensitiveData": ["x"], "encryptedData": "x"}),
         ),
         ("/decrypt", json!({"encryptedData": "00".repeat(32)})),
-        ("/decrypt", json!({"encryptedData": "caas:v1:AAAA"})),
+        ("/decrypt", json!({"encryptedData": "caas:v2:AAAA"})),
         ("/decrypt", json!({"encryptedData": ["x", "y"]})),
     ] {
         process.post(path, USER, fields).await;

@@ -28,7 +28,7 @@ async fn nothing_opens_and_numbering_goes_on() {
     );
     let tombstone = stack.record(&record).await;
     assert_eq!(tombstone["shredded_up_to"], 2);
-    assert!(tombstone.get("versions").is_none());
+    assert!(tombstone.get("body").is_none());
 
     for process in [process.clone(), stack.process()] {
         assert!(!process.verify(USER, "datum", &digest).await);
@@ -57,7 +57,12 @@ async fn nothing_opens_and_numbering_goes_on() {
 
     let before = stack.emulator.calls();
     let again = stack.process().seal(USER, "datum").await;
-    assert_eq!(stack.requests_since(&before), (2, 1), "a new user's price");
+    let cost = stack.requests_since(&before);
+    assert_eq!(
+        cost,
+        (2, 2),
+        "a new user's, and one Decrypt of the tombstone"
+    );
     assert_eq!(process.version_numbers(USER).await, [3]);
     assert_ne!(process.digest(USER, "datum").await, digest);
     assert_eq!(

@@ -7,9 +7,13 @@ use std::{
 };
 
 use axum::{Router, body::Body};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use caas_aws::KmsKey;
+use caas_crypto::{RecordKey, UserId, UserKeyset};
 use caas_emulator::Calls;
-use caas_testing::{API_KEY, TestResponse, USER_KEYS, clients, post_json, request, send, settings};
+use caas_testing::{
+    API_KEY, TestResponse, USER_KEY, USER_KEYS, clients, post_json, request, send, settings,
+};
 use caas_users::{Clock, Moment, UserKeys};
 use encrypt_data::{Config, Service};
 use http::{Method, Request, StatusCode};
@@ -55,12 +59,24 @@ impl Stack {
         serde_json::from_slice(&self.record_text(key).await).unwrap()
     }
 
-    /// An earlier version of a user's record.
-    pub(crate) async fn record_version(&self, key: &str, version_id: &str) -> Value {
-        let get = self.clients.s3.get_object().bucket(USER_KEYS).key(key);
-        let object = get.version_id(version_id).send().await.unwrap();
-        let text = object.body.collect().await.unwrap().to_vec();
-        serde_json::from_slice(&text).unwrap()
+    /// What is sealed in this S3 version of a user's record.
+    pub(crate) async fn keyset(&self, user: &str, version_id: &str) -> UserKeyset {
+        let get = self.clients.s3.get_object().bucket(USER_KEYS);
+        let get = get.key(record_of(user)).version_id(version_id);
+        let body = get.send().await.unwrap().body;
+        let json = body.collect().await.unwrap().to_vec();
+        let record: Value = serde_json::from_slice(&json).unwrap();
+        let bytes = |field: &str| BASE64_STANDARD.decode(text(&record[field])).unwrap();
+        let user = UserId {
+            client: "acme".parse().unwrap(),
+            user: user.parse().unwrap(),
+        };
+        let kms = KmsKey::new(self.clients.kms.clone(), USER_KEY);
+        let context = user.record_context();
+        let pairs = context.iter().map(|(name, value)| (*name, value.as_str()));
+        let key = kms.unwrap(&bytes("wrapped_key"), pairs).await.unwrap();
+        let key = RecordKey::try_from(key.as_slice()).unwrap();
+        UserKeyset::open(&key, &user, &bytes("body")).unwrap()
     }
 
     pub(crate) async fn record_text(&self, key: &str) -> Vec<u8> {
