@@ -36,7 +36,7 @@ print(kms.create_key()["KeyMetadata"]["Arn"])
 PYTHON
 )
 export FILE_KEY_ID
-CAAS_API_KEY=caas_interop-only-interop-only-interop-only-interop
+CAAS_API_KEY=caas_interop-only-interop-only-interop-only-inte2jEv8L
 API_KEYS="interop:$(printf %s "$CAAS_API_KEY" | sha256sum | cut -d' ' -f1)"
 service_port=$(port)
 CAAS_URL="http://127.0.0.1:$service_port"

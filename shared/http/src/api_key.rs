@@ -16,16 +16,49 @@ pub const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 /// The prefix of every key, by which people and secret scanners recognise one.
 const PREFIX: &str = "caas_";
 
-/// A new API key: `caas_` and 256 random bits in base64url, 48 characters.
+/// The length of every key in characters: the prefix, 256 random bits in base64url, the checksum.
+const KEY_LEN: usize = PREFIX.len() + 43 + CHECKSUM_LEN;
+
+/// The length of the checksum in characters.
+const CHECKSUM_LEN: usize = 6;
+
+/// A new API key, 54 characters: `caas_`, 256 random bits in base64url without padding, and a
+/// checksum of both, the CRC-32 (ISO 3309) as six base62 digits (`0-9A-Za-z`). By the checksum a
+/// mistyped key is refused, and secret scanners recognise a key, without looking it up.
 ///
 /// # Errors
 /// The system's random number generator is not available.
 pub fn generate_api_key() -> Result<Zeroizing<String>, RandomnessUnavailable> {
     let random = ContentKey::generate()?;
-    Ok(Zeroizing::new(format!(
-        "{PREFIX}{}",
-        *random.to_base64url()
-    )))
+    let mut key = Zeroizing::new(String::with_capacity(KEY_LEN));
+    key.push_str(PREFIX);
+    key.push_str(&random.to_base64url());
+    let checksum = checksum(key.as_bytes());
+    key.extend(checksum.map(char::from));
+    Ok(key)
+}
+
+fn checksum(text: &[u8]) -> [u8; CHECKSUM_LEN] {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut rest = crc32fast::hash(text) as usize;
+    let mut digits = [0; CHECKSUM_LEN];
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS[rest % 62];
+        rest /= 62;
+    }
+    digits
+}
+
+/// Whether the text is an API key by its form: prefix, length, characters and checksum.
+pub fn is_api_key(key: &[u8]) -> bool {
+    let Some((text, last)) = key.split_last_chunk() else {
+        return false;
+    };
+    let is_base64url = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    key.len() == KEY_LEN
+        && text.starts_with(PREFIX.as_bytes())
+        && text.iter().all(is_base64url)
+        && checksum(text) == *last
 }
 
 /// What is deployed instead of a key: the lower-case hex SHA-256 of its text.
@@ -71,17 +104,19 @@ impl ApiKeys {
             .ok_or_else(|| ProblemKind::Unauthorized.into())
     }
 
-    /// The client that `key` belongs to. The time taken depends on the number of configured keys
-    /// alone.
+    /// The client that `key` belongs to. For a well-formed key, the time taken depends on the number
+    /// of configured keys alone.
     pub fn identify(&self, key: &[u8]) -> Option<ClientName> {
+        if !is_api_key(key) {
+            return None;
+        }
         let presented: [u8; 32] = Sha256::digest(key).into();
         let mut found = u32::MAX;
         for (index, (_, hash)) in (0..).zip(&self.0) {
             found.conditional_assign(&index, hash.ct_eq(&presented));
         }
         let (client, _) = self.0.get(found as usize)?;
-        // The hash of an empty key, deployed by mistake, admits nobody.
-        (!key.is_empty()).then(|| client.clone())
+        Some(client.clone())
     }
 }
 
@@ -177,7 +212,7 @@ mod tests {
             ),
             (&[], None),
             (&[("x-api-key", "")], None),
-            (&[("x-api-key", &acme[..47])], None),
+            (&[("x-api-key", &acme[..53])], None),
             (&[("x-api-key", &hash_api_key(&acme))], None),
             (&[("authorization", &globex)], None),
             (&[("authorization", "Bearer")], None),
@@ -216,6 +251,32 @@ mod tests {
         ] {
             let answer = keys.authenticate_with_body(&sent, in_body).ok();
             assert_eq!(answer.as_ref().map(ClientName::as_str), client, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn the_published_keys_are_well_formed_and_no_mistyped_one_is() {
+        let vectors = include_str!("../../../docs/formats/vectors.json");
+        let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+        let vectors = vectors["api_keys"].as_array().unwrap();
+        assert_eq!(vectors.len(), 4);
+        for vector in vectors {
+            let key = vector["api_key"].as_str().unwrap();
+            assert_eq!(vector["sha256"], hash_api_key(key));
+            let keys: ApiKeys = format!("acme:{}", hash_api_key(key)).parse().unwrap();
+            assert!(keys.identify(key.as_bytes()).is_some(), "{key}");
+            for position in 0..key.len() {
+                let mut mistyped = key.as_bytes().to_vec();
+                mistyped[position] ^= 1;
+                assert!(!is_api_key(&mistyped), "{position}");
+                mistyped.remove(position);
+                assert!(!is_api_key(&mistyped), "{position}");
+            }
+        }
+        // A configured hash of something else admits nobody.
+        for text in ["", "x", "caas_", &"x".repeat(54)] {
+            let keys: ApiKeys = format!("acme:{}", hash_api_key(text)).parse().unwrap();
+            assert!(keys.identify(text.as_bytes()).is_none(), "{text}");
         }
     }
 

@@ -32,7 +32,9 @@ mod problem;
 mod problem_kind;
 mod single_header;
 
-pub use api_key::{API_KEY_HEADER, ApiKeys, InvalidApiKeys, generate_api_key, hash_api_key};
+pub use api_key::{
+    API_KEY_HEADER, ApiKeys, InvalidApiKeys, generate_api_key, hash_api_key, is_api_key,
+};
 pub use caller::Caller;
 pub use config::HttpConfig;
 pub use edge::Edge;

@@ -29,12 +29,12 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-/// Accepts what fits into a header, and into single quotes of a shell.
+/// Accepts an API key, which fits into a header and into single quotes of a shell.
 pub(crate) fn parse_api_key(text: &str) -> Result<ApiKey, &'static str> {
-    if text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\'') {
+    if caas_http::is_api_key(text.as_bytes()) {
         Ok(ApiKey(Arc::new(Zeroizing::new(text.to_owned()))))
     } else {
-        Err("an API key must have at least 16 visible ASCII characters and no single quote")
+        Err("not an API key, or a mistyped one; `caas-local keygen CLIENT` makes one")
     }
 }
 
@@ -72,7 +72,10 @@ impl DataDir {
         match fs::read_to_string(&path).map(Zeroizing::new) {
             Ok(text) => parse_api_key(text.trim_end())
                 .map_err(anyhow::Error::msg)
-                .with_context(|| format!("{} has no API key; delete it", path.display())),
+                .with_context(|| {
+                    let path = path.display();
+                    format!("{path} has no API key of this version; delete it, and the next start makes one")
+                }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let key = caas_http::generate_api_key()?;
                 self.replace(&path, &key)?;

@@ -51,7 +51,7 @@ struct Options {
     #[arg(long, default_value_t = 64 << 20, value_name = "BYTES")]
     max_body_bytes: u64,
 
-    /// API key to accept instead of the generated one [at least 16 visible characters]
+    /// API key to accept instead of the generated one, made with `keygen`
     #[arg(long, value_name = "KEY", value_parser = data_dir::parse_api_key)]
     api_key: Option<data_dir::ApiKey>,
 

@@ -10,7 +10,7 @@ use crate::{API_KEY, TestResponse};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events");
 
 /// The key in the events, replaced by [`API_KEY`].
-const EVENT_KEY: &str = "caas_local-events-only-never-deploy-this-key";
+const EVENT_KEY: &str = "caas_local-events-only-never-deploy-this-api-key0UwGgf";
 
 /// A function's events: JSON by name, without the file's extension.
 pub fn events(function: &str) -> BTreeMap<String, String> {

@@ -23,9 +23,9 @@ pub use response::{TestResponse, problem_documents, send};
 pub use stack::{FILE_KEY, INBOX, Proxies, Stack, USER_KEY, USER_KEYS, VAULT, settings};
 
 /// The API key of the client `acme`.
-pub const API_KEY: &str = "caas_tests-only-tests-only-tests-only-tests-only";
+pub const API_KEY: &str = "caas_tests-only-tests-only-tests-only-tests-only3YnVQC";
 /// The API key of the client `globex`.
-pub const OTHER_API_KEY: &str = "caas_other-only-other-only-other-only-other-only";
+pub const OTHER_API_KEY: &str = "caas_other-only-other-only-other-only-other-only3xyTzz";
 
 /// `API_KEYS` of both clients.
 pub fn api_keys() -> String {

@@ -34,10 +34,10 @@ fn a_key_is_made_once_and_kept() {
     let data_dir = folder.path().join("made/at/start");
     let key = |options: &[&str]| Running::start(&data_dir, options).env["CAAS_API_KEY"].clone();
     let first = key(&[]);
-    assert!(first.starts_with("caas_") && first.len() == 48);
+    assert!(first.starts_with("caas_") && first.len() == 54);
     assert_eq!(key(&[]), first);
 
-    let given = "a-key-of-the-users-own-choosing";
+    let given = "caas_tests-only-tests-only-tests-only-tests-only3YnVQC";
     assert_eq!(key(&["--api-key", given]), given);
     assert_eq!(key(&[]), first);
 }
@@ -113,7 +113,12 @@ fn what_cannot_start_says_what_to_do() {
     let no_folder = fails(&["--port", "0", "--data-dir", file.path().to_str().unwrap()]);
     assert!(no_folder.contains("--data-dir"), "{no_folder}");
 
-    assert!(fails(&["--api-key", "short"]).contains("16"));
+    for wrong in [
+        "short",
+        "caas_tests-only-tests-only-tests-only-tests-only3YnVQD",
+    ] {
+        assert!(fails(&["--api-key", wrong]).contains("keygen"), "{wrong}");
+    }
     assert!(fails(&["--allowed-origins", "*"]).contains("origin"));
     assert!(fails(&["--cipher-pool", "rot13"]).contains("sha256"));
     assert!(fails(&["--salt-pool", "7"]).contains("64"));
