@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use sha2::{Digest, Sha256};
@@ -98,6 +98,8 @@ pub(crate) struct Bucket {
     settings: RwLock<BucketRecord>,
     index: RwLock<Index>,
     pub(super) uploads: RwLock<Uploads>,
+    /// Records whose removal failed. They go before any other version changes.
+    stale: Mutex<Vec<PathBuf>>,
     /// Existing folders: each is created and synchronised once.
     shards: Arc<Mutex<HashSet<u8>>>,
     /// Whether the bucket exists; locked during writes into it.
@@ -113,6 +115,7 @@ impl Bucket {
             settings: RwLock::new(settings),
             index: RwLock::default(),
             uploads: RwLock::default(),
+            stale: Mutex::default(),
             shards: Arc::default(),
             exists: RwLock::new(true),
         }
@@ -247,29 +250,43 @@ impl Bucket {
         record: VersionRecord,
         blobs: Vec<Arc<Blob>>,
     ) -> Result<Arc<Version>, StoreError> {
+        self.remove_stale()?;
         let place = self.place(&record.key);
         let dir = place.ready_dir()?;
-        let replaced = match record.version_id {
-            None => self.version(&record.key, NULL_VERSION),
-            Some(_) => None,
-        };
         let version = Arc::new(Version { record, blobs });
         let path = dir.join(version.file_name(&place));
         disk::replace_file(&path, &to_json(&version.record)?)?;
-        let removed = match &replaced {
-            Some(old) => disk::remove_if_present(&dir.join(old.file_name(&place))),
-            None => Ok(()),
-        };
-        if let Err(error) = removed.and_then(|()| disk::sync_dir(&dir)) {
-            // It was not acknowledged, so it must not appear at the next start.
-            let _ = disk::remove_if_present(&path);
+        if let Err(error) = disk::sync_dir(&dir) {
+            // It is refused, so it must not appear at the next start. If it may, it needs its bytes.
+            self.stale().push(path);
+            if self.remove_stale().is_err() {
+                version.blobs.iter().for_each(|blob| blob.keep());
+            }
             return Err(error.into());
         }
-        for blob in &version.blobs {
-            blob.keep();
+        version.blobs.iter().for_each(|blob| blob.keep());
+        // Now that the new record is durable, the replaced one goes.
+        if let Some(replaced) = self.insert(Arc::clone(&version)) {
+            self.stale().push(dir.join(replaced.file_name(&place)));
+            // If this fails, the next change tries again. The next start prefers the newer one.
+            let _ = self.remove_stale();
         }
-        self.insert(Arc::clone(&version));
         Ok(version)
+    }
+
+    fn stale(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the records that are not in the index, durably.
+    fn remove_stale(&self) -> io::Result<()> {
+        let mut stale = self.stale();
+        while let Some(path) = stale.last() {
+            disk::remove_if_present(path)?;
+            disk::sync_dir(path.parent().unwrap_or(&self.dir))?;
+            stale.pop();
+        }
+        Ok(())
     }
 
     /// Removes a version's record (None: the null version), then its bytes.
@@ -281,10 +298,10 @@ impl Bucket {
         let Some(version) = self.version(key, id.unwrap_or(NULL_VERSION)) else {
             return Ok(None);
         };
+        self.remove_stale()?;
         let place = self.place(key);
         let dir = place.dir();
         disk::remove_if_present(&dir.join(version.file_name(&place)))?;
-        disk::sync_dir(&dir)?;
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(versions) = index.get_mut(key) {
             versions.retain(|other| !Arc::ptr_eq(other, &version));
@@ -293,6 +310,8 @@ impl Bucket {
             }
         }
         drop(index);
+        // Until the removal is durable, a crash can bring back the record, which needs its bytes.
+        disk::sync_dir(&dir)?;
         version.blobs.iter().for_each(|blob| blob.doom());
         Ok(Some(version))
     }

@@ -34,7 +34,11 @@ impl Store {
             disk::replace_file(&temporary.join(UPLOAD_FILE), &to_json(&record)?)?;
             disk::sync_dir(&temporary)?;
             fs::rename(&temporary, &dir)?;
-            disk::sync_dir(&parent)?;
+            if let Err(error) = disk::sync_dir(&parent) {
+                // Best effort: nobody knows the id of this upload.
+                let _ = fs::remove_dir_all(&dir);
+                return Err(error.into());
+            }
             let key = (record.key.clone(), id.clone());
             let upload = Arc::new(Upload::new(id, dir, record, BTreeMap::new()));
             bucket.uploads_mut(|uploads| uploads.insert(key, Arc::clone(&upload)));
@@ -58,9 +62,11 @@ impl Store {
             let number = part.record.number;
             let path = upload.dir.join(format!("{number:05}.json"));
             disk::replace_file(&path, &to_json(&part.record)?)?;
-            disk::sync_dir(&upload.dir)?;
             part.blob.keep();
-            if let Some(replaced) = parts.by_number.insert(number, part) {
+            let replaced = parts.by_number.insert(number, part);
+            // Until the record is durable, a crash can bring back the old one, which needs its bytes.
+            disk::sync_dir(&upload.dir)?;
+            if let Some(replaced) = replaced {
                 replaced.blob.doom();
             }
             Ok(())
@@ -87,7 +93,8 @@ impl Store {
             drop(lock);
             let used = |part: &Part| version.blobs.iter().any(|b| Arc::ptr_eq(b, &part.blob));
             // If this fails, the next start ends the upload, because the version names it.
-            let _ = fs::rename(&upload.dir, upload.retired_dir());
+            let _ = fs::rename(&upload.dir, upload.retired_dir())
+                .and_then(|()| disk::sync_dir(&bucket.uploads_dir()));
             close(&bucket, &upload, &mut parts, used);
             Ok(version)
         })
@@ -105,9 +112,9 @@ impl Store {
         self.run(move || {
             let _alive = bucket.alive()?;
             fs::rename(&upload.dir, upload.retired_dir())?;
-            disk::sync_dir(&bucket.uploads_dir())?;
+            let synced = disk::sync_dir(&bucket.uploads_dir());
             close(&bucket, &upload, &mut parts, |_| false);
-            Ok(())
+            Ok(synced?)
         })
         .await
     }

@@ -30,9 +30,15 @@ pub(crate) struct Process {
 impl Process {
     /// Starts this test binary again, to run `child` below.
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::start_with(folder, [])
+    }
+
+    /// The same, with more variables.
+    pub(crate) fn start_with<const N: usize>(folder: &Path, variables: [(&str, &Path); N]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "durability::child", "--ignored", "--nocapture"])
             .env(FOLDER, folder)
+            .envs(variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use self::requests::Bucket;
 
 mod browsers;
+mod disk_errors;
 mod durability;
 mod lifecycle;
 mod memory;
