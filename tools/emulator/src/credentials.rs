@@ -20,10 +20,9 @@ impl Credentials {
     /// Reads them, or generates them at the first start. Only this user can read the file.
     pub(crate) fn load_or_create(dir: &Path) -> io::Result<Self> {
         let path = dir.join(FILE);
-        match std::fs::read(&path).map(Zeroizing::new) {
-            Ok(json) => return serde_json::from_slice(&json).map_err(io::Error::other),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Err(_) => {}
+        match disk::read_json(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            read => return read,
         }
         let secret = random::secret::<20>()?;
         let credentials = Self {

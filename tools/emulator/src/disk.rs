@@ -9,6 +9,9 @@ use std::{
     path::Path,
 };
 
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
 /// The extension of files in progress. A write whose file still has it was never acknowledged.
 pub(crate) const TEMPORARY: &str = "tmp";
 
@@ -66,6 +69,21 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = path;
     Ok(())
+}
+
+/// Reads a JSON file, whose bytes are wiped. An error names the file and repeats none of its content.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    let json = fs::read(path).map(Zeroizing::new).map_err(at(path))?;
+    serde_json::from_slice(&json).map_err(|error| {
+        let (path, line, column) = (path.display(), error.line(), error.column());
+        let message = format!("{path}: not readable from line {line}, column {column}");
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
+}
+
+/// Names the file or folder of an error.
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Removes a file, if it exists.

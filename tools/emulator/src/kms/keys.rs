@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fmt, io,
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock},
 };
@@ -117,10 +117,9 @@ impl KeyStore {
     /// Reads the file, if there is one, and erases keys whose deletion is due. Blocking.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         disk::create_private_dir(dir)?;
-        let mut contents = match fs::read(dir.join(FILE)).map(Zeroizing::new) {
-            Ok(json) => serde_json::from_slice(&json).map_err(io::Error::other)?,
+        let mut contents = match disk::read_json(&dir.join(FILE)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Contents::default(),
-            Err(error) => return Err(error),
+            read => read?,
         };
         let before = contents.keys.len();
         contents.keys.retain(|_, key| !is_deleted(key.state));

@@ -43,7 +43,10 @@ impl From<StoreError> for S3Error {
             ),
             StoreError::IncompleteBody => incomplete_body(),
             StoreError::Body(source) => body_error(&source.to_string()),
-            StoreError::Io(source) => S3Error::internal_error(source),
+            StoreError::Io(source) => {
+                tracing::error!(cause = %source, "S3 operation failed");
+                S3Error::internal_error(source)
+            }
         }
     }
 }

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::store::{
     StoreError,
-    blob::BlobReader,
     bucket::{Bucket as StoredBucket, NULL_VERSION, Version},
     record::{ObjectChecksum, ObjectRecord},
 };
@@ -75,7 +74,7 @@ pub(super) async fn get_object(
     req: S3Request<GetObjectInput>,
 ) -> S3Result<S3Response<GetObjectOutput>> {
     let found = readable!(api, req.input)?;
-    let reader = BlobReader::new(&found.version.blobs, found.range.clone());
+    let reader = found.version.reader(found.range.clone());
     // A missing file must be found before the response begins.
     let (first, reader) = api.store.run(move || Ok(reader.open_first()?)).await?;
     let body = StreamingBlob::wrap(reader.into_stream(first));
@@ -119,8 +118,7 @@ pub(super) fn find(bucket: &StoredBucket, key: &str, id: Option<&str>) -> S3Resu
 
 /// The bytes of a version as a body.
 pub(super) fn body(version: &Version, range: Range<u64>) -> S3Result<StreamingBlob> {
-    let reader = BlobReader::new(&version.blobs, range);
-    Ok(StreamingBlob::wrap(reader.into_stream(None)))
+    Ok(StreamingBlob::wrap(version.reader(range).into_stream(None)))
 }
 
 /// The parameters of a read.

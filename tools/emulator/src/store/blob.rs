@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use futures::stream::{self, Stream};
 
-use super::checksum::{Digests, Hashes};
+use super::checksum::{Algorithm, Comparison, Digests, Hashes};
 use crate::disk;
 
 /// Bytes per read.
@@ -104,21 +104,48 @@ impl BlobWriter {
 }
 
 /// Reads a range of the concatenation of several blobs, chunk by chunk.
+///
+/// A blob that is read from start to end is compared with its checksum before its last chunk is out.
 pub(crate) struct BlobReader {
-    blobs: std::vec::IntoIter<(Arc<Blob>, Range<u64>)>,
-    open: Option<(Arc<Blob>, File, u64)>,
+    blobs: std::vec::IntoIter<Wanted>,
+    open: Option<Open>,
+}
+
+/// A range of a blob that has not been opened yet.
+struct Wanted {
+    blob: Arc<Blob>,
+    range: Range<u64>,
+    comparison: Option<Comparison>,
+}
+
+/// A blob that is being read.
+struct Open {
+    /// Keeps the file.
+    _blob: Arc<Blob>,
+    file: File,
+    left: u64,
+    comparison: Option<Comparison>,
 }
 
 impl BlobReader {
     /// `range` must be within the sum of the sizes.
-    pub(crate) fn new(blobs: &[Arc<Blob>], range: Range<u64>) -> Self {
+    pub(crate) fn new<'a>(
+        blobs: impl Iterator<Item = (&'a Arc<Blob>, Option<(Algorithm, &'a str)>)>,
+        range: Range<u64>,
+    ) -> Self {
         let mut wanted = Vec::new();
         let mut start = 0;
-        for blob in blobs {
+        for (blob, checksum) in blobs {
             let end = start + blob.size;
             let (from, to) = (range.start.max(start), range.end.min(end));
             if from < to {
-                wanted.push((Arc::clone(blob), from - start..to - start));
+                let checksum = checksum.filter(|_| from == start && to == end);
+                wanted.push(Wanted {
+                    blob: Arc::clone(blob),
+                    range: from - start..to - start,
+                    comparison: checksum
+                        .map(|(algorithm, value)| Comparison::new(algorithm, value.to_owned())),
+                });
             }
             start = end;
         }
@@ -128,30 +155,29 @@ impl BlobReader {
         }
     }
 
-    /// The next bytes, or None at the end. Fails when a file is shorter than recorded.
+    /// The next bytes, or None at the end. Fails when a file is not as recorded.
     pub(crate) fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
-        let (blob, mut file, left) = match self.open.take() {
+        let mut open = match self.open.take() {
             Some(open) => open,
-            None => {
-                let Some((blob, range)) = self.blobs.next() else {
-                    return Ok(None);
-                };
-                let mut file = File::open(&blob.path)?;
-                if file.metadata()?.len() != blob.size {
-                    return Err(io::Error::other(
-                        "a stored file does not have its recorded size",
-                    ));
-                }
-                file.seek(SeekFrom::Start(range.start))?;
-                (blob, file, range.end - range.start)
-            }
+            None => match self.blobs.next() {
+                Some(wanted) => wanted.open()?,
+                None => return Ok(None),
+            },
         };
-        let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let length = usize::try_from(open.left).map_or(CHUNK, |left| left.min(CHUNK));
         let mut chunk = vec![0; length];
-        file.read_exact(&mut chunk)?;
-        let left = left - length as u64;
-        if left > 0 {
-            self.open = Some((blob, file, left));
+        open.file.read_exact(&mut chunk)?;
+        open.left -= length as u64;
+        if let Some(comparison) = &mut open.comparison {
+            comparison.update(&chunk);
+        }
+        if open.left > 0 {
+            self.open = Some(open);
+        } else if open
+            .comparison
+            .is_some_and(|comparison| !comparison.holds())
+        {
+            return Err(damaged("a stored file does not have its recorded checksum"));
         }
         Ok(Some(chunk.into()))
     }
@@ -179,11 +205,37 @@ impl BlobReader {
             match read.await {
                 Ok((_, Ok(None))) => None,
                 Ok((reader, Ok(Some(chunk)))) => Some((Ok(chunk), Some((reader, None)))),
-                Ok((_, Err(error))) => Some((Err(error), None)),
-                Err(error) => Some((Err(io::Error::other(error)), None)),
+                Ok((_, Err(error))) => Some((Err(log(error)), None)),
+                Err(error) => Some((Err(log(io::Error::other(error))), None)),
             }
         })
     }
+}
+
+impl Wanted {
+    fn open(self) -> io::Result<Open> {
+        let mut file = File::open(&self.blob.path)?;
+        if file.metadata()?.len() != self.blob.size {
+            return Err(damaged("a stored file does not have its recorded size"));
+        }
+        file.seek(SeekFrom::Start(self.range.start))?;
+        Ok(Open {
+            _blob: self.blob,
+            file,
+            left: self.range.end - self.range.start,
+            comparison: self.comparison,
+        })
+    }
+}
+
+fn damaged(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// The response has begun, so only the log can say why it ends early.
+fn log(error: io::Error) -> io::Error {
+    tracing::error!(cause = %error, "reading an object failed");
+    error
 }
 
 #[cfg(test)]
@@ -208,7 +260,8 @@ mod tests {
             .collect();
         for start in 0..=all.len() {
             for end in start..=all.len() {
-                let mut reader = BlobReader::new(&blobs, start as u64..end as u64);
+                let unchecked = blobs.iter().map(|blob| (blob, None));
+                let mut reader = BlobReader::new(unchecked, start as u64..end as u64);
                 let mut read = Vec::new();
                 while let Some(chunk) = reader.next_chunk().unwrap() {
                     read.extend_from_slice(&chunk);
@@ -223,7 +276,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let blob = written(dir.path(), "blob", b"content");
         let path = blob.path.clone();
-        let mut reader = BlobReader::new(std::slice::from_ref(&blob), 0..7);
+        let mut reader = BlobReader::new([(&blob, None)].into_iter(), 0..7);
         drop(blob);
         assert_eq!(reader.next_chunk().unwrap().unwrap(), "content");
         drop(reader);

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fs, io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     StoreError,
-    blob::Blob,
+    blob::{Blob, BlobReader},
     record::{BucketRecord, ObjectRecord, VersionRecord, Versioning},
     upload::Upload,
 };
@@ -46,6 +47,15 @@ impl Version {
     /// The version id as S3 shows it: `null` for the null version.
     pub(crate) fn id(&self) -> &str {
         self.record.version_id.as_deref().unwrap_or(NULL_VERSION)
+    }
+
+    /// Reads a range of the bytes. Blobs in it are compared with their checksums.
+    pub(crate) fn reader(&self, range: Range<u64>) -> BlobReader {
+        let checksums = self
+            .object()
+            .into_iter()
+            .flat_map(ObjectRecord::blob_checksums);
+        BlobReader::new(self.blobs.iter().zip(checksums), range)
     }
 
     pub(super) fn file_name(&self, place: &Place) -> String {

@@ -127,19 +127,9 @@ pub(crate) struct Hashes {
 
 impl Hashes {
     pub(crate) fn new(algorithms: &[Algorithm]) -> Self {
-        let mut checksums = ChecksumHasher::default();
-        for algorithm in algorithms {
-            match algorithm {
-                Algorithm::Crc32 => checksums.crc32 = Some(Crc32::new()),
-                Algorithm::Crc32c => checksums.crc32c = Some(Crc32c::new()),
-                Algorithm::Crc64Nvme => checksums.crc64nvme = Some(Crc64Nvme::new()),
-                Algorithm::Sha1 => checksums.sha1 = Some(Sha1::new()),
-                Algorithm::Sha256 => checksums.sha256 = Some(Sha256::new()),
-            }
-        }
         Self {
             md5: Md5::new(),
-            checksums,
+            checksums: hasher(algorithms),
         }
     }
 
@@ -156,6 +146,57 @@ impl Hashes {
     }
 }
 
+/// Compares bytes with the checksum that was recorded for them.
+pub(crate) struct Comparison {
+    algorithm: Algorithm,
+    expected: String,
+    hasher: ChecksumHasher,
+}
+
+impl Comparison {
+    pub(crate) fn new(algorithm: Algorithm, expected: String) -> Self {
+        Self {
+            algorithm,
+            expected,
+            hasher: hasher(&[algorithm]),
+        }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    /// Whether all bytes together have the checksum.
+    pub(crate) fn holds(self) -> bool {
+        let found = value(&self.hasher.finalize(), self.algorithm);
+        found.as_ref() == Some(&self.expected)
+    }
+}
+
+fn hasher(algorithms: &[Algorithm]) -> ChecksumHasher {
+    let mut hasher = ChecksumHasher::default();
+    for algorithm in algorithms {
+        match algorithm {
+            Algorithm::Crc32 => hasher.crc32 = Some(Crc32::new()),
+            Algorithm::Crc32c => hasher.crc32c = Some(Crc32c::new()),
+            Algorithm::Crc64Nvme => hasher.crc64nvme = Some(Crc64Nvme::new()),
+            Algorithm::Sha1 => hasher.sha1 = Some(Sha1::new()),
+            Algorithm::Sha256 => hasher.sha256 = Some(Sha256::new()),
+        }
+    }
+    hasher
+}
+
+fn value(checksums: &Checksum, algorithm: Algorithm) -> Option<String> {
+    match algorithm {
+        Algorithm::Crc32 => checksums.checksum_crc32.clone(),
+        Algorithm::Crc32c => checksums.checksum_crc32c.clone(),
+        Algorithm::Crc64Nvme => checksums.checksum_crc64nvme.clone(),
+        Algorithm::Sha1 => checksums.checksum_sha1.clone(),
+        Algorithm::Sha256 => checksums.checksum_sha256.clone(),
+    }
+}
+
 /// The results of [`Hashes`].
 pub(crate) struct Digests {
     pub(crate) md5: [u8; 16],
@@ -165,13 +206,7 @@ pub(crate) struct Digests {
 impl Digests {
     /// The checksum in base64, if it was requested.
     pub(crate) fn checksum(&self, algorithm: Algorithm) -> Option<String> {
-        match algorithm {
-            Algorithm::Crc32 => self.checksums.checksum_crc32.clone(),
-            Algorithm::Crc32c => self.checksums.checksum_crc32c.clone(),
-            Algorithm::Crc64Nvme => self.checksums.checksum_crc64nvme.clone(),
-            Algorithm::Sha1 => self.checksums.checksum_sha1.clone(),
-            Algorithm::Sha256 => self.checksums.checksum_sha256.clone(),
-        }
+        value(&self.checksums, algorithm)
     }
 }
 

@@ -38,6 +38,20 @@ pub(crate) struct ObjectRecord {
     pub(crate) upload_id: Option<String>,
 }
 
+impl ObjectRecord {
+    /// The recorded checksum of each blob.
+    pub(crate) fn blob_checksums(&self) -> impl Iterator<Item = Option<(Algorithm, &str)>> {
+        let object = self.checksum.as_ref();
+        let of_all = object.filter(|checksum| checksum.kind == ChecksumKind::FullObject);
+        let of_one = of_all.filter(|_| self.blobs.len() == 1);
+        self.blobs.iter().map(move |blob| {
+            let value = blob.checksum.as_deref();
+            let value = value.or(of_one.map(|checksum| checksum.value.as_str()))?;
+            Some((object?.algorithm, value))
+        })
+    }
+}
+
 /// A checksum of a whole object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ObjectChecksum {

@@ -1,14 +1,13 @@
 //! Reads a data folder at start, and removes what was never acknowledged.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
 };
 
-use serde::de::DeserializeOwned;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -18,40 +17,26 @@ use super::{
     record::{BucketRecord, PartRecord, UploadRecord, VersionRecord},
     upload::{Part, UPLOAD_FILE, Upload},
 };
-use crate::disk;
-
-/// Why a data folder cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RecoveryError {
-    /// The disk failed.
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
-    /// A record is damaged. Nothing was changed, because recovery would remove the bytes that it names.
-    #[error("{}: not a record of this emulator: {source}", path.display())]
-    Damaged {
-        path: PathBuf,
-        source: serde_json::Error,
-    },
-}
-
-type Result<T> = std::result::Result<T, RecoveryError>;
+use crate::disk::{self, TEMPORARY};
 
 impl Store {
     /// Opens the folder of all buckets, creating it if needed. Blocking.
-    pub(crate) fn open(dir: PathBuf, folder_lock: Arc<File>) -> Result<Self> {
-        disk::create_private_dir(&dir).map_err(at(&dir))?;
+    pub(crate) fn open(dir: PathBuf, folder_lock: Arc<File>) -> io::Result<Self> {
+        disk::create_private_dir(&dir).map_err(disk::at(&dir))?;
         let mut buckets = BTreeMap::new();
         let mut newest = 0;
-        for entry in entries(&dir)? {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let path = entry.path();
-            if name.starts_with('.') {
-                fs::remove_dir_all(&path).map_err(at(&path))?;
-                continue;
+        for (name, path) in entries(&dir)? {
+            match name.split('.').collect::<Vec<_>>()[..] {
+                ["", random, TEMPORARY] if is_hex(random, 16) => {
+                    fs::remove_dir_all(&path).map_err(disk::at(&path))?;
+                }
+                _ if is_bucket(&name, &path) => {
+                    let (bucket, sequence) = read_bucket(&path, &name)?;
+                    newest = newest.max(sequence);
+                    buckets.insert(name, Arc::new(bucket));
+                }
+                _ => ignore(&path),
             }
-            let (bucket, sequence) = read_bucket(&path, &name)?;
-            newest = newest.max(sequence);
-            buckets.insert(name, Arc::new(bucket));
         }
         Ok(Self {
             dir,
@@ -65,30 +50,38 @@ impl Store {
     }
 }
 
+/// A folder with objects but without its settings is a damaged bucket.
+fn is_bucket(name: &str, path: &Path) -> bool {
+    s3s::path::check_bucket_name(name)
+        && (path.join(BUCKET_FILE).exists() || path.join(OBJECTS_DIR).exists())
+}
+
 /// Reads one bucket and returns it with the highest sequence in it.
-fn read_bucket(dir: &Path, name: &str) -> Result<(Bucket, u64)> {
-    let record: BucketRecord = read_json(&dir.join(BUCKET_FILE))?;
+fn read_bucket(dir: &Path, name: &str) -> io::Result<(Bucket, u64)> {
+    let record: BucketRecord = disk::read_json(&dir.join(BUCKET_FILE))?;
     let bucket = Bucket::new(dir.to_owned(), name, record);
     let mut found = Found::default();
     // Every record is read before anything is removed.
-    for shard in entries(&dir.join(OBJECTS_DIR))? {
-        read_shard(&bucket, &shard.path(), &mut found)?;
+    for (name, path) in entries(&dir.join(OBJECTS_DIR))? {
+        if is_hex(&name, 2) {
+            read_shard(&bucket, &path, &mut found)?;
+        } else {
+            ignore(&path);
+        }
     }
-    for entry in entries(&dir.join(UPLOADS_DIR))? {
-        read_upload(&bucket, &entry, &mut found)?;
+    for (name, path) in entries(&dir.join(UPLOADS_DIR))? {
+        read_upload(&bucket, name, path, &mut found)?;
     }
-    let orphans = found.data.into_iter().filter(|path| {
-        !path
-            .file_name()
-            .is_some_and(|name| found.named.contains(&*name.to_string_lossy()))
-    });
+    let orphans = found.data.into_iter();
+    let orphans = orphans.filter(|(name, _)| !found.named.contains(name));
+    let orphans = orphans.map(|(_, path)| path);
     for path in found.leftovers.into_iter().chain(orphans) {
         let removed = if path.is_dir() {
             fs::remove_dir_all(&path)
         } else {
             fs::remove_file(&path)
         };
-        removed.map_err(at(&path))?;
+        removed.map_err(disk::at(&path))?;
     }
     Ok((bucket, found.newest))
 }
@@ -99,32 +92,36 @@ struct Found {
     newest: u64,
     /// Files named by records.
     named: HashSet<String>,
-    /// Files with bytes.
-    data: Vec<PathBuf>,
+    /// Files with bytes, by name.
+    data: HashMap<String, PathBuf>,
     /// Completed multipart uploads.
     completed: HashSet<String>,
     /// Temporary files, replaced null versions, finished uploads.
     leftovers: Vec<PathBuf>,
 }
 
-fn read_shard(bucket: &Bucket, dir: &Path, found: &mut Found) -> Result<()> {
-    for entry in entries(dir)? {
-        let path = entry.path();
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("data") => found.data.push(path),
-            Some("json") => {
-                let record: VersionRecord = read_json(&path)?;
-                found.newest = found.newest.max(record.sequence);
-                let recorded = record.object.iter().flat_map(|object| &object.blobs);
-                let blobs = recorded.map(|b| Arc::new(Blob::kept(dir.join(&b.file), b.size)));
-                let version = Arc::new(Version {
-                    blobs: blobs.collect(),
-                    record,
-                });
-                add(bucket, version, found);
-            }
-            _ if is_temporary(&path) => found.leftovers.push(path),
-            _ => {}
+fn read_shard(bucket: &Bucket, dir: &Path, found: &mut Found) -> io::Result<()> {
+    for (name, path) in entries(dir)? {
+        match name.split('.').collect::<Vec<_>>()[..] {
+            [hash, number, ref kind @ ..] if is_hex(hash, 64) && is_hex(number, 16) => match kind {
+                ["data"] => {
+                    found.data.insert(name, path);
+                }
+                ["json"] => {
+                    let record: VersionRecord = disk::read_json(&path)?;
+                    found.newest = found.newest.max(record.sequence);
+                    let recorded = record.object.iter().flat_map(|object| &object.blobs);
+                    let blobs = recorded.map(|b| Arc::new(Blob::kept(dir.join(&b.file), b.size)));
+                    let version = Arc::new(Version {
+                        blobs: blobs.collect(),
+                        record,
+                    });
+                    add(bucket, version, found);
+                }
+                ["json", TEMPORARY] => found.leftovers.push(path),
+                _ => ignore(&path),
+            },
+            _ => ignore(&path),
         }
     }
     Ok(())
@@ -165,29 +162,36 @@ fn name_files(version: &Version, found: &mut Found) {
         .extend(version.object().and_then(|object| object.upload_id.clone()));
 }
 
-fn read_upload(bucket: &Bucket, entry: &fs::DirEntry, found: &mut Found) -> Result<()> {
-    let dir = entry.path();
-    let id = entry.file_name().to_string_lossy().into_owned();
+fn read_upload(bucket: &Bucket, id: String, dir: PathBuf, found: &mut Found) -> io::Result<()> {
+    let (stem, extension) = id.split_once('.').unwrap_or((&id, ""));
+    if !is_hex(stem, 64) || !["", TEMPORARY].contains(&extension) {
+        ignore(&dir);
+        return Ok(());
+    }
     // A rename creates the folder of an upload, so its record exists.
-    if is_temporary(&dir) || found.completed.contains(&id) {
+    if extension == TEMPORARY || found.completed.contains(&id) {
         found.leftovers.push(dir);
         return Ok(());
     }
-    let record: UploadRecord = read_json(&dir.join(UPLOAD_FILE))?;
+    let record: UploadRecord = disk::read_json(&dir.join(UPLOAD_FILE))?;
     let place = bucket.place(&record.key);
     let mut parts = BTreeMap::new();
-    for entry in entries(&dir)? {
-        let path = entry.path();
-        if is_temporary(&path) {
-            found.leftovers.push(path);
-        } else if entry.file_name() != UPLOAD_FILE {
-            let part: PartRecord = read_json(&path)?;
-            found.named.insert(part.blob.file.clone());
-            let blob = Arc::new(Blob::kept(
-                place.dir().join(&part.blob.file),
-                part.blob.size,
-            ));
-            parts.insert(part.number, Part { record: part, blob });
+    for (name, path) in entries(&dir)? {
+        let (stem, extension) = name.split_once('.').unwrap_or((&name, ""));
+        match extension {
+            "json.tmp" => found.leftovers.push(path),
+            _ if name == UPLOAD_FILE => {}
+            "json" if is_hex(stem, 5) => {
+                let part: PartRecord = disk::read_json(&path)?;
+                // The bytes are gone if the upload ended, but its folder came back after a crash.
+                if found.data.contains_key(&part.blob.file) {
+                    found.named.insert(part.blob.file.clone());
+                    let path = place.dir().join(&part.blob.file);
+                    let blob = Arc::new(Blob::kept(path, part.blob.size));
+                    parts.insert(part.number, Part { record: part, blob });
+                }
+            }
+            _ => ignore(&path),
         }
     }
     let key = (record.key.clone(), id.clone());
@@ -199,25 +203,25 @@ fn read_upload(bucket: &Bucket, entry: &fs::DirEntry, found: &mut Found) -> Resu
     Ok(())
 }
 
-fn is_temporary(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == disk::TEMPORARY)
+/// Whether this is a name of ours: `digits` lower-case hex digits.
+fn is_hex(text: &str, digits: usize) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == digits && text.bytes().all(is_digit)
 }
 
-fn entries(dir: &Path) -> Result<Vec<fs::DirEntry>> {
-    let read = fs::read_dir(dir).and_then(Iterator::collect);
-    read.map_err(at(dir))
+/// Leaves alone what somebody else put into the folder.
+fn ignore(path: &Path) {
+    tracing::warn!(path = %path.display(), "not a file of the emulator, ignored");
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).map_err(at(path))?;
-    serde_json::from_slice(&bytes).map_err(|source| RecoveryError::Damaged {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> RecoveryError {
-    let path = path.to_owned();
-    |source| RecoveryError::Io { path, source }
+/// The names in a folder, and their paths. Ours are UTF-8.
+fn entries(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let entries = fs::read_dir(dir).map_err(disk::at(dir))?;
+    let named = |entry: fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (name, entry.path())
+    };
+    entries
+        .map(|entry| entry.map(named).map_err(disk::at(dir)))
+        .collect()
 }

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use self::requests::Bucket;
 
 mod browsers;
+mod damage;
 mod disk_errors;
 mod durability;
 mod lifecycle;
