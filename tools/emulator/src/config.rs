@@ -8,6 +8,9 @@ use std::{
 /// The region of everything.
 pub(crate) const REGION: &str = "us-east-1";
 
+/// The account that everything belongs to.
+pub(crate) const ACCOUNT: &str = "000000000000";
+
 /// S3's limit for one PUT or one part.
 const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response, header::EXPECT};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_RANGE, EXPECT},
+};
 use hyper::body::Incoming;
 use s3s::{
     S3, S3Request, S3Response, S3Result,
@@ -22,14 +25,18 @@ mod access;
 mod buckets;
 mod completion;
 mod conditions;
+mod copy;
 mod cors;
 mod errors;
 mod listing;
 mod multipart;
+mod object_attributes;
 mod objects;
 mod output;
+mod presigned;
 mod reading;
 mod request_body;
+mod tagging;
 mod upload_body;
 mod walk;
 
@@ -66,10 +73,20 @@ pub(crate) async fn respond(
         _ => {
             // A client that waits for `100 Continue` has not begun to send.
             let is_sending = !request.headers().contains_key(EXPECT);
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            presigned::add_headers(&mut parts);
+            let condition = conditions::name(&parts.headers);
+            let is_head = parts.method == Method::HEAD;
             let (body, rest) = RequestBody::new(body);
             let body = s3s::Body::http_body(body);
             let mut response = service.call(Request::from_parts(parts, body)).await?;
+            // `s3s` has 206 for GET only.
+            if is_head && response.headers().contains_key(CONTENT_RANGE) {
+                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            }
+            if let Some(condition) = condition {
+                conditions::name_in(&mut response, condition);
+            }
             if is_sending {
                 rest.discard().await;
             }
@@ -135,10 +152,16 @@ operations! {
     multipart::list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput;
     multipart::list_parts(ListPartsInput) -> ListPartsOutput;
     multipart::upload_part(UploadPartInput) -> UploadPartOutput;
-    objects::copy_object(CopyObjectInput) -> CopyObjectOutput;
+    copy::copy_object(CopyObjectInput) -> CopyObjectOutput;
+    copy::upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput;
+    object_attributes::get_object_attributes(GetObjectAttributesInput)
+        -> GetObjectAttributesOutput;
     objects::delete_object(DeleteObjectInput) -> DeleteObjectOutput;
     objects::delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
     objects::put_object(PutObjectInput) -> PutObjectOutput;
     reading::get_object(GetObjectInput) -> GetObjectOutput;
     reading::head_object(HeadObjectInput) -> HeadObjectOutput;
+    tagging::delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput;
+    tagging::get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput;
+    tagging::put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput;
 }

@@ -40,7 +40,9 @@ use tokio_util::task::TaskTracker;
 use self::{
     blob::Blob,
     bucket::{Bucket, Version},
-    record::{Attributes, BlobRecord, ObjectChecksum, ObjectRecord, VersionRecord, Versioning},
+    record::{
+        Attributes, Beginning, BlobRecord, ObjectChecksum, ObjectRecord, VersionRecord, Versioning,
+    },
 };
 use crate::random;
 
@@ -49,7 +51,7 @@ pub(crate) mod bucket;
 pub(crate) mod checksum;
 pub(crate) mod record;
 mod recovery;
-mod staging;
+pub(crate) mod staging;
 pub(crate) mod upload;
 mod uploads;
 
@@ -71,6 +73,8 @@ pub(crate) enum StoreError {
     NoSuchUpload,
     #[error("a precondition failed")]
     PreconditionFailed,
+    #[error("the key changed during the upload")]
+    Conflict,
     #[error("the object is too large")]
     TooLarge,
     #[error("the body is not as long as announced")]
@@ -118,6 +122,20 @@ impl Precondition {
             (Self::Present | Self::Matches(_), None) => Err(StoreError::NoSuchKey),
             (Self::Matches(etag), Some(object)) if *etag == object.etag => Ok(()),
             (Self::Absent | Self::Matches(_), Some(_)) => Err(StoreError::PreconditionFailed),
+        }
+    }
+}
+
+impl Precondition {
+    /// Whether the key changed since an upload began, so that a condition which holds now is not enough.
+    fn conflicts(&self, beginning: &Beginning, current: Option<&VersionRecord>) -> bool {
+        match (self, current) {
+            (Self::Absent, None) => beginning.existed,
+            (Self::Matches(etag), Some(current)) => {
+                let holds = current.object.as_ref().is_some_and(|o| o.etag == *etag);
+                holds && beginning.sequence.is_some_and(|at| current.sequence > at)
+            }
+            _ => false,
         }
     }
 }
@@ -301,6 +319,25 @@ impl Store {
                 marker,
                 version_id: Some(version_id),
             })
+        })
+        .await
+    }
+
+    /// Replaces the tags of a version, which is otherwise unchanged.
+    pub(crate) async fn set_tags(
+        self: &Arc<Self>,
+        bucket: &Arc<Bucket>,
+        key: &str,
+        version_id: &str,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        let lock = self.lock(bucket, key).await;
+        let (bucket, key) = (Arc::clone(bucket), key.to_owned());
+        let version_id = version_id.to_owned();
+        self.run(move || {
+            let _lock = lock;
+            let _alive = bucket.alive()?;
+            bucket.change_tags(&key, &version_id, tags)
         })
         .await
     }

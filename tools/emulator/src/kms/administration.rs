@@ -1,13 +1,14 @@
 //! Operations on keys and aliases.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 use super::{
     error::KmsError,
     json::{parse, to_bytes},
-    keys::{self, ACCOUNT, Key, KeyState, KeyStore, SYMMETRIC},
+    keys::{self, Key, KeyState, KeyStore, SYMMETRIC},
 };
+use crate::config::ACCOUNT;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -17,6 +18,12 @@ struct CreateKeyRequest {
     key_usage: Option<String>,
     key_spec: Option<String>,
     customer_master_key_spec: Option<String>,
+    origin: Option<String>,
+    multi_region: Option<bool>,
+    policy: Option<IgnoredAny>,
+    tags: Option<Vec<IgnoredAny>>,
+    custom_key_store_id: Option<IgnoredAny>,
+    xks_key_id: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +57,15 @@ pub(super) fn create_key(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsErr
         return Err(KmsError::UnsupportedOperation(
             "Only symmetric encryption keys are emulated",
         ));
+    }
+    if request.origin.is_some_and(|origin| origin != "AWS_KMS")
+        || request.multi_region == Some(true)
+        || request.policy.is_some()
+        || request.tags.is_some_and(|tags| !tags.is_empty())
+        || request.custom_key_store_id.is_some()
+        || request.xks_key_id.is_some()
+    {
+        return Err(KmsError::UNSUPPORTED_MEMBER);
     }
     to_bytes(&json!({ "KeyMetadata": metadata(&keys.create(&request.description)?) }))
 }

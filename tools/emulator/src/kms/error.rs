@@ -44,6 +44,10 @@ pub(super) enum KmsError {
 }
 
 impl KmsError {
+    /// Something in the request would change what it does, and is not emulated.
+    pub(super) const UNSUPPORTED_MEMBER: Self =
+        Self::UnsupportedOperation("A parameter of this request is not emulated");
+
     pub(super) fn serialization() -> Self {
         Self::Serialization("The request is not valid JSON for this operation")
     }

@@ -13,10 +13,11 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::KmsError;
-use crate::{config::REGION, disk, random, store::now_ms};
-
-/// The account that ARNs name.
-pub(super) const ACCOUNT: &str = "000000000000";
+use crate::{
+    config::{ACCOUNT, REGION},
+    disk, random,
+    store::now_ms,
+};
 
 /// The only key spec here, which is also the name of its algorithm.
 pub(super) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";

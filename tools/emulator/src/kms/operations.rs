@@ -1,7 +1,7 @@
 //! All operations by name, and those that encrypt, decrypt and generate.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -62,6 +62,7 @@ struct EncryptRequest {
     #[serde(default)]
     encryption_context: EncryptionContext,
     encryption_algorithm: Option<String>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +73,8 @@ struct DecryptRequest {
     #[serde(default)]
     encryption_context: EncryptionContext,
     encryption_algorithm: Option<String>,
+    recipient: Option<IgnoredAny>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +87,9 @@ struct ReEncryptRequest {
     destination_key_id: String,
     #[serde(default)]
     destination_encryption_context: EncryptionContext,
+    source_encryption_algorithm: Option<String>,
+    destination_encryption_algorithm: Option<String>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +100,8 @@ struct DataKeyRequest {
     number_of_bytes: Option<i64>,
     #[serde(default)]
     encryption_context: EncryptionContext,
+    recipient: Option<IgnoredAny>,
+    dry_run: Option<bool>,
 }
 
 /// A response with a secret, serialised straight from memory that is wiped.
@@ -123,6 +131,7 @@ impl<'de> Deserialize<'de> for Blob {
 
 fn encrypt(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
     let request: EncryptRequest = parse(body)?;
+    refuse_unsupported(request.dry_run, None)?;
     check_length("plaintext", request.plaintext.0.len(), MAX_PLAINTEXT)?;
     check_algorithm(request.encryption_algorithm.as_deref())?;
     let key = keys.find(&request.key_id)?;
@@ -138,6 +147,7 @@ fn encrypt(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
 
 fn decrypt(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
     let request: DecryptRequest = parse(body)?;
+    refuse_unsupported(request.dry_run, request.recipient)?;
     check_algorithm(request.encryption_algorithm.as_deref())?;
     let context = &request.encryption_context;
     let (key, plaintext) = open(
@@ -157,6 +167,9 @@ fn decrypt(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
 
 fn re_encrypt(keys: &KeyStore, body: &[u8]) -> Result<Vec<u8>, KmsError> {
     let request: ReEncryptRequest = parse(body)?;
+    refuse_unsupported(request.dry_run, None)?;
+    check_algorithm(request.source_encryption_algorithm.as_deref())?;
+    check_algorithm(request.destination_encryption_algorithm.as_deref())?;
     let source = request.source_key_id.as_deref();
     let context = &request.source_encryption_context;
     let (old, plaintext) = open(keys, &request.ciphertext_blob, source, context)?;
@@ -215,6 +228,7 @@ struct DataKey {
 
 fn new_data_key(keys: &KeyStore, body: &[u8]) -> Result<DataKey, KmsError> {
     let request: DataKeyRequest = parse(body)?;
+    refuse_unsupported(request.dry_run, request.recipient)?;
     let length = data_key_length(request.key_spec.as_deref(), request.number_of_bytes)?;
     let key = keys.find(&request.key_id)?;
     let material = key.usable()?;
@@ -258,6 +272,17 @@ fn check_length(what: &str, length: usize, limit: usize) -> Result<(), KmsError>
         "1 validation error detected: Value at '{what}' failed to satisfy constraint: Member must \
          have length between 1 and {limit}"
     )))
+}
+
+/// A dry run must do nothing, and a recipient (an enclave) must be the only one to see the plaintext.
+fn refuse_unsupported(
+    dry_run: Option<bool>,
+    recipient: Option<IgnoredAny>,
+) -> Result<(), KmsError> {
+    if dry_run == Some(true) || recipient.is_some() {
+        return Err(KmsError::UNSUPPORTED_MEMBER);
+    }
+    Ok(())
 }
 
 fn check_algorithm(algorithm: Option<&str>) -> Result<(), KmsError> {

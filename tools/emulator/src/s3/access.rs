@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderValue};
 use percent_encoding::percent_decode_str;
 use s3s::{
     S3Result,
@@ -15,7 +15,8 @@ use s3s::{
 };
 use subtle::ConstantTimeEq;
 
-use crate::calls::Counter;
+use super::{errors, presigned};
+use crate::{calls::Counter, config::ACCOUNT};
 
 /// The longest validity of a presigned request: seven days.
 const MAX_EXPIRES_SECONDS: u32 = 7 * 24 * 60 * 60;
@@ -46,6 +47,12 @@ impl S3Auth for OneIdentity {
     }
 }
 
+/// Headers that name the account to which a bucket must belong.
+const OWNERS: [&str; 2] = [
+    "x-amz-expected-bucket-owner",
+    "x-amz-source-expected-bucket-owner",
+];
+
 /// Admits requests with a complete signature, and counts them.
 pub(super) struct SignedAccess(pub(super) Arc<Counter>);
 
@@ -70,13 +77,27 @@ impl S3Access for SignedAccess {
                  AWS4-HMAC-SHA256."
             ));
         };
+        let in_query = presigned::headers(query);
+        if in_query.iter().any(|(name, _)| name.starts_with("if-")) {
+            return Err(errors::not_implemented());
+        }
+        let headers = context.headers();
+        let differs = |(name, value): &(String, String)| {
+            headers.get(name).map(HeaderValue::as_bytes) != Some(value.as_bytes())
+        };
+        if in_query.iter().any(differs) {
+            return Err(s3_error!(
+                InvalidArgument,
+                "A header and a parameter of the same name differ"
+            ));
+        }
         let covered = |name: &str| {
-            signed
-                .split(';')
-                .any(|signed| signed.eq_ignore_ascii_case(name))
+            let mut signed = signed.split(';');
+            signed.any(|signed| signed.eq_ignore_ascii_case(name))
+                || in_query.iter().any(|(in_query, _)| in_query == name)
         };
         let must = |name: &&str| name.starts_with("x-amz-") && *name != NEED_NOT_BE_SIGNED;
-        let names = context.headers().keys().map(http::HeaderName::as_str);
+        let names = headers.keys().map(http::HeaderName::as_str);
         if !covered("host") || names.filter(must).any(|name| !covered(name)) {
             return Err(s3_error!(
                 AccessDenied,
@@ -84,7 +105,24 @@ impl S3Access for SignedAccess {
             ));
         }
         self.0.count("s3", context.s3_op().name());
-        Ok(())
+        OWNERS
+            .into_iter()
+            .try_for_each(|name| check_owner(headers.get(name)))
+    }
+}
+
+/// All buckets belong to the one account.
+fn check_owner(expected: Option<&HeaderValue>) -> S3Result<()> {
+    match expected.map(HeaderValue::as_bytes) {
+        None => Ok(()),
+        Some(expected) if expected == ACCOUNT.as_bytes() => Ok(()),
+        Some(other) if other.len() == ACCOUNT.len() && other.iter().all(u8::is_ascii_digit) => {
+            Err(s3_error!(AccessDenied, "Access Denied"))
+        }
+        Some(_) => Err(s3_error!(
+            InvalidBucketOwnerAWSAccountID,
+            "The value of the expected bucket owner parameter must be an AWS Account ID"
+        )),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
-use super::{Api, errors};
+use super::{Api, errors, objects::refuse_access_lists};
 use crate::{
     config::REGION,
     store::{StoreError, record::Versioning},
@@ -22,7 +22,15 @@ pub(super) async fn create_bucket(
     api: &Api,
     req: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
-    let (store, name) = (Arc::clone(&api.store), req.input.bucket);
+    let input = req.input;
+    let ownership = input.object_ownership.as_ref().map(ObjectOwnership::as_str);
+    if input.object_lock_enabled_for_bucket == Some(true)
+        || ownership.is_some_and(|asked| asked != ObjectOwnership::BUCKET_OWNER_ENFORCED)
+    {
+        return Err(errors::not_implemented());
+    }
+    refuse_access_lists!(input, BucketCannedACL, grant_write);
+    let (store, name) = (Arc::clone(&api.store), input.bucket);
     let location = format!("/{name}");
     let created = api.store.run(move || store.create_bucket(&name, false));
     match created.await {

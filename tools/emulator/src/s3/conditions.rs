@@ -1,7 +1,7 @@
 //! Conditional requests.
 
 use http::{
-    HeaderMap, HeaderName,
+    HeaderMap, HeaderName, Response,
     header::{IF_MATCH, IF_NONE_MATCH},
 };
 use s3s::{
@@ -22,11 +22,41 @@ pub(super) fn of_write(headers: &HeaderMap) -> S3Result<Precondition> {
         (None, None) => Ok(Precondition::None),
         (None, Some(ETagCondition::Any)) => Ok(Precondition::Absent),
         (Some(ETagCondition::ETag(etag)), None) => Ok(Precondition::Matches(etag.into_value())),
-        _ => Err(s3_error!(
-            NotImplemented,
-            "A header you provided implies functionality that is not implemented"
-        )),
+        _ => Err(errors::not_implemented()),
     }
+}
+
+/// The conditions of requests, in the order in which S3 reports them.
+const NAMES: [&str; 7] = [
+    "If-Match",
+    "If-Unmodified-Since",
+    "If-None-Match",
+    "x-amz-copy-source-If-Match",
+    "x-amz-copy-source-If-Unmodified-Since",
+    "x-amz-copy-source-If-None-Match",
+    "x-amz-copy-source-If-Modified-Since",
+];
+
+/// The condition that fails, if one does.
+pub(super) fn name(headers: &HeaderMap) -> Option<&'static str> {
+    NAMES.into_iter().find(|name| headers.contains_key(*name))
+}
+
+/// Adds the name of the condition to the response that it failed. `s3s` has no place for it.
+pub(super) fn name_in(response: &mut Response<s3s::Body>, name: &str) {
+    let body = response.body().bytes().unwrap_or_default();
+    let Ok(xml) = std::str::from_utf8(&body) else {
+        return;
+    };
+    let failed = ["PreconditionFailed", "ConditionalRequestConflict"];
+    if !failed
+        .iter()
+        .any(|code| xml.contains(&format!("<Code>{code}</Code>")))
+    {
+        return;
+    }
+    let condition = format!("</Message><Condition>{name}</Condition>");
+    *response.body_mut() = s3s::Body::from(xml.replacen("</Message>", &condition, 1));
 }
 
 /// The precondition of a delete: `If-Match: <etag>` or `If-Match: *`.

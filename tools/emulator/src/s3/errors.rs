@@ -37,6 +37,11 @@ impl From<StoreError> for S3Error {
                  may have been aborted or completed."
             ),
             StoreError::PreconditionFailed => precondition_failed(),
+            StoreError::Conflict => s3_error!(
+                ConditionalRequestConflict,
+                "The conditional request cannot succeed due to a conflicting operation against \
+                 this resource."
+            ),
             StoreError::TooLarge => s3_error!(
                 EntityTooLarge,
                 "Your proposed upload exceeds the maximum allowed size"
@@ -55,6 +60,13 @@ pub(super) fn precondition_failed() -> S3Error {
     s3_error!(
         PreconditionFailed,
         "At least one of the pre-conditions you specified did not hold"
+    )
+}
+
+pub(super) fn not_implemented() -> S3Error {
+    s3_error!(
+        NotImplemented,
+        "A header you provided implies functionality that is not implemented"
     )
 }
 

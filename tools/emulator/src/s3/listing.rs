@@ -9,7 +9,7 @@ use super::{
     Api,
     buckets::owner,
     errors::timestamp,
-    output::checksum_type,
+    output::{checksum_type, storage_class},
     walk::{Entry, Page, Walk},
 };
 use crate::store::bucket::Version;
@@ -240,9 +240,8 @@ fn object(key: String, version: &Option<Arc<Version>>) -> Object {
         key: Some(key),
         last_modified: version.map(|version| timestamp(version.record.created_ms)),
         size: stored.and_then(|object| i64::try_from(object.size).ok()),
-        storage_class: Some(ObjectStorageClass::from_static(
-            ObjectStorageClass::STANDARD,
-        )),
+        storage_class: stored
+            .map(|object| storage_class(&object.attributes).as_str().to_owned().into()),
         ..Default::default()
     }
 }
@@ -260,9 +259,8 @@ fn object_version(key: String, version: &Version, latest: bool) -> ObjectVersion
         last_modified: Some(timestamp(version.record.created_ms)),
         owner: Some(owner()),
         size: stored.and_then(|object| i64::try_from(object.size).ok()),
-        storage_class: Some(ObjectVersionStorageClass::from_static(
-            ObjectVersionStorageClass::STANDARD,
-        )),
+        storage_class: stored
+            .map(|object| storage_class(&object.attributes).as_str().to_owned().into()),
         version_id: Some(version.id().to_owned()),
         ..Default::default()
     }

@@ -11,15 +11,19 @@ use super::{
     conditions,
     errors::timestamp,
     listing::{Encoding, page_size},
-    objects::{attributes, refuse_unsupported},
-    output::{checksum_type, encryption, fill_checksum, fill_checksum_value, shown_version_id},
+    objects::{attributes, refuse_access_lists, refuse_unsupported},
+    output::{
+        checksum_type, encryption, fill_checksum, fill_checksum_value, shown_version_id,
+        storage_class,
+    },
     upload_body::Announced,
 };
 use crate::store::{
     NewObject,
     checksum::{Algorithm, Hashes},
     now_ms,
-    record::{BlobRecord, ChecksumKind, PartRecord, UploadRecord},
+    record::{Beginning, BlobRecord, ChecksumKind, PartRecord, UploadRecord},
+    staging::Staged,
     upload::{Part as StoredPart, Upload},
 };
 
@@ -52,6 +56,7 @@ pub(super) async fn create_multipart_upload(
         algorithm_named: named.is_some(),
         algorithm,
         checksum_kind: kind,
+        beginning: Beginning::default(),
     };
     let upload = api.store.create_upload(&bucket, record).await?;
     Ok(S3Response::new(CreateMultipartUploadOutput {
@@ -95,34 +100,20 @@ pub(super) async fn upload_part(
         .stage(place, body, &algorithms, announced.length, limit)
         .await?;
     announced.verify(&staged.digests)?;
-    let etag = hex::encode(staged.digests.md5);
-    let blob = BlobRecord {
-        file: staged.blob.file_name(),
-        size: staged.blob.size,
-        checksum: staged.digests.checksum(upload_algorithm),
-    };
-    let record = PartRecord {
-        number,
-        created_ms: now_ms(),
-        etag: etag.clone(),
-        blob,
-    };
-    let part = StoredPart {
-        record,
-        blob: staged.blob,
-    };
-    api.store.add_part(&bucket, &upload, part).await?;
+    let checksum = staged.digests.checksum(given);
+    let part = new_part(number, upload_algorithm, staged);
     let mut output = UploadPartOutput {
-        e_tag: Some(ETag::Strong(etag)),
+        e_tag: Some(ETag::Strong(part.record.etag.clone())),
         ..Default::default()
     };
+    api.store.add_part(&bucket, &upload, part).await?;
     output.server_side_encryption = upload
         .record
         .attributes
         .server_side_encryption
         .clone()
         .map(ServerSideEncryption::from);
-    fill_checksum_value!(output, given, staged.digests.checksum(given));
+    fill_checksum_value!(output, given, checksum);
     Ok(S3Response::new(output))
 }
 
@@ -221,7 +212,7 @@ pub(super) async fn list_parts(
         owner: Some(owner()),
         part_number_marker: Some(marker),
         parts: Some(page),
-        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        storage_class: Some(storage_class(&upload.record.attributes)),
         upload_id: Some(input.upload_id),
         ..Default::default()
     }))
@@ -282,6 +273,24 @@ pub(super) async fn list_multipart_uploads(
     }))
 }
 
+/// A part whose bytes are durable, with its checksum by the upload's algorithm.
+pub(super) fn new_part(number: u16, algorithm: Algorithm, staged: Staged) -> StoredPart {
+    let record = PartRecord {
+        number,
+        created_ms: now_ms(),
+        etag: hex::encode(staged.digests.md5),
+        blob: BlobRecord {
+            file: staged.blob.file_name(),
+            size: staged.blob.size,
+            checksum: staged.digests.checksum(algorithm),
+        },
+    };
+    StoredPart {
+        record,
+        blob: staged.blob,
+    }
+}
+
 /// The kind of checksum: composite by default, except that CRC-64/NVME always covers the whole object.
 fn checksum_kind(algorithm: Algorithm, asked: Option<&ChecksumType>) -> S3Result<ChecksumKind> {
     let asked = match asked.map(ChecksumType::as_str) {
@@ -337,7 +346,7 @@ fn listed_upload(encoding: Encoding, upload: &Upload) -> MultipartUpload {
         initiated: Some(timestamp(upload.record.created_ms)),
         key: Some(encoding.apply(&upload.record.key)),
         owner: Some(owner()),
-        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        storage_class: Some(storage_class(&upload.record.attributes)),
         upload_id: Some(upload.id.clone()),
         ..Default::default()
     }

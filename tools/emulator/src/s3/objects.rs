@@ -1,13 +1,10 @@
-//! Writing and deleting objects.
+//! Putting and deleting objects.
 
 use s3s::{S3Request, S3Response, S3Result, dto::*, s3_error};
 
 use super::{
-    Api,
-    conditions::{self, ReadConditions},
-    errors,
+    Api, conditions, errors,
     output::{encryption, fill_checksum, fill_checksum_value, shown_version_id},
-    reading,
     upload_body::Announced,
 };
 use crate::store::{
@@ -29,8 +26,11 @@ pub(super) async fn put_object(
     let bucket = api.store.bucket(&req.input.bucket)?;
     let announced = Announced::parse(&req)?;
     let precondition = conditions::of_write(&req.headers)?;
-    let attributes = attributes!(req.input);
+    let attributes = attributes!(req.input)?;
     refuse_unsupported!(req.input);
+    if req.input.write_offset_bytes.is_some() {
+        return Err(errors::not_implemented());
+    }
     // S3 computes this checksum if the client sends none.
     let algorithm = announced.algorithm.unwrap_or(Algorithm::Crc64Nvme);
     let place = bucket.place(&req.input.key);
@@ -44,7 +44,7 @@ pub(super) async fn put_object(
     let object = NewObject {
         etag: hex::encode(staged.digests.md5),
         checksum: full_checksum(algorithm, staged.digests.checksum(algorithm)),
-        attributes: attributes?,
+        attributes,
         blobs: vec![(staged.blob, None)],
         upload_id: None,
     };
@@ -67,110 +67,18 @@ pub(super) async fn put_object(
     Ok(S3Response::new(output))
 }
 
-pub(super) async fn copy_object(
-    api: &Api,
-    req: S3Request<CopyObjectInput>,
-) -> S3Result<S3Response<CopyObjectOutput>> {
-    let input = &req.input;
-    let CopySource::Bucket {
-        bucket,
-        key,
-        version_id,
-    } = &input.copy_source
-    else {
-        return Err(s3_error!(
-            NotImplemented,
-            "Access points are not implemented"
-        ));
-    };
-    let source_bucket = api.store.bucket(bucket)?;
-    let source = reading::find(&source_bucket, key, version_id.as_deref())?;
-    let (source, object) = (source.version, source.object);
-    let conditions = ReadConditions {
-        if_match: input.copy_source_if_match.clone(),
-        if_none_match: input.copy_source_if_none_match.clone(),
-        if_modified_since: input.copy_source_if_modified_since.clone(),
-        if_unmodified_since: input.copy_source_if_unmodified_since.clone(),
-    };
-    // A copy is a write: where a read would return 304, a precondition has failed.
-    let checked = conditions.check(&object, source.record.created_ms);
-    checked.map_err(|_| errors::precondition_failed())?;
-    let replace = match input
-        .metadata_directive
-        .as_ref()
-        .map(MetadataDirective::as_str)
-    {
-        None | Some(MetadataDirective::COPY) => false,
-        Some(MetadataDirective::REPLACE) => true,
-        Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
-    };
-    let onto_itself = **bucket == *input.bucket && **key == *input.key && version_id.is_none();
-    if onto_itself && !replace {
-        return Err(s3_error!(
-            InvalidRequest,
-            "This copy request is illegal because it is trying to copy an object to itself without \
-             changing the object's metadata, storage class, website redirect location or \
-             encryption attributes."
-        ));
-    }
-    refuse_unsupported!(input);
-    let target = api.store.bucket(&input.bucket)?;
-    let precondition = conditions::of_write(&req.headers)?;
-    let attributes = if replace {
-        attributes!(input)?
-    } else {
-        object.attributes.clone()
-    };
-    let recorded = object.checksum.as_ref().map(|checksum| checksum.algorithm);
-    let asked = input
-        .checksum_algorithm
-        .as_ref()
-        .and_then(|a| Algorithm::from_name(a.as_str()));
-    let algorithm = asked.or(recorded).unwrap_or(Algorithm::Crc64Nvme);
-    let body = reading::body(&source, 0..object.size)?;
-    let place = target.place(&input.key);
-    let size = Some(object.size);
-    let staged = api
-        .store
-        .stage(place, Some(body), &[algorithm], size, api.max_object_bytes)
-        .await?;
-    let new = NewObject {
-        etag: hex::encode(staged.digests.md5),
-        checksum: full_checksum(algorithm, staged.digests.checksum(algorithm)),
-        attributes,
-        blobs: vec![(staged.blob, None)],
-        upload_id: None,
-    };
-    let version = api
-        .store
-        .put(&target, &input.key, precondition, new)
-        .await?;
-    let mut result = CopyObjectResult {
-        e_tag: version
-            .object()
-            .map(|object| ETag::Strong(object.etag.clone())),
-        last_modified: Some(errors::timestamp(version.record.created_ms)),
-        ..Default::default()
-    };
-    fill_checksum!(
-        result,
-        version.object().and_then(|object| object.checksum.as_ref())
-    );
-    Ok(S3Response::new(CopyObjectOutput {
-        copy_object_result: Some(result),
-        copy_source_version_id: shown_version_id(&source_bucket, &source),
-        server_side_encryption: encryption(&version),
-        version_id: shown_version_id(&target, &version),
-        ..Default::default()
-    }))
-}
-
 pub(super) async fn delete_object(
     api: &Api,
     req: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
     let input = req.input;
     let bucket = api.store.bucket(&input.bucket)?;
+    if input.if_match_last_modified_time.is_some()
+        || input.if_match_size.is_some()
+        || input.mfa.is_some()
+    {
+        return Err(errors::not_implemented());
+    }
     let precondition = conditions::of_delete(input.if_match);
     let deleted = match &input.version_id {
         None => api.store.delete(&bucket, &input.key, precondition).await?,
@@ -200,6 +108,11 @@ pub(super) async fn delete_objects(
             "The XML you provided was not well-formed or did not validate against our published \
              schema"
         ));
+    }
+    let conditional =
+        |object: &ObjectIdentifier| object.last_modified_time.is_some() || object.size.is_some();
+    if req.input.mfa.is_some() || objects.iter().any(conditional) {
+        return Err(errors::not_implemented());
     }
     let (mut done, mut errors) = (Vec::new(), Vec::new());
     for object in objects {
@@ -268,11 +181,37 @@ pub(super) fn checked_attributes(mut attributes: Attributes) -> S3Result<Attribu
     attributes.content_type = attributes
         .content_type
         .or(Some("binary/octet-stream".to_owned()));
-    match attributes.server_side_encryption.as_deref() {
-        None | Some(ServerSideEncryption::AES256) => Ok(attributes),
+    Ok(attributes)
+}
+
+/// The encryption that a write asks for, which has no effect.
+pub(super) fn asked_encryption(asked: Option<&ServerSideEncryption>) -> S3Result<Option<String>> {
+    match asked.map(ServerSideEncryption::as_str) {
+        None => Ok(None),
+        Some(ServerSideEncryption::AES256) => Ok(Some(ServerSideEncryption::AES256.to_owned())),
         Some(_) => Err(s3_error!(
             NotImplemented,
             "Server-side encryption with KMS keys is not implemented"
+        )),
+    }
+}
+
+/// The storage class that a write asks for, which has no effect. Objects in an archive would have to be
+/// restored before they can be read.
+pub(super) fn asked_storage_class(asked: Option<&StorageClass>) -> S3Result<Option<String>> {
+    match asked.map(StorageClass::as_str) {
+        None | Some(StorageClass::STANDARD) => Ok(None),
+        Some(
+            class @ (StorageClass::GLACIER_IR
+            | StorageClass::INTELLIGENT_TIERING
+            | StorageClass::ONEZONE_IA
+            | StorageClass::REDUCED_REDUNDANCY
+            | StorageClass::STANDARD_IA),
+        ) => Ok(Some(class.to_owned())),
+        Some(StorageClass::DEEP_ARCHIVE | StorageClass::GLACIER) => Err(errors::not_implemented()),
+        Some(_) => Err(s3_error!(
+            InvalidStorageClass,
+            "The storage class you specified is not valid"
         )),
     }
 }
@@ -290,10 +229,11 @@ macro_rules! attributes {
                 .expires
                 .clone()
                 .map(|expires| time::OffsetDateTime::from(expires).unix_timestamp()),
-            server_side_encryption: $input
-                .server_side_encryption
-                .as_ref()
-                .map(|encryption| encryption.as_str().to_owned()),
+            server_side_encryption: $crate::s3::objects::asked_encryption(
+                $input.server_side_encryption.as_ref(),
+            )?,
+            storage_class: $crate::s3::objects::asked_storage_class($input.storage_class.as_ref())?,
+            tags: $crate::s3::tagging::parse($input.tagging.as_deref())?,
             metadata: $input
                 .metadata
                 .clone()
@@ -309,15 +249,38 @@ macro_rules! refuse_unsupported {
     ($input:expr) => {
         if $input.sse_customer_algorithm.is_some()
             || $input.sse_customer_key.is_some()
+            || $input.ssekms_key_id.is_some()
+            || $input.ssekms_encryption_context.is_some()
+            || $input.bucket_key_enabled == Some(true)
             || $input.object_lock_mode.is_some()
             || $input.object_lock_legal_hold_status.is_some()
+            || $input.object_lock_retain_until_date.is_some()
+            || $input.website_redirect_location.is_some()
+        {
+            return Err($crate::s3::errors::not_implemented());
+        }
+        refuse_access_lists!($input, ObjectCannedACL);
+    };
+}
+
+/// Refuses access control lists, as S3 does for buckets whose owner owns every object.
+macro_rules! refuse_access_lists {
+    ($input:expr, $acl:ident $(, $grant:ident)?) => {
+        let private = ["private", "bucket-owner-full-control"];
+        let acl = $input.acl.as_ref().map($acl::as_str);
+        if acl.is_some_and(|acl| !private.contains(&acl))
+            || $input.grant_full_control.is_some()
+            || $input.grant_read.is_some()
+            || $input.grant_read_acp.is_some()
+            || $input.grant_write_acp.is_some()
+            $(|| $input.$grant.is_some())?
         {
             return Err(s3s::s3_error!(
-                NotImplemented,
-                "A header you provided implies functionality that is not implemented"
+                AccessControlListNotSupported,
+                "The bucket does not allow ACLs"
             ));
         }
     };
 }
 
-pub(super) use {attributes, refuse_unsupported};
+pub(super) use {attributes, refuse_access_lists, refuse_unsupported};

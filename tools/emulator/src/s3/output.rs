@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use s3s::dto::{ChecksumType, ServerSideEncryption};
+use s3s::dto::{ChecksumType, ServerSideEncryption, StorageClass};
 
 use crate::store::{
     bucket::{Bucket, Version},
-    record::{ChecksumKind, Versioning},
+    record::{Attributes, ChecksumKind, Versioning},
 };
 
 /// The version id that clients see: none where versioning was never enabled.
@@ -18,6 +18,12 @@ pub(super) fn shown_version_id(bucket: &Bucket, version: &Arc<Version>) -> Optio
 pub(super) fn encryption(version: &Version) -> Option<ServerSideEncryption> {
     let asked = version.object()?.attributes.server_side_encryption.clone();
     asked.map(ServerSideEncryption::from)
+}
+
+/// The storage class of an object or an upload.
+pub(super) fn storage_class(attributes: &Attributes) -> StorageClass {
+    let standard = || StorageClass::STANDARD.to_owned();
+    StorageClass::from(attributes.storage_class.clone().unwrap_or_else(standard))
 }
 
 /// The name of a kind of checksum in headers and XML.

@@ -37,6 +37,7 @@ macro_rules! output {
             metadata: Some(attributes.metadata.clone().into_iter().collect()),
             parts_count: found.parts_count,
             server_side_encryption: encryption(&found.version),
+            storage_class: attributes.storage_class.clone().map(StorageClass::from),
             version_id: found.version_id,
             ..Default::default()
         };
@@ -78,8 +79,10 @@ pub(super) async fn get_object(
     // A missing file must be found before the response begins.
     let (first, reader) = api.store.run(move || Ok(reader.open_first()?)).await?;
     let body = StreamingBlob::wrap(reader.into_stream(first));
+    let tags = found.object.attributes.tags.len();
     let mut output = output!(GetObjectOutput, found);
     output.body = Some(body);
+    output.tag_count = i32::try_from(tags).ok().filter(|count| *count > 0);
     Ok(S3Response::new(output))
 }
 
@@ -88,7 +91,12 @@ pub(super) async fn head_object(
     req: S3Request<HeadObjectInput>,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
     let found = readable!(api, req.input)?;
-    Ok(S3Response::new(output!(HeadObjectOutput, found)))
+    let tags = found.object.attributes.tags.len();
+    let mut response = S3Response::new(output!(HeadObjectOutput, found));
+    if tags > 0 {
+        response.headers.insert("x-amz-tagging-count", tags.into());
+    }
+    Ok(response)
 }
 
 /// An object that exists.

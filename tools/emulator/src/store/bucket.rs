@@ -299,6 +299,33 @@ impl Bucket {
         Ok(())
     }
 
+    /// Writes the record of an object again, with other tags.
+    pub(super) fn change_tags(
+        &self,
+        key: &str,
+        id: &str,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        let version = self.version(key, id).ok_or(StoreError::NoSuchKey)?;
+        let mut record = version.record.clone();
+        let object = record.object.as_mut().ok_or(StoreError::NoSuchKey)?;
+        object.attributes.tags = tags;
+        let place = self.place(key);
+        let path = place.dir().join(version.file_name(&place));
+        disk::replace_file(&path, &to_json(&record)?)?;
+        let changed = Arc::new(Version {
+            record,
+            blobs: version.blobs.clone(),
+        });
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut versions = index.get_mut(key).into_iter().flatten();
+        if let Some(place) = versions.find(|other| Arc::ptr_eq(other, &version)) {
+            *place = changed;
+        }
+        drop(index);
+        Ok(disk::sync_dir(&place.dir())?)
+    }
+
     /// Removes a version's record (None: the null version), then its bytes.
     pub(super) fn remove_version(
         &self,

@@ -80,7 +80,7 @@ pub(crate) struct BlobRecord {
     pub(crate) checksum: Option<String>,
 }
 
-/// Headers and metadata of an object, returned unchanged.
+/// Headers, metadata and tags of an object, returned unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Attributes {
@@ -100,8 +100,14 @@ pub(crate) struct Attributes {
     /// As requested; objects are not encrypted on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server_side_encryption: Option<String>,
+    /// None is `STANDARD`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) storage_class: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) metadata: BTreeMap<String, String>,
+    /// The only attribute that can change.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 /// A bucket.
@@ -147,6 +153,18 @@ pub(crate) struct UploadRecord {
     pub(crate) algorithm_named: bool,
     pub(crate) algorithm: Algorithm,
     pub(crate) checksum_kind: ChecksumKind,
+    /// The key as it was when the upload began.
+    #[serde(default)]
+    pub(crate) beginning: Beginning,
+}
+
+/// A key at the beginning of an upload.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Beginning {
+    /// There was an object.
+    pub(crate) existed: bool,
+    /// Versions with a higher sequence are newer than the upload.
+    pub(crate) sequence: Option<u64>,
 }
 
 /// A part of a multipart upload.

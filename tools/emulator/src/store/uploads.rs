@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use tokio::sync::OwnedMutexGuard;
@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::{
     NewObject, Precondition, Store, StoreError,
     bucket::{Bucket, Uploads, Version, to_json},
-    record::UploadRecord,
+    record::{Beginning, UploadRecord},
     upload::{Part, Parts, UPLOAD_FILE, Upload},
 };
 use crate::{disk, random};
@@ -21,9 +21,13 @@ impl Store {
     pub(crate) async fn create_upload(
         &self,
         bucket: &Arc<Bucket>,
-        record: UploadRecord,
+        mut record: UploadRecord,
     ) -> Result<Arc<Upload>, StoreError> {
         let bucket = Arc::clone(bucket);
+        record.beginning = Beginning {
+            existed: bucket.current_object(&record.key).is_some(),
+            sequence: Some(self.sequence.load(Ordering::Relaxed)),
+        };
         self.run(move || {
             let _alive = bucket.alive()?;
             let id = random::hex::<32>()?;
@@ -89,6 +93,11 @@ impl Store {
         let store = Arc::clone(self);
         let (bucket, upload) = (Arc::clone(bucket), Arc::clone(upload));
         self.run(move || {
+            let current = bucket.current_object(&upload.record.key);
+            let current = current.as_deref().map(|version| &version.record);
+            if precondition.conflicts(&upload.record.beginning, current) {
+                return Err(StoreError::Conflict);
+            }
             let version = store.commit(&bucket, &upload.record.key, &precondition, object)?;
             drop(lock);
             let used = |part: &Part| version.blobs.iter().any(|b| Arc::ptr_eq(b, &part.blob));

@@ -2,7 +2,11 @@
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
-use crate::{Aws, clients::refused, requests::assert_refused};
+use crate::{
+    Aws,
+    clients::refused,
+    requests::{Bucket, assert_refused},
+};
 
 crate::behaviours! {
     if_none_match_creates_once,
@@ -12,6 +16,7 @@ crate::behaviours! {
     a_wrong_if_match_deletes_nothing,
     conditional_reads,
     a_condition_on_complete,
+    a_change_during_an_upload_is_a_conflict,
 }
 
 const FAILED: &str = "PreconditionFailed";
@@ -78,14 +83,7 @@ async fn conditional_reads(aws: Aws) {
 async fn a_condition_on_complete(aws: Aws) {
     let bucket = aws.bucket().await;
     let id = bucket.begin("k").send().await.unwrap().upload_id.unwrap();
-    let part = bucket.part("k").upload_id(&id).part_number(1);
-    let part = part.body(b"part".to_vec().into()).send().await.unwrap();
-    let parts = CompletedPart::builder()
-        .part_number(1)
-        .e_tag(part.e_tag().unwrap())
-        .set_checksum_crc32(part.checksum_crc32().map(str::to_owned))
-        .build();
-    let parts = CompletedMultipartUpload::builder().parts(parts).build();
+    let parts = one_part(&bucket, &id).await;
     let complete = || {
         let request = bucket.complete("k").upload_id(&id).if_none_match("*");
         request.multipart_upload(parts.clone()).send()
@@ -97,4 +95,37 @@ async fn a_condition_on_complete(aws: Aws) {
     bucket.delete("k").send().await.unwrap();
     complete().await.unwrap();
     assert_eq!(bucket.read("k").await.as_deref(), Ok("part"));
+}
+
+async fn a_change_during_an_upload_is_a_conflict(aws: Aws) {
+    let bucket = aws.bucket().await;
+    bucket.write("k", "there").await;
+    let id = bucket.begin("k").send().await.unwrap().upload_id.unwrap();
+    let parts = one_part(&bucket, &id).await;
+    let complete = || {
+        let request = bucket.complete("k").upload_id(&id);
+        request.multipart_upload(parts.clone())
+    };
+    bucket.delete("k").send().await.unwrap();
+    let created = complete().if_none_match("*").send().await;
+    assert_refused(created, 409, "ConditionalRequestConflict");
+    let (etag, _) = bucket.write("k", "new").await;
+    let replaced = complete().if_match(etag).send().await;
+    assert_refused(replaced, 409, "ConditionalRequestConflict");
+    // Without a condition the last one wins.
+    complete().send().await.unwrap();
+    assert_eq!(bucket.read("k").await.as_deref(), Ok("part"));
+}
+
+/// Uploads the only part.
+async fn one_part(bucket: &Bucket, id: &str) -> CompletedMultipartUpload {
+    let part = bucket.part("k").upload_id(id).part_number(1);
+    let part = part.body(b"part".to_vec().into()).send().await.unwrap();
+    let part = CompletedPart::builder()
+        .part_number(1)
+        .e_tag(part.e_tag().unwrap())
+        .set_checksum_crc32(part.checksum_crc32().map(str::to_owned));
+    CompletedMultipartUpload::builder()
+        .parts(part.build())
+        .build()
 }

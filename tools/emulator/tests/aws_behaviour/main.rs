@@ -19,18 +19,22 @@ use self::requests::Bucket;
 
 mod bodies;
 mod conditions;
+mod copies;
 mod cors;
 mod kms;
 mod listing;
 mod multipart;
 mod objects;
 mod requests;
+mod tags;
 mod versions;
 
 /// Where moto 5.2.5 differs, and why.
 const MOTO_DIFFERS: &str = "
 a_bad_token_is_refused: every continuation token is accepted
+a_change_during_an_upload_is_a_conflict: completing never conflicts
 a_composite_checksum: no checksum is formed from those of the parts
+a_copied_range_must_be_in_the_source: a range beyond the source is cut off
 a_delete_marker_cannot_be_read: deleting an absent key adds no delete marker
 a_disabled_key_does_nothing: a disabled key still works
 a_full_object_checksum: no checksum is formed from those of the parts
@@ -38,6 +42,7 @@ a_key_of_1025_bytes_is_refused: keys have no limit below the URL's
 a_key_pending_deletion_does_nothing: a key pending deletion still works
 a_malformed_md5_is_refused: Content-MD5 is ignored
 a_page_has_at_most_1000_keys: max-keys has no upper limit
+a_part_is_copied_on_a_condition: conditions on the source are ignored
 a_part_with_the_wrong_checksum_is_refused: checksums are stored, not compared
 a_suspended_bucket_replaces_the_null_version: suspending drops the older versions
 a_wrong_checksum_is_refused: checksums are stored, not compared
@@ -47,6 +52,7 @@ an_unknown_upload: a part for an unknown upload returns 500
 an_upload_ends_once: a completed upload can be completed again
 another_key_does_not_open: returns AccessDeniedException
 deleting_a_marker_brings_back_the_object: does not report that a marker was deleted
+each_version_has_its_tags: the version id is not returned
 every_checksum_is_kept_and_given_back: the checksum type is not returned
 metadata_over_2_kb_is_refused: metadata has no limit
 part_numbers_have_limits: part number 0 returns NoSuchUpload
@@ -54,8 +60,11 @@ parts_and_uploads_are_listed: the root element of ListParts differs from AWS's
 parts_must_be_in_order: parts are accepted in any order
 several_deletes_at_once: deleting an absent key adds no delete marker
 the_announced_object_size_must_be_right: x-amz-mp-object-size is ignored
+the_attributes_of_an_object: an unknown attribute is ignored
 the_default_checksum_is_of_the_full_object: the checksum type is not returned
+the_parts_are_attributes_of_the_object: parts are not among the attributes
 versioning_is_off_enabled_suspended: the root element of GetBucketVersioning differs from AWS's
+wrong_tags_are_refused: duplicate tags are accepted
 ";
 
 /// The S3 and KMS under test.

@@ -10,6 +10,7 @@ use aws_sdk_s3::{
     },
     types::{
         ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+        ObjectAttributes,
     },
 };
 
@@ -35,6 +36,7 @@ crate::behaviours! {
     the_default_checksum_is_of_the_full_object,
     a_part_with_the_wrong_checksum_is_refused,
     the_announced_object_size_must_be_right,
+    the_parts_are_attributes_of_the_object,
 }
 
 const FIVE_MIB: usize = 5 * 1024 * 1024;
@@ -273,4 +275,23 @@ async fn the_announced_object_size_must_be_right(aws: Aws) {
     };
     assert_refused(complete(5).await, 400, "InvalidRequest");
     complete(4).await.unwrap();
+}
+
+async fn the_parts_are_attributes_of_the_object(aws: Aws) {
+    let upload = Upload::with(&aws, Some(ChecksumAlgorithm::Crc32), None).await;
+    let first = upload.part(1, vec![b'x'; FIVE_MIB]).await;
+    let second = upload.part(2, b"end".to_vec()).await;
+    upload.complete(&[first, second.clone()]).await;
+    let get = aws.s3.get_object_attributes().bucket(&upload.bucket.name);
+    let get = get
+        .key("k")
+        .object_attributes(ObjectAttributes::ObjectParts);
+    let got = get.part_number_marker("1").send().await.unwrap();
+    let parts = got.object_parts().unwrap();
+    assert_eq!(parts.total_parts_count(), Some(2));
+    let [part] = parts.parts() else {
+        panic!("{parts:?}")
+    };
+    assert_eq!((part.part_number(), part.size()), (Some(2), Some(3)));
+    assert_eq!(part.checksum_crc32(), second.checksum_crc32());
 }

@@ -1,6 +1,9 @@
 //! Objects, their keys and their headers; buckets.
 
-use aws_sdk_s3::types::{Delete, MetadataDirective, ObjectIdentifier, ServerSideEncryption};
+use aws_sdk_s3::types::{
+    Delete, ObjectAttributes, ObjectIdentifier, ObjectStorageClass, ServerSideEncryption,
+    StorageClass,
+};
 
 use crate::{
     Aws,
@@ -16,10 +19,11 @@ crate::behaviours! {
     metadata_over_2_kb_is_refused,
     ranges,
     absent_things,
-    a_copy_keeps_or_replaces_metadata,
     a_bucket_with_objects_stays,
     several_deletes_at_once,
     encryption_is_repeated,
+    the_storage_class_is_repeated,
+    the_attributes_of_an_object,
 }
 
 async fn an_object_comes_back_as_it_was_put(aws: Aws) {
@@ -157,27 +161,6 @@ async fn absent_things(aws: Aws) {
     assert_eq!(refused(head).0, 404);
 }
 
-async fn a_copy_keeps_or_replaces_metadata(aws: Aws) {
-    let bucket = aws.bucket().await;
-    let put = bucket.put("a b/ü", "content").metadata("m", "1");
-    put.content_type("text/plain").send().await.unwrap();
-    let source = format!("{}/a%20b/%C3%BC", bucket.name);
-    let copy = |key: &str| bucket.copy(key).copy_source(&source);
-    let copied = copy("kept").send().await.unwrap();
-    assert!(copied.copy_object_result().unwrap().e_tag().is_some());
-    let replaced = copy("replaced").metadata_directive(MetadataDirective::Replace);
-    replaced.metadata("n", "2").send().await.unwrap();
-    assert_eq!(bucket.read("kept").await.as_deref(), Ok("content"));
-    let kept = bucket.head("kept").send().await.unwrap();
-    assert_eq!(
-        (kept.content_type(), kept.metadata().unwrap().len()),
-        (Some("text/plain"), 1)
-    );
-    let replaced = bucket.head("replaced").send().await.unwrap();
-    assert_eq!(replaced.metadata().unwrap()["n"], "2");
-    assert_eq!(replaced.metadata().unwrap().len(), 1);
-}
-
 async fn a_bucket_with_objects_stays(aws: Aws) {
     let bucket = aws.versioned_bucket().await;
     let (_, version) = bucket.write("k", "v").await;
@@ -226,4 +209,40 @@ async fn encryption_is_repeated(aws: Aws) {
     assert_eq!(put.server_side_encryption(), Some(&asked));
     let head = bucket.head("k").send().await.unwrap();
     assert_eq!(head.server_side_encryption(), Some(&asked));
+}
+
+async fn the_storage_class_is_repeated(aws: Aws) {
+    let bucket = aws.bucket().await;
+    let asked = StorageClass::StandardIa;
+    let put = bucket.put("k", "").storage_class(asked.clone());
+    put.send().await.unwrap();
+    let head = bucket.head("k").send().await.unwrap();
+    assert_eq!(head.storage_class(), Some(&asked));
+    let listed = bucket.list().send().await.unwrap();
+    let class = listed.contents()[0].storage_class();
+    assert_eq!(class, Some(&ObjectStorageClass::StandardIa));
+}
+
+async fn the_attributes_of_an_object(aws: Aws) {
+    let bucket = aws.bucket().await;
+    bucket.write("k", "hello").await;
+    let get = || aws.s3.get_object_attributes().bucket(&bucket.name).key("k");
+    let all = get()
+        .object_attributes(ObjectAttributes::Etag)
+        .object_attributes(ObjectAttributes::Checksum)
+        .object_attributes(ObjectAttributes::ObjectParts)
+        .object_attributes(ObjectAttributes::StorageClass)
+        .object_attributes(ObjectAttributes::ObjectSize);
+    let all = all.send().await.unwrap();
+    let etag = all.e_tag().unwrap().trim_matches('"');
+    assert_eq!(etag, "5d41402abc4b2a76b9719d911017c592");
+    assert_eq!(all.object_size(), Some(5));
+    assert_eq!(all.storage_class(), Some(&StorageClass::Standard));
+    assert_eq!(all.checksum().unwrap().checksum_crc32(), Some("NhCmhg=="));
+    assert!(all.object_parts().is_none());
+    let size = get().object_attributes(ObjectAttributes::ObjectSize);
+    let size = size.send().await.unwrap();
+    assert_eq!((size.e_tag(), size.object_size()), (None, Some(5)));
+    let unknown = get().object_attributes("Colour".into()).send().await;
+    assert_refused(unknown, 400, "InvalidArgument");
 }

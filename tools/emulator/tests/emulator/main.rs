@@ -15,6 +15,7 @@ mod lifecycle;
 mod memory;
 mod presigned;
 mod races;
+mod refusals;
 #[path = "../aws_behaviour/requests.rs"]
 mod requests;
 mod signatures;

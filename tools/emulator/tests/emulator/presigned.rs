@@ -4,9 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use caas_emulator::Emulator;
+use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, RequestBuilder, StatusCode};
+use sha2::{Digest, Sha256};
+use time::{OffsetDateTime, macros::format_description};
 
-use crate::{bucket_of, start};
+use crate::{BUCKET, bucket_of, start};
 
 fn for_a_minute() -> PresigningConfig {
     PresigningConfig::expires_in(Duration::from_secs(60)).unwrap()
@@ -141,6 +144,107 @@ async fn a_get_is_for_one_version_and_a_time() {
     for refused in [uri.replace(&first, &second), late] {
         let got = reqwest::get(refused).await.unwrap();
         assert_eq!(got.status(), StatusCode::FORBIDDEN);
+    }
+    emulator.shutdown().await;
+}
+
+/// A presigned URL of `k` with these parameters, which our SDK would put into headers.
+fn presign(emulator: &Emulator, method: &str, parameters: &[&str]) -> String {
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let date = OffsetDateTime::now_utc().format(format).unwrap();
+    let scope = format!("{}/us-east-1/s3/aws4_request", &date[..8]);
+    let id = emulator.access_key_id();
+    let credential = format!("{id}/{scope}").replace('/', "%2F");
+    let mut query = vec![
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256".to_owned(),
+        format!("X-Amz-Credential={credential}"),
+        format!("X-Amz-Date={date}"),
+        "X-Amz-Expires=60".to_owned(),
+        "X-Amz-SignedHeaders=host".to_owned(),
+    ];
+    query.extend(parameters.iter().map(|&parameter| parameter.to_owned()));
+    query.sort_unstable();
+    let (path, query) = (format!("/{BUCKET}/k"), query.join("&"));
+    let host = emulator.s3_addr();
+    let request = format!("{method}\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
+    let hash = hex::encode(Sha256::digest(request));
+    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hash}");
+    let mac = |key: &[u8], message: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(message.as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    };
+    let secret = format!("AWS4{}", emulator.secret_access_key()).into_bytes();
+    let key = scope.split('/').fold(secret, |key, part| mac(&key, part));
+    let signature = hex::encode(mac(&key, &to_sign));
+    format!("http://{host}{path}?{query}&X-Amz-Signature={signature}")
+}
+
+#[tokio::test]
+async fn headers_in_the_query_count() {
+    let (emulator, _folder) = start().await;
+    let bucket = bucket_of(&emulator);
+    let put = async |parameters: &[&str]| {
+        let url = presign(&emulator, "PUT", parameters);
+        let put = Client::new().put(url).body("hello").send();
+        put.await.unwrap().status()
+    };
+    let with = [
+        "x-amz-meta-m=a%20b",
+        "x-amz-tagging=t%3D1",
+        "x-amz-checksum-crc32=AAAAAA%3D%3D",
+    ];
+    assert_eq!(put(&with).await, StatusCode::OK);
+    let got = bucket.get("k").send().await.unwrap();
+    assert_eq!(got.metadata().unwrap()["m"], "a b");
+    assert_eq!(got.tag_count(), Some(1));
+    let kms = "x-amz-server-side-encryption=aws%3Akms";
+    assert_eq!(put(&[kms]).await, StatusCode::NOT_IMPLEMENTED);
+    for condition in ["if-none-match=%2A", "If-Match=%22etag%22"] {
+        assert_eq!(put(&[condition]).await, StatusCode::NOT_IMPLEMENTED);
+    }
+    let url = presign(&emulator, "PUT", &["x-amz-meta-m=1"]);
+    let other = Client::new().put(url).header("x-amz-meta-m", "2");
+    let other = other.body("hello").send().await.unwrap();
+    assert_eq!(other.status(), StatusCode::BAD_REQUEST);
+    emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_failed_condition_is_named() {
+    let (emulator, _folder) = start().await;
+    let bucket = bucket_of(&emulator);
+    bucket.write("k", "v").await;
+    let url = presign(&emulator, "PUT", &[]);
+    for (name, value) in [("If-None-Match", "*"), ("If-Match", "\"other\"")] {
+        let put = Client::new().put(&url).header(name, value).body("new");
+        let put = put.send().await.unwrap();
+        assert_eq!(put.status(), StatusCode::PRECONDITION_FAILED);
+        let text = put.text().await.unwrap();
+        let named = format!("<Condition>{name}</Condition>");
+        assert!(text.contains(&named), "{text}");
+    }
+    emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_head_of_a_part_or_a_range_is_partial() {
+    let (emulator, _folder) = start().await;
+    let bucket = bucket_of(&emulator);
+    bucket.write("k", "hello").await;
+    for (parameters, range, status, length) in [
+        (&[][..], "", StatusCode::OK, "5"),
+        (&["partNumber=1"], "", StatusCode::PARTIAL_CONTENT, "5"),
+        (&[], "bytes=1-2", StatusCode::PARTIAL_CONTENT, "2"),
+    ] {
+        let url = presign(&emulator, "HEAD", parameters);
+        let mut head = Client::new().head(url);
+        if !range.is_empty() {
+            head = head.header("range", range);
+        }
+        let head = head.send().await.unwrap();
+        assert_eq!(head.status(), status, "{parameters:?} {range}");
+        assert_eq!(head.headers()["content-length"], length);
     }
     emulator.shutdown().await;
 }
