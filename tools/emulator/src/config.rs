@@ -57,6 +57,21 @@ pub struct BucketConfig {
     /// Origins of web pages that may GET and PUT, with any headers. They replace the bucket's CORS
     /// rules at every start; None leaves the rules as they are.
     pub allowed_origins: Option<Vec<String>>,
+    /// What goes by itself. It is checked at every start and once an hour.
+    pub lifecycle: Lifecycle,
+}
+
+/// The lifecycle rules of a bucket; by default, nothing goes.
+///
+/// A day is 24 hours. AWS waits for the next midnight as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// Days after which a replaced or deleted version goes.
+    pub noncurrent_days: Option<u32>,
+    /// Whether delete markers without other versions go.
+    pub expired_markers: bool,
+    /// Days after its beginning at which an incomplete multipart upload goes.
+    pub upload_days: Option<u32>,
 }
 
 impl BucketConfig {
@@ -66,6 +81,7 @@ impl BucketConfig {
             name: name.into(),
             versioned: true,
             allowed_origins: None,
+            lifecycle: Lifecycle::default(),
         }
     }
 
@@ -75,6 +91,7 @@ impl BucketConfig {
             name: name.into(),
             versioned: false,
             allowed_origins: None,
+            lifecycle: Lifecycle::default(),
         }
     }
 
@@ -82,6 +99,13 @@ impl BucketConfig {
     #[must_use]
     pub fn with_allowed_origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
         self.allowed_origins = Some(origins.into_iter().collect());
+        self
+    }
+
+    /// The same bucket, with these rules.
+    #[must_use]
+    pub fn with_lifecycle(mut self, lifecycle: Lifecycle) -> Self {
+        self.lifecycle = lifecycle;
         self
     }
 }

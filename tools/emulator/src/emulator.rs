@@ -7,6 +7,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use http::Request;
@@ -16,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     calls::{Calls, Counter},
-    config::{BucketConfig, Config, REGION},
+    config::{BucketConfig, Config, Lifecycle, REGION},
     credentials::Credentials,
     disk,
     kms::Kms,
@@ -95,12 +96,15 @@ impl Emulator {
             key_aliases,
             ..
         } = config;
+        let rules = buckets.iter();
+        let rules: Vec<_> = rules.map(|b| (b.name.clone(), b.lifecycle)).collect();
         let opened = tokio::task::spawn_blocking(move || open(&data_dir, &buckets, &key_aliases));
         let Opened {
             credentials,
             store,
             kms,
         } = opened.await.map_err(data)??;
+        expire(&store, &rules).await;
         let (s3_listener, s3_addr) = listen(config.s3_addr).await?;
         let (kms_listener, kms_addr) = listen(config.kms_addr).await?;
         let calls = Arc::new(Counter::default());
@@ -126,6 +130,7 @@ impl Emulator {
         let mut servers = JoinSet::new();
         servers.spawn(caas_server::serve(s3_listener, s3, stop.clone()));
         servers.spawn(caas_server::serve(kms_listener, kms_service, stop.clone()));
+        servers.spawn(expire_hourly(Arc::clone(&store), rules, stop.clone()));
         let _stop_on_drop = stop.clone().drop_guard();
         Ok(Self {
             credentials,
@@ -252,6 +257,34 @@ fn open(dir: &Path, buckets: &[BucketConfig], aliases: &[String]) -> Result<Open
         store: Arc::new(store),
         kms: Arc::new(kms),
     })
+}
+
+async fn expire_hourly(
+    store: Arc<Store>,
+    rules: Vec<(String, Lifecycle)>,
+    stop: CancellationToken,
+) {
+    let hour = Duration::from_secs(60 * 60);
+    while stop
+        .run_until_cancelled(tokio::time::sleep(hour))
+        .await
+        .is_some()
+    {
+        expire(&store, &rules).await;
+    }
+}
+
+/// Applies the lifecycle rules of each bucket. What fails is tried again an hour later.
+async fn expire(store: &Arc<Store>, rules: &[(String, Lifecycle)]) {
+    for (name, rules) in rules {
+        // A client may have deleted the bucket.
+        let Ok(bucket) = store.bucket(name) else {
+            continue;
+        };
+        if let Err(error) = store.expire(&bucket, *rules).await {
+            tracing::error!(cause = ?error, "lifecycle rules could not be applied");
+        }
+    }
 }
 
 /// Rules that let pages of these origins send presigned requests.

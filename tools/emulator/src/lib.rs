@@ -50,6 +50,6 @@ mod s3;
 mod store;
 
 pub use calls::Calls;
-pub use config::{BucketConfig, Config};
+pub use config::{BucketConfig, Config, Lifecycle};
 pub use emulator::{Emulator, StartError};
 pub use store::ObjectCreated;

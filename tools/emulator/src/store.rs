@@ -49,6 +49,7 @@ use crate::random;
 pub(crate) mod blob;
 pub(crate) mod bucket;
 pub(crate) mod checksum;
+mod lifecycle;
 pub(crate) mod record;
 mod recovery;
 pub(crate) mod staging;

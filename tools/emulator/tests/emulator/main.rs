@@ -11,6 +11,7 @@ mod browsers;
 mod damage;
 mod disk_errors;
 mod durability;
+mod expiry;
 mod lifecycle;
 mod memory;
 mod presigned;
