@@ -30,13 +30,15 @@
 //!   expiry, payload hashes and checksums are verified in full. Clients use path-style addressing.
 //! - KMS: Signature Version 4 in headers, with the hash of the body.
 //! - One identity may do everything; IAM policies are not emulated.
+//! - What is not emulated and would change a result is refused. `docs/guide/local-aws.md` lists where the
+//!   emulator differs from AWS.
 //!
 //! # What is not encrypted
 //! Objects are stored as they were sent, readable by this user only. The header
 //! `x-amz-server-side-encryption: AES256` is accepted and returned, but has no effect.
 //!
 //! # Logs
-//! This crate never logs a key or a secret. `s3s` logs each refusal as an error, and paths with
+//! I/O errors are logged with their cause. This crate never logs a key or a secret. `s3s` logs each refusal as an error, and paths with
 //! object keys at `debug`: filter with `s3s=off`.
 
 mod calls;

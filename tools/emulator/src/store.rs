@@ -40,9 +40,8 @@ use tokio_util::task::TaskTracker;
 use self::{
     blob::Blob,
     bucket::{Bucket, Version},
-    record::{
-        Attributes, Beginning, BlobRecord, ObjectChecksum, ObjectRecord, VersionRecord, Versioning,
-    },
+    precondition::Precondition,
+    record::{Attributes, BlobRecord, ObjectChecksum, ObjectRecord, VersionRecord, Versioning},
 };
 use crate::random;
 
@@ -50,6 +49,7 @@ pub(crate) mod blob;
 pub(crate) mod bucket;
 pub(crate) mod checksum;
 mod lifecycle;
+pub(crate) mod precondition;
 pub(crate) mod record;
 mod recovery;
 pub(crate) mod staging;
@@ -102,43 +102,6 @@ pub struct ObjectCreated {
     pub version_id: Option<String>,
     /// Orders events for one key: the newer has the greater sequencer, compared as text.
     pub sequencer: String,
-}
-
-/// The condition of a write or a delete on the current version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Precondition {
-    None,
-    /// `If-None-Match: *`: there is no object.
-    Absent,
-    /// `If-Match: *`: there is an object.
-    Present,
-    /// `If-Match`: the object has this entity tag.
-    Matches(String),
-}
-
-impl Precondition {
-    fn check(&self, current: Option<&ObjectRecord>) -> Result<(), StoreError> {
-        match (self, current) {
-            (Self::None, _) | (Self::Absent, None) | (Self::Present, Some(_)) => Ok(()),
-            (Self::Present | Self::Matches(_), None) => Err(StoreError::NoSuchKey),
-            (Self::Matches(etag), Some(object)) if *etag == object.etag => Ok(()),
-            (Self::Absent | Self::Matches(_), Some(_)) => Err(StoreError::PreconditionFailed),
-        }
-    }
-}
-
-impl Precondition {
-    /// Whether the key changed since an upload began, so that a condition which holds now is not enough.
-    fn conflicts(&self, beginning: &Beginning, current: Option<&VersionRecord>) -> bool {
-        match (self, current) {
-            (Self::Absent, None) => beginning.existed,
-            (Self::Matches(etag), Some(current)) => {
-                let holds = current.object.as_ref().is_some_and(|o| o.etag == *etag);
-                holds && beginning.sequence.is_some_and(|at| current.sequence > at)
-            }
-            _ => false,
-        }
-    }
 }
 
 /// An object with durable bytes that is not yet a version.

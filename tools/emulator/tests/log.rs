@@ -1,5 +1,4 @@
 //! What the emulator logs when the disk fails.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use caas_emulator::{BucketConfig, Config, Emulator};
 use caas_testing::{Log, clients};

@@ -8,13 +8,16 @@ use std::{
 
 use anyhow::Context;
 use caas_aws::ClientsConfig;
-use caas_emulator::{BucketConfig, Config, Emulator, ObjectCreated, StartError};
+use caas_emulator::{BucketConfig, Config, Emulator, Lifecycle, ObjectCreated, StartError};
 use caas_http::AllowedOrigins;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 const VAULT_BUCKET: &str = "caas-vault";
 const INBOX_BUCKET: &str = "caas-inbox";
 const USER_KEYS_BUCKET: &str = "caas-user-keys";
+
+/// How long a deleted or replaced file can be recovered: the template's default.
+const DELETED_FILE_DAYS: u32 = 30;
 
 const FILE_KEY: &str = "alias/caas-file";
 const USER_KEY: &str = "alias/caas-user";
@@ -38,9 +41,14 @@ impl Cloud {
         config.kms_addr = (Ipv4Addr::LOCALHOST, kms_port).into();
         let origins = || allowed_origins.iter().map(str::to_owned);
         config.buckets = vec![
-            BucketConfig::versioned(VAULT_BUCKET).with_allowed_origins(origins()),
-            BucketConfig::versioned(INBOX_BUCKET).with_allowed_origins(origins()),
-            BucketConfig::versioned(USER_KEYS_BUCKET),
+            BucketConfig::versioned(VAULT_BUCKET)
+                .with_allowed_origins(origins())
+                .with_lifecycle(lifecycle(DELETED_FILE_DAYS, true)),
+            BucketConfig::versioned(INBOX_BUCKET)
+                .with_allowed_origins(origins())
+                // The sweep removes delete markers once they are no longer needed.
+                .with_lifecycle(lifecycle(1, false)),
+            BucketConfig::versioned(USER_KEYS_BUCKET).with_lifecycle(lifecycle(1, true)),
         ];
         config.key_aliases = [FILE_KEY, USER_KEY].map(str::to_owned).into();
         let s3_addr = config.s3_addr;
@@ -96,6 +104,15 @@ impl Cloud {
     /// Finishes the requests in flight and stops.
     pub(crate) async fn shutdown(self) {
         self.emulator.shutdown().await;
+    }
+}
+
+/// The rules of one bucket in `template.yaml`.
+fn lifecycle(noncurrent_days: u32, expired_markers: bool) -> Lifecycle {
+    Lifecycle {
+        noncurrent_days: Some(noncurrent_days),
+        expired_markers,
+        upload_days: Some(1),
     }
 }
 

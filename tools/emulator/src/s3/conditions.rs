@@ -12,7 +12,7 @@ use s3s::{
 use time::OffsetDateTime;
 
 use super::errors;
-use crate::store::{Precondition, record::ObjectRecord};
+use crate::store::{precondition::Precondition, record::ObjectRecord};
 
 /// The precondition of a write: `If-None-Match: *` or `If-Match: <etag>`.
 ///

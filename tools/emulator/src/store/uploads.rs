@@ -9,8 +9,9 @@ use std::{
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    NewObject, Precondition, Store, StoreError,
+    NewObject, Store, StoreError,
     bucket::{Bucket, Uploads, Version, to_json},
+    precondition::Precondition,
     record::{Beginning, UploadRecord},
     upload::{Part, Parts, UPLOAD_FILE, Upload},
 };
