@@ -6,6 +6,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
+    thread,
 };
 
 use tokio_util::task::TaskTracker;
@@ -18,6 +19,9 @@ use super::{
     upload::{Part, UPLOAD_FILE, Upload},
 };
 use crate::disk::{self, TEMPORARY};
+
+/// Threads that read records.
+const READERS: usize = 8;
 
 impl Store {
     /// Opens the folder of all buckets, creating it if needed. Blocking.
@@ -60,15 +64,8 @@ fn is_bucket(name: &str, path: &Path) -> bool {
 fn read_bucket(dir: &Path, name: &str) -> io::Result<(Bucket, u64)> {
     let record: BucketRecord = disk::read_json(&dir.join(BUCKET_FILE))?;
     let bucket = Bucket::new(dir.to_owned(), name, record);
-    let mut found = Found::default();
     // Every record is read before anything is removed.
-    for (name, path) in entries(&dir.join(OBJECTS_DIR))? {
-        if is_hex(&name, 2) {
-            read_shard(&bucket, &path, &mut found)?;
-        } else {
-            ignore(&path);
-        }
-    }
+    let mut found = read_shards(&bucket, &dir.join(OBJECTS_DIR))?;
     for (name, path) in entries(&dir.join(UPLOADS_DIR))? {
         read_upload(&bucket, name, path, &mut found)?;
     }
@@ -98,6 +95,46 @@ struct Found {
     completed: HashSet<String>,
     /// Temporary files, replaced null versions, finished uploads.
     leftovers: Vec<PathBuf>,
+}
+
+impl Found {
+    fn merge(mut self, other: Self) -> Self {
+        self.newest = self.newest.max(other.newest);
+        self.named.extend(other.named);
+        self.data.extend(other.data);
+        self.completed.extend(other.completed);
+        self.leftovers.extend(other.leftovers);
+        self
+    }
+}
+
+/// Reads all versions into the index. All versions of a key are in one shard.
+fn read_shards(bucket: &Bucket, dir: &Path) -> io::Result<Found> {
+    let (shards, others): (Vec<_>, Vec<_>) = entries(dir)?
+        .into_iter()
+        .partition(|(name, _)| is_hex(name, 2));
+    others.iter().for_each(|(_, path)| ignore(path));
+    // With a cold cache, nearly all the time is waiting for the disk.
+    let share = shards.len().div_ceil(READERS).max(1);
+    thread::scope(|scope| {
+        let read = |shards: &[(String, PathBuf)]| {
+            let mut found = Found::default();
+            let mut shards = shards.iter();
+            shards.try_for_each(|(_, shard)| read_shard(bucket, shard, &mut found))?;
+            Ok(found)
+        };
+        let readers = shards.chunks(share);
+        let readers: Vec<_> = readers
+            .map(|share| scope.spawn(move || read(share)))
+            .collect();
+        let found = readers.into_iter().map(|reader| {
+            let panicked = |_| Err(io::Error::other("a thread that reads records panicked"));
+            reader.join().unwrap_or_else(panicked)
+        });
+        found
+            .reduce(|all, found| Ok(all?.merge(found?)))
+            .unwrap_or_else(|| Ok(Found::default()))
+    })
 }
 
 fn read_shard(bucket: &Bucket, dir: &Path, found: &mut Found) -> io::Result<()> {
