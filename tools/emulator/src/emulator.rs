@@ -1,9 +1,7 @@
 //! Starting and stopping S3 and KMS on one data folder.
 
 use std::{
-    fmt,
-    fs::{File, OpenOptions, TryLockError},
-    io,
+    fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,6 +18,7 @@ use crate::{
     config::{BucketConfig, Config, Lifecycle, REGION},
     credentials::Credentials,
     disk,
+    folder_lock::FolderLock,
     kms::Kms,
     s3,
     store::{
@@ -223,7 +222,7 @@ struct Opened {
 
 fn open(dir: &Path, buckets: &[BucketConfig], aliases: &[String]) -> Result<Opened, StartError> {
     disk::create_private_dir(dir).map_err(data)?;
-    let lock = Arc::new(lock(dir)?);
+    let lock = Arc::new(FolderLock::acquire(dir)?);
     let credentials = Credentials::load_or_create(dir).map_err(data)?;
     let store = Store::open(dir.join("s3"), Arc::clone(&lock)).map_err(data)?;
     for bucket in buckets {
@@ -304,18 +303,6 @@ fn cors_rules(origins: &[String]) -> Vec<CorsRuleRecord> {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, StartError> {
-    let path = dir.join("lock");
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let file = options.open(path).map_err(data)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::InUse(dir.to_owned())),
-        Err(TryLockError::Error(error)) => Err(data(error)),
-    }
-}
-
 async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { addr, source };
     let listener = TcpListener::bind(addr).await.map_err(failed)?;
@@ -323,6 +310,6 @@ async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartErro
     Ok((listener, bound))
 }
 
-fn data(error: impl std::error::Error + Send + Sync + 'static) -> StartError {
+pub(crate) fn data(error: impl std::error::Error + Send + Sync + 'static) -> StartError {
     StartError::Data(Box::new(error))
 }

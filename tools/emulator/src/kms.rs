@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/Welcome.html>
 
-use std::{fs::File, io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use self::{error::KmsError, keys::KeyStore};
-use crate::{calls::Counter, credentials::Credentials, random};
+use crate::{calls::Counter, credentials::Credentials, folder_lock::FolderLock, random};
 
 mod administration;
 mod ciphertext;
@@ -31,12 +31,12 @@ const MAX_REQUEST_BYTES: usize = 256 * 1024;
 pub(crate) struct Kms {
     keys: KeyStore,
     /// Held as long as anything may write.
-    _folder_lock: Arc<File>,
+    _folder_lock: Arc<FolderLock>,
 }
 
 impl Kms {
     /// Reads the keys, if there are any. Blocking.
-    pub(crate) fn open(dir: &Path, folder_lock: Arc<File>) -> io::Result<Self> {
+    pub(crate) fn open(dir: &Path, folder_lock: Arc<FolderLock>) -> io::Result<Self> {
         Ok(Self {
             keys: KeyStore::open(dir)?,
             _folder_lock: folder_lock,

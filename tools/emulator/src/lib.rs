@@ -46,6 +46,7 @@ mod config;
 mod credentials;
 mod disk;
 mod emulator;
+mod folder_lock;
 mod kms;
 mod random;
 mod s3;

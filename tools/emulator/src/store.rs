@@ -24,7 +24,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io,
     path::PathBuf,
     sync::{
@@ -47,6 +46,7 @@ use self::{
     precondition::Precondition,
     record::{Attributes, BlobRecord, ObjectChecksum, ObjectRecord, VersionRecord, Versioning},
 };
+use crate::folder_lock::FolderLock;
 use crate::random;
 
 pub(crate) mod blob;
@@ -137,7 +137,7 @@ pub(crate) struct Store {
     tasks: TaskTracker,
     listeners: Mutex<Vec<UnboundedSender<ObjectCreated>>>,
     /// Held as long as anything may write.
-    _folder_lock: Arc<File>,
+    _folder_lock: Arc<FolderLock>,
 }
 
 impl Store {

@@ -2,8 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
     thread,
@@ -18,14 +17,17 @@ use super::{
     record::{BucketRecord, PartRecord, UploadRecord, VersionRecord},
     upload::{Part, UPLOAD_FILE, Upload},
 };
-use crate::disk::{self, TEMPORARY};
+use crate::{
+    disk::{self, TEMPORARY},
+    folder_lock::FolderLock,
+};
 
 /// Threads that read records.
 const READERS: usize = 8;
 
 impl Store {
     /// Opens the folder of all buckets, creating it if needed. Blocking.
-    pub(crate) fn open(dir: PathBuf, folder_lock: Arc<File>) -> io::Result<Self> {
+    pub(crate) fn open(dir: PathBuf, folder_lock: Arc<FolderLock>) -> io::Result<Self> {
         disk::create_private_dir(&dir).map_err(disk::at(&dir))?;
         let mut buckets = BTreeMap::new();
         let mut newest = 0;

@@ -1,5 +1,13 @@
 //! Start, stop, restart; counts and events.
 
+use std::{
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use caas_emulator::{BucketConfig, Config, Emulator, StartError};
@@ -63,6 +71,28 @@ async fn a_folder_has_one_emulator_at_a_time() {
     assert!(matches!(second, Err(StartError::InUse(_))), "{second:?}");
     emulator.shutdown().await;
     start_in(folder.path()).await.shutdown().await;
+}
+
+/// A child that is being started has inherited every open file, the lock's too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_free_at_once_while_processes_are_started() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let starters: [_; 4] = std::array::from_fn(|_| {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                Command::new("true").status().unwrap();
+            }
+        })
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..100 {
+        start_in(folder.path()).await.shutdown().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for starter in starters {
+        starter.join().unwrap();
+    }
 }
 
 #[tokio::test]
