@@ -116,6 +116,9 @@ pub(crate) struct NewObject {
     /// The bytes in order, each with the checksum of this part.
     pub(crate) blobs: Vec<(Arc<Blob>, Option<String>)>,
     pub(crate) upload_id: Option<String>,
+    /// Sequence and milliseconds of the beginning of a multipart upload: in a bucket with versioning,
+    /// S3 dates and orders its version by them.
+    pub(crate) began: Option<(u64, u64)>,
 }
 
 /// The outcome of a delete.
@@ -344,11 +347,18 @@ impl Store {
             blobs: new.blobs.iter().map(blob_record).collect(),
             upload_id: new.upload_id,
         };
-        let record = self.record(key, bucket.versioning(), Some(object))?;
+        let mut record = self.record(key, bucket.versioning(), Some(object))?;
+        if let (Some(began), Some(_)) = (new.began, &record.version_id) {
+            (record.sequence, record.created_ms) = began;
+        }
         let blobs = new.blobs.into_iter().map(|(blob, _)| blob).collect();
         let version = bucket.add_version(record, blobs)?;
         self.announce(bucket, &version);
         Ok(version)
+    }
+
+    fn next_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn record(
@@ -363,7 +373,7 @@ impl Store {
         };
         Ok(VersionRecord {
             key: key.to_owned(),
-            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+            sequence: self.next_sequence(),
             version_id,
             created_ms: now_ms(),
             object,

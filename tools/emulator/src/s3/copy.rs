@@ -113,6 +113,7 @@ pub(super) async fn copy_object(
         attributes,
         blobs: vec![(staged.blob, None)],
         upload_id: None,
+        began: None,
     };
     let version = api
         .store

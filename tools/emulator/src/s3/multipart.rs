@@ -147,6 +147,8 @@ pub(super) async fn complete_multipart_upload(
         attributes: upload.record.attributes.clone(),
         blobs: blobs.collect(),
         upload_id: Some(upload.id.clone()),
+        began: (upload.record.beginning.sequence)
+            .map(|sequence| (sequence, upload.record.created_ms)),
     };
     let version = api
         .store

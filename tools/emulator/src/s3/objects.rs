@@ -47,6 +47,7 @@ pub(super) async fn put_object(
         attributes,
         blobs: vec![(staged.blob, None)],
         upload_id: None,
+        began: None,
     };
     let version = api
         .store

@@ -163,7 +163,7 @@ pub(crate) struct UploadRecord {
 pub(crate) struct Beginning {
     /// There was an object.
     pub(crate) existed: bool,
-    /// Versions with a higher sequence are newer than the upload.
+    /// The place of the upload's version among those of the key.
     pub(crate) sequence: Option<u64>,
 }
 

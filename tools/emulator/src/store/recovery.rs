@@ -213,6 +213,9 @@ fn read_upload(bucket: &Bucket, id: String, dir: PathBuf, found: &mut Found) -> 
         return Ok(());
     }
     let record: UploadRecord = disk::read_json(&dir.join(UPLOAD_FILE))?;
+    found.newest = found
+        .newest
+        .max(record.beginning.sequence.unwrap_or_default());
     let place = bucket.place(&record.key);
     let mut parts = BTreeMap::new();
     for (name, path) in entries(&dir)? {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError},
 };
 
 use tokio::sync::OwnedMutexGuard;
@@ -27,7 +27,7 @@ impl Store {
         let bucket = Arc::clone(bucket);
         record.beginning = Beginning {
             existed: bucket.current_object(&record.key).is_some(),
-            sequence: Some(self.sequence.load(Ordering::Relaxed)),
+            sequence: Some(self.next_sequence()),
         };
         self.run(move || {
             let _alive = bucket.alive()?;
