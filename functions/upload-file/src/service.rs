@@ -72,6 +72,10 @@ pub(crate) fn from_put_error(error: &PutError) -> Problem {
             tracing::error!("content in memory could not be read");
             ProblemKind::Internal.into()
         }
+        PutError::DoesNotOpen => {
+            tracing::error!("what was sealed does not open");
+            ProblemKind::Internal.into()
+        }
     }
 }
 

@@ -16,5 +16,5 @@ pub use presigner::{PresignedRequest, Presigner};
 pub use put_options::{InvalidOption, LengthRefused, PutOptions};
 pub use s3_response::{Unavailable, decode_key, length, status, time};
 pub use versioned_bucket::{
-    ListedVersion, NextPage, Version, VersionedBucket, Versions, VersionsPage,
+    ListedUpload, ListedVersion, NextPage, Version, VersionedBucket, Versions, VersionsPage,
 };

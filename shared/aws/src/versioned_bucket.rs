@@ -48,7 +48,7 @@ impl VersionedBucket {
         let mut found = Versions::default();
         let mut from = None;
         loop {
-            let page = self.page(Some(key), from).await?;
+            let page = self.page(key.as_str(), None, from).await?;
             for listed in page.versions {
                 match listed.key == key.as_str() {
                     true if listed.is_delete_marker => found.delete_markers.push(listed.version),
@@ -64,18 +64,32 @@ impl VersionedBucket {
         }
     }
 
-    /// A page of all versions of all keys, from the beginning or from [`VersionsPage::next`]. One
-    /// ListObjectVersions.
+    /// A page of all versions of the keys that begin with `prefix`, from the beginning or from
+    /// [`VersionsPage::next`]. One ListObjectVersions.
     ///
     /// # Errors
     /// S3 is not available.
-    pub async fn all_versions(&self, from: Option<NextPage>) -> Result<VersionsPage, Unavailable> {
-        self.page(None, from).await
+    pub async fn all_versions(
+        &self,
+        prefix: &str,
+        from: Option<NextPage>,
+    ) -> Result<VersionsPage, Unavailable> {
+        self.page(prefix, None, from).await
+    }
+
+    /// A page of the folders at the top of the bucket, and of all versions of the keys next to them,
+    /// from the beginning or from [`VersionsPage::next`]. One ListObjectVersions.
+    ///
+    /// # Errors
+    /// S3 is not available.
+    pub async fn top(&self, from: Option<NextPage>) -> Result<VersionsPage, Unavailable> {
+        self.page("", Some("/"), from).await
     }
 
     async fn page(
         &self,
-        prefix: Option<&ObjectKey>,
+        prefix: &str,
+        delimiter: Option<&str>,
         from: Option<NextPage>,
     ) -> Result<VersionsPage, Unavailable> {
         let (key, version_id) = from.map_or((None, None), |next| (Some(next.key), next.version_id));
@@ -83,7 +97,8 @@ impl VersionedBucket {
             .client
             .list_object_versions()
             .bucket(self.name())
-            .set_prefix(prefix.map(|prefix| prefix.as_str().to_owned()))
+            .prefix(prefix)
+            .set_delimiter(delimiter.map(str::to_owned))
             .encoding_type(EncodingType::Url)
             .set_key_marker(key)
             .set_version_id_marker(version_id)
@@ -100,15 +115,51 @@ impl VersionedBucket {
         let (objects, markers) = (response.versions(), response.delete_markers());
         let objects = objects.iter().map(|v| listed(v.key(), v.into(), false));
         let markers = markers.iter().map(|v| listed(v.key(), v.into(), true));
+        let prefixes = response.common_prefixes().iter();
         let more = response.is_truncated() == Some(true);
         let next = response.next_key_marker().filter(|_| more);
         Ok(VersionsPage {
             versions: objects.chain(markers).collect(),
+            folders: prefixes.map(|prefix| decode(prefix.prefix())).collect(),
             next: next.map(|key| NextPage {
                 key: decode(Some(key)),
                 version_id: response.next_version_id_marker().map(str::to_owned),
             }),
         })
+    }
+
+    /// All multipart uploads in progress.
+    ///
+    /// # Errors
+    /// S3 is not available.
+    pub async fn uploads(&self) -> Result<Vec<ListedUpload>, Unavailable> {
+        let mut uploads = Vec::new();
+        let mut from = (None, None);
+        loop {
+            let response = self
+                .client
+                .list_multipart_uploads()
+                .bucket(self.name())
+                .encoding_type(EncodingType::Url)
+                .set_key_marker(from.0)
+                .set_upload_id_marker(from.1)
+                .send()
+                .await
+                .map_err(|error| Unavailable::new("ListMultipartUploads", &error))?;
+            let decode = |key: &str| decode_key(key, response.encoding_type.as_ref());
+            uploads.extend(response.uploads().iter().filter_map(|upload| {
+                Some(ListedUpload {
+                    key: decode(upload.key()?),
+                    upload_id: upload.upload_id()?.to_owned(),
+                    began: time(Some(upload.initiated?)),
+                })
+            }));
+            let next_key = response.next_key_marker().map(decode);
+            if response.is_truncated() != Some(true) || next_key.is_none() {
+                return Ok(uploads);
+            }
+            from = (next_key, response.next_upload_id_marker);
+        }
     }
 
     /// Deletes the object: with versioning, adds a delete marker and returns its version.
@@ -230,10 +281,11 @@ impl From<&DeleteMarkerEntry> for Version {
 }
 
 /// A page of all versions in a bucket.
-#[derive(Debug)]
 pub struct VersionsPage {
     /// First the versions, then the delete markers, each in the order of their keys.
     pub versions: Vec<ListedVersion>,
+    /// The folders of [`VersionedBucket::top`], each with a slash at its end.
+    pub folders: Vec<String>,
     /// Where the next page begins, if there is one.
     pub next: Option<NextPage>,
 }
@@ -248,10 +300,39 @@ pub struct ListedVersion {
     pub is_delete_marker: bool,
 }
 
+/// A multipart upload in progress.
+pub struct ListedUpload {
+    /// The key, which may not be an [`ObjectKey`].
+    pub key: String,
+    /// Its id.
+    pub upload_id: String,
+    /// When it began, which will be the date of the object.
+    pub began: SystemTime,
+}
+
 /// Where a page begins.
 pub struct NextPage {
     key: String,
     version_id: Option<String>,
+}
+
+/// Without the folders, which may be anything.
+impl fmt::Debug for VersionsPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VersionsPage")
+            .field("versions", &self.versions)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for ListedUpload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListedUpload")
+            .field("began", &self.began)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Without the key, which contains a file name.

@@ -26,6 +26,9 @@ pub enum PutError {
     /// The content cannot be read.
     #[error("the content cannot be read")]
     Source(#[source] io::Error),
+    /// What was sealed does not open again: a fault of this machine.
+    #[error("what was sealed does not open")]
+    DoesNotOpen,
     /// KMS or S3 is down, throttles, times out or denies access, or the system has no randomness.
     /// Retrying later may help.
     #[error("KMS or S3 is not available")]

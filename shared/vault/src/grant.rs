@@ -44,7 +44,7 @@ impl Vault {
         presigner: &Presigner,
     ) -> Result<UploadGrant, PutError> {
         options.admit_whole(len)?;
-        let (header, sealing_key) = self.begin(key).await?;
+        let (header, sealing_key, _) = self.begin(key).await?;
         let stored_len = len + OVERHEAD as u64;
         let metadata = metadata(&header, options);
         let bucket = self.bucket_name();

@@ -43,6 +43,7 @@
 //! Build with link-time optimisation (`lto = "thin"` or `"fat"`) in the release profile: AES-GCM
 //! spans several crates and runs several times slower if it is not inlined.
 
+mod checked;
 mod error;
 mod get;
 mod grant;

@@ -10,10 +10,10 @@ use aws_sdk_s3::{
         CompleteMultipartUploadError, CompleteMultipartUploadOutput,
     },
     primitives::ByteStream,
-    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, EncodingType},
+    types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
 };
 use bytes::Bytes;
-use caas_aws::{ObjectKey, PutOptions, Unavailable, decode_key, status, time};
+use caas_aws::{ObjectKey, PutOptions, Unavailable, status};
 use caas_crypto::stored::Header;
 use tokio::{runtime::Handle, task::JoinSet};
 
@@ -67,7 +67,8 @@ impl MultipartUpload {
             .key(&key)
             .set_content_type(options.content_type_header())
             .set_metadata(Some(metadata(header, options)))
-            .checksum_algorithm(ChecksumAlgorithm::Crc32);
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject);
         // In its own task, so that a caller that stops waiting does not lose the id.
         let created = tokio::spawn(async move {
             let answer = request.send().await;
@@ -116,9 +117,10 @@ impl MultipartUpload {
         Ok(())
     }
 
-    /// Makes the object visible. On an error, the upload still exists.
+    /// Makes the object visible, if this is its checksum. On an error, the upload still exists.
     pub(crate) async fn complete(
         &mut self,
+        checksum: &str,
         options: &PutOptions,
     ) -> Result<CompleteMultipartUploadOutput, SdkError<CompleteMultipartUploadError, HttpResponse>>
     {
@@ -136,6 +138,8 @@ impl MultipartUpload {
             .key(&id.key)
             .upload_id(&id.upload_id)
             .multipart_upload(parts)
+            .checksum_type(ChecksumType::FullObject)
+            .checksum_crc64_nvme(checksum)
             .set_if_match(options.if_match_header())
             .set_if_none_match(options.if_none_match_header())
             .send()
@@ -215,39 +219,19 @@ impl Vault {
     /// S3 is not available; some uploads may be aborted.
     pub async fn abort_uploads(&self, before: SystemTime) -> Result<usize, Unavailable> {
         let mut aborted = 0;
-        let mut marker = (None, None);
-        loop {
-            let answer = self
-                .s3()
-                .list_multipart_uploads()
-                .bucket(self.bucket_name())
-                .encoding_type(EncodingType::Url)
-                .set_key_marker(marker.0)
-                .set_upload_id_marker(marker.1)
-                .send()
-                .await
-                .map_err(|error| Unavailable::new("ListMultipartUploads", &error))?;
-            let decode = |key: &str| decode_key(key, answer.encoding_type.as_ref());
-            for upload in answer.uploads() {
-                if let (Some(key), Some(upload_id)) = (upload.key(), upload.upload_id())
-                    && upload.initiated.is_some_and(|at| time(Some(at)) < before)
-                {
-                    let id = UploadId {
-                        client: self.s3().clone(),
-                        bucket: self.bucket_name().to_owned(),
-                        key: decode(key),
-                        upload_id: upload_id.to_owned(),
-                    };
-                    id.abort().await?;
-                    aborted += 1;
-                }
+        for upload in self.bucket().uploads().await? {
+            if upload.began < before {
+                let id = UploadId {
+                    client: self.s3().clone(),
+                    bucket: self.bucket_name().to_owned(),
+                    key: upload.key,
+                    upload_id: upload.upload_id,
+                };
+                id.abort().await?;
+                aborted += 1;
             }
-            let next_key = answer.next_key_marker().map(decode);
-            if answer.is_truncated() != Some(true) || next_key.is_none() {
-                return Ok(aborted);
-            }
-            marker = (next_key, answer.next_upload_id_marker);
         }
+        Ok(aborted)
     }
 }
 
@@ -263,7 +247,7 @@ async fn upload_part(
         .key(id.key)
         .upload_id(id.upload_id)
         .part_number(number)
-        .checksum_algorithm(ChecksumAlgorithm::Crc32)
+        .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
         .body(ByteStream::from(part.clone()))
         .send()
         .await
@@ -271,7 +255,7 @@ async fn upload_part(
     let completed = CompletedPart::builder()
         .part_number(number)
         .set_e_tag(answer.e_tag)
-        .set_checksum_crc32(answer.checksum_crc32)
+        .set_checksum_crc64_nvme(answer.checksum_crc64_nvme)
         .build();
     Ok((completed, part))
 }

@@ -24,6 +24,10 @@ pub struct ObjectInfo {
     pub content_type: Option<String>,
     /// When it was stored.
     pub last_modified: SystemTime,
+    /// S3's checksum of the sealed object (CRC-64/NVME, in base64), which S3 always makes of the
+    /// whole object. Only
+    /// [`Vault::head_version`](crate::Vault::head_version) asks for it.
+    pub checksum: Option<String>,
     /// The user metadata, including the header's fields.
     pub metadata: HashMap<String, String>,
 }
@@ -57,6 +61,7 @@ macro_rules! from_output {
                     stored_len: length(output.content_length),
                     content_type: output.content_type,
                     last_modified: time(output.last_modified),
+                    checksum: output.checksum_crc64_nvme,
                     metadata: output.metadata.unwrap_or_default(),
                 }
             }
@@ -89,6 +94,7 @@ pub(crate) fn unreadable(answer: &HttpResponse) -> ObjectInfo {
         stored_len: length(header("content-length").and_then(|len| len.parse().ok())),
         content_type: header("content-type").map(str::to_owned),
         last_modified: time(last_modified),
+        checksum: None,
         metadata: HashMap::new(),
     }
 }

@@ -3,13 +3,14 @@
 use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
 use caas_aws::{ObjectKey, PutOptions, Unavailable};
 use caas_crypto::{
-    DataKey, MessageTooLong,
-    stored::{self, EncryptionContext, Header, SealingKey, StreamSealer, WrappedKey},
+    DataKey,
+    stored::{self, EncryptionContext, Header, OpeningKey, SealingKey, WrappedKey},
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
     PART_LEN, PutError, Vault,
+    checked::CheckedSealer,
     error::{is_precondition, no_data_key},
     multipart::MultipartUpload,
     object_info::metadata,
@@ -28,6 +29,9 @@ pub struct Stored {
     /// The header as sent. It is unique: [`ObjectInfo::header`](crate::ObjectInfo::header) equals
     /// it only for the object that this put stored.
     pub header: Header,
+    /// S3's checksum (CRC-64/NVME, in base64) of the whole body. S3 has compared what it stored with
+    /// it, and the body opened again with the key that the header unlocks.
+    pub checksum: String,
 }
 
 impl Vault {
@@ -75,17 +79,18 @@ impl Vault {
         if source.fill(&mut first, PART_LEN + 1).await? {
             return self.put_whole(key, first, options).await;
         }
-        let (header, sealing_key) = self.begin(key).await?;
+        let (header, sealing_key, opening_key) = self.begin(key).await?;
         let mut upload = MultipartUpload::create(self, key, &header, options).await?;
-        match send_parts(&mut upload, sealing_key.into_sealer(), &mut source, first).await {
-            Ok(()) => {}
+        let sealer = CheckedSealer::new(sealing_key, &opening_key);
+        let checksum = match send_parts(&mut upload, sealer, &mut source, first).await {
+            Ok(checksum) => checksum,
             Err(error) => {
                 upload.abort().await;
                 return Err(error);
             }
-        }
+        };
         let size = source.len;
-        let completed = upload.complete(options).await;
+        let completed = upload.complete(&checksum, options).await;
         let outcome = match completed {
             Ok(answer) => Ok((answer.e_tag.unwrap_or_default(), answer.version_id)),
             Err(error) => {
@@ -103,6 +108,7 @@ impl Vault {
             version_id,
             size,
             header,
+            checksum,
         })
     }
 
@@ -114,8 +120,10 @@ impl Vault {
     ) -> Result<Stored, PutError> {
         let size = content.len() as u64;
         content.reserve_exact(stored::OVERHEAD);
-        let (header, sealing_key) = self.begin(key).await?;
-        let body = sealing_key.seal(content).map_err(too_long)?;
+        let (header, sealing_key, opening_key) = self.begin(key).await?;
+        let mut sealer = CheckedSealer::new(sealing_key, &opening_key);
+        sealer.update(&mut content)?;
+        let checksum = sealer.finish(&mut content)?;
         let answer = self
             .s3()
             .put_object()
@@ -125,7 +133,8 @@ impl Vault {
             .set_metadata(Some(metadata(&header, options)))
             .set_if_match(options.if_match_header())
             .set_if_none_match(options.if_none_match_header())
-            .body(ByteStream::from(body))
+            .checksum_crc64_nvme(&checksum)
+            .body(ByteStream::from(content))
             .send()
             .await;
         let outcome = match answer {
@@ -141,11 +150,15 @@ impl Vault {
             version_id,
             size,
             header,
+            checksum,
         })
     }
 
-    /// Makes a new data key for this object, and its header.
-    pub(crate) async fn begin(&self, key: &ObjectKey) -> Result<(Header, SealingKey), PutError> {
+    /// Makes a new data key for this object, and its header, which unlocks the opening key.
+    pub(crate) async fn begin(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<(Header, SealingKey, OpeningKey), PutError> {
         let context = EncryptionContext::for_object(key.as_str());
         let (data_key, wrapped_key) = self
             .key
@@ -153,8 +166,11 @@ impl Vault {
             .await
             .map_err(no_data_key)?;
         let wrapped_key = WrappedKey::try_from(wrapped_key).map_err(|_| PutError::Unavailable)?;
-        stored::begin(DataKey::from(*data_key), wrapped_key, context)
-            .map_err(|_| PutError::Unavailable)
+        let begun = stored::begin(DataKey::from(*data_key), wrapped_key, context);
+        let (header, sealing_key) = begun.map_err(|_| PutError::Unavailable)?;
+        let opening_key = header.unlock(&DataKey::from(*data_key));
+        let opening_key = opening_key.map_err(|_| PutError::DoesNotOpen)?;
+        Ok((header, sealing_key, opening_key))
     }
 
     fn refusal<E>(
@@ -190,19 +206,19 @@ impl Vault {
     }
 }
 
-/// Seals and sends part after part; `first` holds one part and one byte. If a part fails, the
-/// caller has to abort the upload.
+/// Seals and sends part after part, and returns the checksum of the body; `first` holds one part and
+/// one byte. If a part fails, the caller has to abort the upload.
 async fn send_parts<R: AsyncRead + Unpin>(
     upload: &mut MultipartUpload,
-    mut sealer: StreamSealer,
+    mut sealer: CheckedSealer,
     source: &mut Source<'_, R>,
     first: Vec<u8>,
-) -> Result<(), PutError> {
+) -> Result<String, PutError> {
     let mut buffers = PartBuffers::default();
     let mut part = first;
     let mut rest = part.split_off(PART_LEN);
     loop {
-        sealer.update(&mut part).map_err(too_long)?;
+        sealer.update(&mut part)?;
         upload.send(part, &mut buffers).await?;
 
         part = buffers.take();
@@ -211,16 +227,11 @@ async fn send_parts<R: AsyncRead + Unpin>(
             break;
         }
     }
-    sealer.update(&mut part).map_err(too_long)?;
-    part.extend_from_slice(&sealer.finish());
+    sealer.update(&mut part)?;
+    let checksum = sealer.finish(&mut part)?;
     upload.send(part, &mut buffers).await?;
-    upload.all_sent().await
-}
-
-fn too_long(MessageTooLong: MessageTooLong) -> PutError {
-    PutError::TooLarge {
-        limit: stored::MAX_PLAINTEXT_LEN,
-    }
+    upload.all_sent().await?;
+    Ok(checksum)
 }
 
 /// The content's source, and how many bytes have been read from it.

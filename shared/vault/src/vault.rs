@@ -2,7 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use caas_aws::{KmsKey, ObjectKey, Unavailable, VersionedBucket, status};
+use aws_sdk_s3::types::ChecksumMode;
+use caas_aws::{KmsKey, ObjectKey, Unavailable, Version, VersionedBucket, Versions, status};
 
 use crate::{ObjectInfo, object_info::unreadable};
 
@@ -38,8 +39,8 @@ impl Vault {
         self.head_of(key, None).await
     }
 
-    /// What is known about one version of a file, which need not be the current one; `None` if
-    /// there is none. One HeadObject, no KMS request.
+    /// What is known about one version of a file, which need not be the current one, with its
+    /// checksum; `None` if there is none. One HeadObject, no KMS request.
     ///
     /// # Errors
     /// S3 is not available.
@@ -61,6 +62,7 @@ impl Vault {
             .head_object()
             .bucket(self.bucket_name())
             .key(key.as_str())
+            .set_checksum_mode(version_id.as_ref().map(|_| ChecksumMode::Enabled))
             .set_version_id(version_id)
             .send()
             .await;
@@ -81,6 +83,22 @@ impl Vault {
     /// S3 is not available.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), Unavailable> {
         self.bucket.delete(key).await.map(drop)
+    }
+
+    /// Deletes a file that is deleted already: as [`delete`](Self::delete), but leaves no more than
+    /// two markers over each other, however often it is repeated. The newest tells writes in progress
+    /// that the file is deleted; the one on top of a version dates its deletion for the bucket's
+    /// lifecycle.
+    ///
+    /// # Errors
+    /// S3 is not available.
+    pub async fn delete_again(&self, key: &ObjectKey) -> Result<(), Unavailable> {
+        self.delete(key).await?;
+        let versions = self.bucket.versions(key).await?;
+        for marker in redundant_markers(&versions) {
+            self.bucket.remove(key, marker).await?;
+        }
+        Ok(())
     }
 
     /// Deletes a file, as [`delete`](Self::delete) does, if it still has this ETag; returns whether
@@ -141,6 +159,21 @@ impl Vault {
     pub(crate) fn bucket_name(&self) -> &str {
         self.bucket.name()
     }
+}
+
+/// The markers that are neither the newest nor the first one put over a version.
+fn redundant_markers(versions: &Versions) -> impl Iterator<Item = &str> {
+    let markers = &versions.delete_markers;
+    let first_over = |object: &Version| {
+        let mut oldest_first = markers.iter().rev();
+        oldest_first.find(|marker| marker.last_modified >= object.last_modified)
+    };
+    let needed = versions.objects.iter().filter_map(first_over);
+    let needed: Vec<_> = needed.chain(markers.first()).collect();
+    let redundant = markers
+        .iter()
+        .filter(move |marker| !needed.contains(marker));
+    redundant.map(|marker| marker.version_id.as_str())
 }
 
 impl fmt::Debug for Vault {

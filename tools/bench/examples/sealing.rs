@@ -105,7 +105,7 @@ async fn soak(clients: &Clients, function: &Inbox, objects: usize, mib: u64) -> 
     }
 
     let inbox = VersionedBucket::new(clients.s3.clone(), INBOX);
-    if !inbox.all_versions(None).await?.versions.is_empty() {
+    if !inbox.all_versions("", None).await?.versions.is_empty() {
         return Err("the inbox is not empty".into());
     }
     let kms_key = KmsKey::new(clients.kms.clone(), KEY);

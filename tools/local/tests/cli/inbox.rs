@@ -71,7 +71,7 @@ async fn eventually<T>(ask: impl AsyncFn() -> Option<T>) -> T {
 
 async fn inbox_is_empty(running: &Running) -> Option<()> {
     let bucket = VersionedBucket::new(clients(running).await.s3, &running.env["INBOX_BUCKET"]);
-    let page = bucket.all_versions(None).await.unwrap();
+    let page = bucket.all_versions("", None).await.unwrap();
     page.versions.is_empty().then_some(())
 }
 
