@@ -1,7 +1,7 @@
 //! The function's configuration.
 
 use caas_aws::Clients;
-use caas_inbox::{Inbox, InboxSettings};
+use caas_inbox::{Inbox, InboxSettings, SweepSettings};
 use caas_settings::{InvalidSetting, Settings};
 use caas_vault::VaultSettings;
 
@@ -12,6 +12,8 @@ pub struct Config {
     pub vault: VaultSettings,
     /// The inbox.
     pub inbox: InboxSettings,
+    /// The sweep.
+    pub sweep: SweepSettings,
 }
 
 impl Config {
@@ -22,11 +24,17 @@ impl Config {
     pub fn read(settings: &Settings) -> Result<Self, InvalidSetting> {
         let vault = VaultSettings::read(settings)?;
         let inbox = InboxSettings::required(settings, &vault.bucket)?;
-        Ok(Self { vault, inbox })
+        let sweep = SweepSettings::read(settings)?;
+        Ok(Self {
+            vault,
+            inbox,
+            sweep,
+        })
     }
 
     /// The inbox, through these clients.
     pub fn inbox(self, clients: &Clients) -> Inbox {
-        Inbox::new(clients.s3.clone(), self.vault.vault(clients), self.inbox)
+        let vault = self.vault.vault(clients);
+        Inbox::new(clients.s3.clone(), vault, self.inbox, self.sweep)
     }
 }

@@ -1,12 +1,12 @@
 //! The inbox, and the vault that receives its sealed files.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use caas_aws::VersionedBucket;
+use caas_aws::{Version, VersionedBucket};
 use caas_vault::{PART_LEN, Vault};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::InboxSettings;
+use crate::{InboxSettings, SweepSettings};
 
 /// How many keys are processed concurrently.
 pub const CONCURRENCY: usize = 4;
@@ -21,17 +21,24 @@ pub struct Inbox {
     pub(crate) bucket: VersionedBucket,
     pub(crate) vault: Vault,
     pub(crate) settings: InboxSettings,
+    pub(crate) sweep: SweepSettings,
     /// An object sealed in parts takes about 40 MiB of memory: one at a time.
     large: Semaphore,
 }
 
 impl Inbox {
     /// The inbox with these settings.
-    pub fn new(s3: aws_sdk_s3::Client, vault: Vault, settings: InboxSettings) -> Self {
+    pub fn new(
+        s3: aws_sdk_s3::Client,
+        vault: Vault,
+        settings: InboxSettings,
+        sweep: SweepSettings,
+    ) -> Self {
         Self {
             bucket: VersionedBucket::new(s3, &settings.bucket),
             vault,
             settings,
+            sweep,
             large: Semaphore::new(1),
         }
     }
@@ -39,6 +46,12 @@ impl Inbox {
     /// The name of the inbox bucket.
     pub fn bucket_name(&self) -> &str {
         self.bucket.name()
+    }
+
+    /// Whether no run can be in progress that began before this version was put.
+    pub(crate) fn is_old(&self, version: &Version, now: SystemTime) -> bool {
+        let since = now.duration_since(version.last_modified);
+        since.is_ok_and(|since| since >= self.sweep.longest_run)
     }
 
     /// Waits until memory for an object of `size` bytes is free.

@@ -9,7 +9,11 @@ use caas_vault::MAX_PUT_BYTES;
 /// their events.
 pub const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
 
-/// No run takes longer: Lambda stops it after 15 minutes.
+/// A sweep is over before the next one begins.
+const SWEEP_TIME: Duration = Duration::from_secs(4 * 60);
+
+/// No run takes longer: Lambda stops it after 15 minutes. A presigned PUT may take longer, because S3
+/// does not limit it.
 const LONGEST_RUN: Duration = Duration::from_secs(60 * 60);
 
 /// Where files are dropped, and which of them are sealed.
@@ -20,11 +24,18 @@ pub struct InboxSettings {
     /// `INBOX_MAX_BYTES`: longer objects stay in the inbox. 5,000,000,000 by default, which fits
     /// Lambda's 15 minutes with room to spare.
     pub max_bytes: u64,
+}
+
+/// What a sweep does, and when.
+#[derive(Clone, Debug)]
+pub struct SweepSettings {
     /// `SWEEP_AGE_SECONDS`: how old an object must be for the sweep to seal it. 300 by default.
-    pub sweep_age: Duration,
+    pub age: Duration,
     /// Longer than any run takes: after it, a run's multipart upload is abandoned, and a delete
     /// marker in the inbox is no longer needed. One hour.
     pub longest_run: Duration,
+    /// After this time, a sweep starts no further key. Four minutes.
+    pub time: Duration,
 }
 
 impl InboxSettings {
@@ -42,13 +53,7 @@ impl InboxSettings {
             let reason = "the same bucket as VAULT_BUCKET";
             return Err(InvalidSetting::new(INBOX_BUCKET, reason));
         }
-        let sweep_age = settings.number("SWEEP_AGE_SECONDS", SWEEP_PERIOD.as_secs())?;
-        Ok(Some(Self {
-            bucket,
-            max_bytes,
-            sweep_age: Duration::from_secs(sweep_age),
-            longest_run: LONGEST_RUN,
-        }))
+        Ok(Some(Self { bucket, max_bytes }))
     }
 
     /// Reads the settings of a program that needs an inbox.
@@ -57,6 +62,21 @@ impl InboxSettings {
     /// As [`read`](Self::read), or there is no inbox.
     pub fn required(settings: &Settings, vault_bucket: &str) -> Result<Self, InvalidSetting> {
         Self::read(settings, vault_bucket)?.ok_or(InvalidSetting::new(INBOX_BUCKET, "not set"))
+    }
+}
+
+impl SweepSettings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// A variable does not parse.
+    pub fn read(settings: &Settings) -> Result<Self, InvalidSetting> {
+        let age = settings.number("SWEEP_AGE_SECONDS", SWEEP_PERIOD.as_secs())?;
+        Ok(Self {
+            age: Duration::from_secs(age),
+            longest_run: LONGEST_RUN,
+            time: SWEEP_TIME,
+        })
     }
 }
 
@@ -73,11 +93,12 @@ mod tests {
 
     #[test]
     fn unset_values_have_defaults() {
-        for (name, value) in [("", ""), ("INBOX_MAX_BYTES", ""), ("SWEEP_AGE_SECONDS", "")] {
-            let settings = with(name, value).unwrap().unwrap();
+        for name in ["", "INBOX_MAX_BYTES", "SWEEP_AGE_SECONDS"] {
+            let settings = with(name, "").unwrap().unwrap();
             assert_eq!(settings.bucket, "inbox");
             assert_eq!(settings.max_bytes, 5_000_000_000);
-            assert_eq!(settings.sweep_age, Duration::from_secs(300));
+            let sweep = SweepSettings::read(&Settings::from([(name, "")])).unwrap();
+            assert_eq!(sweep.age, Duration::from_secs(300));
         }
         assert!(with(INBOX_BUCKET, "").unwrap().is_none());
         let missing = InboxSettings::required(&Settings::from([]), "vault").unwrap_err();
@@ -97,11 +118,16 @@ mod tests {
     fn numbers_are_numbers() {
         let settings = with("INBOX_MAX_BYTES", "7").unwrap().unwrap();
         assert_eq!(settings.max_bytes, 7);
-        for name in ["INBOX_MAX_BYTES", "SWEEP_AGE_SECONDS"] {
-            for value in ["5GB", "-1", "1e9"] {
-                let message = with(name, value).unwrap_err().to_string();
-                assert_eq!(message, format!("{name}: not a whole number"));
-            }
+        let sweep_with =
+            |value| SweepSettings::read(&Settings::from([("SWEEP_AGE_SECONDS", value)]));
+        assert_eq!(sweep_with("7").unwrap().age, Duration::from_secs(7));
+        for value in ["5GB", "-1", "1e9"] {
+            let message = with("INBOX_MAX_BYTES", value).unwrap_err().to_string();
+            assert_eq!(message, "INBOX_MAX_BYTES: not a whole number");
+            let message = sweep_with(value).unwrap_err().to_string();
+            assert_eq!(message, "SWEEP_AGE_SECONDS: not a whole number");
+            // Only the function that sweeps reads the age.
+            assert!(with("SWEEP_AGE_SECONDS", value).is_ok());
         }
     }
 }

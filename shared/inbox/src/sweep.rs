@@ -1,59 +1,80 @@
 //! The sweep: the same run for every object that has been in the inbox for a while. It needs no
 //! event and no queue.
 
+mod queue;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant, SystemTime},
 };
 
-use caas_aws::{ListedVersion, Unavailable};
-use futures::{StreamExt, stream};
+use caas_aws::{ListedVersion, Unavailable, VersionsPage};
+use futures::{StreamExt, stream::FuturesUnordered};
+use queue::{Due, Queue};
 
 use crate::{CONCURRENCY, Failure, Inbox, NamedKey, Report, Settled, steps::forget};
 
-/// After this time, a sweep starts no further key; the next sweep continues.
-const TIME: Duration = Duration::from_secs(8 * 60);
-
 /// How often a long sweep logs its progress.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 impl Inbox {
     /// Runs for every key that has waited long enough, and aborts abandoned multipart uploads. A
     /// key that fails in the same way in every run is counted, but does not fail the sweep: its own
     /// event has raised the alarm.
+    ///
+    /// The clients take turns. If there is more than one sweep can do, which keys come first depends
+    /// on the time, so that no key keeps the others waiting permanently.
     pub async fn sweep(&self) -> Report {
+        let sweep = Sweep {
+            inbox: self,
+            now: SystemTime::now(),
+            began: Instant::now(),
+        };
         let mut report = Report::default();
-        let abandoned = SystemTime::now() - self.settings.longest_run;
-        match self.vault.abort_uploads(abandoned).await {
+        match self
+            .vault
+            .abort_uploads(sweep.now - self.sweep.longest_run)
+            .await
+        {
             Ok(aborted) => report.aborted_uploads = aborted,
             Err(Unavailable) => report.failed += 1,
         }
-        if all_keys(self, &mut report).await.is_err() {
+        if sweep.all_keys(&mut report).await.is_err() {
             report.failed += 1;
         }
         report
     }
 }
 
-async fn all_keys(inbox: &Inbox, report: &mut Report) -> Result<(), Unavailable> {
-    let began = Instant::now();
-    let mut last_told = began;
-    let now = SystemTime::now();
-    let (mut next, mut oldest) = (None, now);
-    loop {
-        let page = inbox.bucket.all_versions(next).await?;
-        let waiting = page.versions.iter().filter(|v| has_content(v));
-        oldest = waiting
-            .map(|v| v.version.last_modified)
-            .fold(oldest, SystemTime::min);
+struct Sweep<'a> {
+    inbox: &'a Inbox,
+    now: SystemTime,
+    began: Instant,
+}
 
-        // After the time limit, the rest is only listed, for its age.
-        let due = due(&page.versions, now, inbox.settings.sweep_age);
-        let in_time = due.into_iter().take_while(|_| began.elapsed() < TIME);
-        let mut ends = stream::iter(in_time)
-            .map(|(key, due)| one(inbox, now, key, due))
-            .buffer_unordered(CONCURRENCY);
-        while let Some(end) = ends.next().await {
+impl Sweep<'_> {
+    async fn all_keys(&self, report: &mut Report) -> Result<(), Unavailable> {
+        // Before any versions are listed: see `forget`.
+        let uploads = self.uploads().await?;
+        let mut queue = self.due_keys().await?;
+        let mut last_reported = self.began;
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < CONCURRENCY
+                && self.has_time(1)
+                && let Some((client, key, due)) = queue.next()
+            {
+                let uploads = &uploads;
+                running.push(async move {
+                    let began = Instant::now();
+                    let end = self.one(key, due, uploads).await;
+                    (client, began.elapsed(), end)
+                });
+            }
+            let Some((client, took, end)) = running.next().await else {
+                return Ok(());
+            };
+            queue.ended(client, took);
             match end {
                 Err(cause) if cause.is_lasting() => {
                     tracing::warn!(%cause, "an object stays in the inbox");
@@ -61,31 +82,92 @@ async fn all_keys(inbox: &Inbox, report: &mut Report) -> Result<(), Unavailable>
                 }
                 end => report.add(end),
             }
-            if last_told.elapsed() >= TELL_EVERY {
+            if last_reported.elapsed() >= REPORT_EVERY {
                 report.log("sweeping");
-                last_told = Instant::now();
+                last_reported = Instant::now();
             }
         }
-        next = page.next;
-        if next.is_none() {
-            break;
-        }
     }
-    let oldest_seconds = now.duration_since(oldest).unwrap_or_default().as_secs();
-    tracing::info!(oldest_seconds, "inbox swept");
-    Ok(())
-}
 
-async fn one(inbox: &Inbox, now: SystemTime, key: String, due: Due) -> Result<Settled, Failure> {
-    let key = NamedKey::new(&key, Some(due.size));
-    let end = match key {
-        NamedKey::Illegal if !due.has_object => Ok(Settled::Nothing),
-        _ => inbox.run(&key).await,
-    };
-    if let (Ok(_), NamedKey::File(key), true) = (end, &key, due.has_marker) {
-        forget(inbox, key, now).await?;
+    /// When the oldest multipart upload of each key in the inbox began.
+    async fn uploads(&self) -> Result<BTreeMap<String, SystemTime>, Unavailable> {
+        let mut oldest = BTreeMap::new();
+        for upload in self.inbox.bucket.uploads().await? {
+            let began = oldest.entry(upload.key).or_insert(upload.began);
+            *began = upload.began.min(*began);
+        }
+        Ok(oldest)
     }
-    end
+
+    /// Lists the inbox for half of the time, a page of each client in turn, and logs after each page
+    /// how long the oldest file seen so far has waited.
+    async fn due_keys(&self) -> Result<Queue, Unavailable> {
+        let mut queue = Queue::new(self.now);
+        let (mut oldest, mut folders) = (self.now, Vec::new());
+        let mut add = |client: &str, page: &VersionsPage| {
+            let waiting = page.versions.iter().filter(|listed| has_content(listed));
+            let dates = waiting.map(|listed| listed.version.last_modified);
+            oldest = dates.fold(oldest, SystemTime::min);
+            let oldest_seconds = self
+                .now
+                .duration_since(oldest)
+                .unwrap_or_default()
+                .as_secs();
+            tracing::info!(oldest_seconds, "inbox listed");
+            let age = self.inbox.sweep.age;
+            let due = page
+                .versions
+                .iter()
+                .filter(|listed| is_due(listed, self.now, age));
+            due.for_each(|listed| queue.add(client, listed));
+        };
+
+        let mut from = None;
+        loop {
+            let mut page = self.inbox.bucket.top(from).await?;
+            add("", &page);
+            folders.append(&mut page.folders);
+            from = page.next;
+            if from.is_none() || !self.has_time(2) {
+                break;
+            }
+        }
+        folders.sort_by_cached_key(|folder| queue::order(self.now, folder));
+        let mut open: VecDeque<_> = folders.into_iter().map(|folder| (folder, None)).collect();
+        while self.has_time(2)
+            && let Some((folder, from)) = open.pop_front()
+        {
+            let page = self.inbox.bucket.all_versions(&folder, from).await?;
+            add(&folder, &page);
+            if page.next.is_some() {
+                open.push_back((folder, page.next));
+            }
+        }
+        Ok(queue)
+    }
+
+    /// Whether this fraction of the time has not passed.
+    fn has_time(&self, fraction: u32) -> bool {
+        self.began.elapsed() < self.inbox.sweep.time / fraction
+    }
+
+    async fn one(
+        &self,
+        key: String,
+        due: Due,
+        uploads: &BTreeMap<String, SystemTime>,
+    ) -> Result<Settled, Failure> {
+        let upload = uploads.get(&key);
+        let key = NamedKey::new(&key, Some(due.size));
+        let end = match key {
+            NamedKey::Illegal if !due.has_object => Ok(Settled::Nothing),
+            _ => self.inbox.run(&key).await,
+        };
+        if let (Ok(_), NamedKey::File(key), true) = (end, &key, due.has_marker) {
+            forget(self.inbox, key, upload.copied(), self.now).await?;
+        }
+        end
+    }
 }
 
 /// Whether it is neither a delete marker nor what the S3 console creates for a folder: an empty
@@ -95,31 +177,8 @@ fn has_content(listed: &ListedVersion) -> bool {
     !listed.is_delete_marker && !is_folder
 }
 
-/// The keys that have waited long enough or have a delete marker.
-fn due(versions: &[ListedVersion], now: SystemTime, age: Duration) -> BTreeMap<String, Due> {
-    let mut due = BTreeMap::<_, Due>::new();
-    for ListedVersion {
-        key,
-        version,
-        is_delete_marker,
-    } in versions
-    {
-        let since = now.duration_since(version.last_modified);
-        if *is_delete_marker || since.is_ok_and(|since| since >= age) {
-            let due = due.entry(key.clone()).or_default();
-            due.size = due.size.max(version.size);
-            due.has_marker |= is_delete_marker;
-            due.has_object |= !is_delete_marker;
-        }
-    }
-    due
-}
-
-/// Why a key is due.
-#[derive(Default)]
-struct Due {
-    /// The size of its largest version in bytes.
-    size: u64,
-    has_object: bool,
-    has_marker: bool,
+/// Whether it has waited long enough or is a delete marker.
+fn is_due(listed: &ListedVersion, now: SystemTime, age: Duration) -> bool {
+    let since = now.duration_since(listed.version.last_modified);
+    listed.is_delete_marker || since.is_ok_and(|since| since >= age)
 }

@@ -41,7 +41,7 @@ impl Trigger {
     /// Stores dead letters in a folder in `data_dir`.
     pub(crate) fn new(config: Config, clients: &Clients, data_dir: DataDir) -> Self {
         let mut at_start = config.clone();
-        at_start.inbox.sweep_age = Duration::ZERO;
+        at_start.sweep.age = Duration::ZERO;
         Self {
             inbox: config.inbox(clients),
             at_start: at_start.inbox(clients),

@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use caas_aws::{Clients, KmsKey, ObjectKey, PutOptions, VersionedBucket};
 use caas_emulator::BucketConfig;
-use caas_inbox::{Inbox, InboxSettings, Report};
+use caas_inbox::{Inbox, InboxSettings, Report, SweepSettings};
 use caas_testing::{FILE_KEY, INBOX, Proxies, VAULT, clients};
 use caas_vault::{GetError, Vault};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -98,22 +98,28 @@ pub(crate) fn settings(inbox: &str) -> InboxSettings {
     InboxSettings {
         bucket: inbox.to_owned(),
         max_bytes: MAX_BYTES,
-        sweep_age: Duration::ZERO,
+    }
+}
+
+/// A sweep that finds everything old enough.
+pub(crate) fn sweep_settings() -> SweepSettings {
+    SweepSettings {
+        age: Duration::ZERO,
         longest_run: Duration::ZERO,
+        time: Duration::from_secs(600),
     }
 }
 
 pub(crate) fn state(clients: &Clients, inbox: &str, vault_bucket: &str) -> Arc<Inbox> {
-    with_settings(clients, vault_bucket, settings(inbox))
+    let vault = vault(clients, vault_bucket);
+    let s3 = clients.s3.clone();
+    Arc::new(Inbox::new(s3, vault, settings(inbox), sweep_settings()))
 }
 
-pub(crate) fn with_settings(
-    clients: &Clients,
-    vault_bucket: &str,
-    settings: InboxSettings,
-) -> Arc<Inbox> {
-    let vault = vault(clients, vault_bucket);
-    Arc::new(Inbox::new(clients.s3.clone(), vault, settings))
+/// The function with another sweep.
+pub(crate) fn with_sweep(clients: &Clients, sweep: SweepSettings) -> Inbox {
+    let vault = vault(clients, VAULT);
+    Inbox::new(clients.s3.clone(), vault, settings(INBOX), sweep)
 }
 
 pub(crate) fn vault(clients: &Clients, bucket: &str) -> Vault {
@@ -131,7 +137,7 @@ pub(crate) async fn opened(vault: &Vault, key: &str) -> Option<Vec<u8>> {
 }
 
 pub(crate) async fn waiting(inbox: &VersionedBucket) -> usize {
-    let page = inbox.all_versions(None).await.unwrap();
+    let page = inbox.all_versions("", None).await.unwrap();
     assert!(page.next.is_none(), "more than a page");
     let objects = page.versions.iter().filter(|v| !v.is_delete_marker);
     objects.count()

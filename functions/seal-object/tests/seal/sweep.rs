@@ -1,14 +1,18 @@
 //! The sweep needs no event.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use caas_aws::ObjectKey;
 use caas_inbox::Report;
-use caas_testing::{INBOX, VAULT, seeded_bytes};
+use caas_testing::{Fault, INBOX, VAULT, seeded_bytes};
 use seal_object::handle;
 use serde_json::json;
 
-use crate::support::{Stack, settings, with_settings};
+use crate::support::{Stack, sweep_settings, with_sweep};
 
 #[tokio::test]
 async fn everything_old_enough_is_sealed() {
@@ -22,9 +26,9 @@ async fn everything_old_enough_is_sealed() {
     stack.drop("acme/folder/", Vec::new()).await;
     stack.drop("no-client", "stays".into()).await;
 
-    let mut young = settings(INBOX);
-    young.sweep_age = Duration::from_secs(600);
-    let young = with_settings(&stack.clients, VAULT, young);
+    let mut young = sweep_settings();
+    young.age = Duration::from_secs(600);
+    let young = with_sweep(&stack.clients, young);
     let report = handle(json!({"sweep": true}), &young).await.unwrap();
     assert_eq!(report, Report::default());
     assert_eq!(stack.waiting().await, 33);
@@ -60,15 +64,90 @@ async fn every_page_is_swept() {
 }
 
 #[tokio::test]
+async fn the_markers_of_a_key_are_listed_once_and_collapse() {
+    let stack = Stack::start().await;
+    let markers = async |count| {
+        let name = ObjectIdentifier::builder().key("acme/a").build().unwrap();
+        let names = Delete::builder().set_objects(Some(vec![name; count]));
+        let delete = stack.clients.s3.delete_objects().bucket(INBOX);
+        let delete = delete.delete(names.build().unwrap());
+        delete.send().await.unwrap();
+    };
+    markers(1_000).await;
+    markers(100).await;
+    // The markers are young: a run may be in progress that missed the newest.
+    let mut patient = sweep_settings();
+    patient.longest_run = Duration::from_secs(3600);
+    let patient = with_sweep(&stack.clients, patient);
+    let sweep = async || {
+        let swept = stack
+            .calls_of(handle(json!({"sweep": true}), &patient))
+            .await;
+        assert_eq!(swept.0.unwrap().nothing, 1);
+        swept.1.of("s3:ListObjectVersions")
+    };
+    // The top, two pages of the client, of the run, and after it, and the vault.
+    assert_eq!(sweep().await, 1 + 2 + 2 + 1 + 2);
+    assert_eq!(sweep().await, 1 + 1 + 1 + 1 + 1);
+    let key = ObjectKey::parse("acme/a").unwrap();
+    let left = stack.inbox.versions(&key).await.unwrap();
+    assert_eq!(left.delete_markers.len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_with_many_files_keeps_no_other_waiting() {
+    let stack = Stack::start().await;
+    for i in 0..20 {
+        stack.drop(&format!("acme/{i}"), "one".into()).await;
+    }
+    stack.drop("globex/a", "one".into()).await;
+    let (proxies, proxied) = stack.proxied(INBOX, VAULT).await;
+    let reads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&reads);
+    proxies.s3.set_rule(move |request| {
+        let path = request.path_and_query.to_owned();
+        if request.method == "GET" && path.starts_with("/inbox/") && !path.starts_with("/inbox/?") {
+            seen.lock().unwrap().push(path);
+        }
+        Fault::Forward
+    });
+    assert_eq!(
+        handle(json!({"sweep": true}), &proxied)
+            .await
+            .unwrap()
+            .sealed,
+        21
+    );
+    let reads = reads.lock().unwrap();
+    assert_eq!(reads.len(), 21);
+    let place = reads
+        .iter()
+        .position(|path| path.starts_with("/inbox/globex/"));
+    assert!(place.is_some_and(|place| place < 8), "{place:?}");
+}
+
+#[tokio::test]
+async fn a_sweep_without_time_starts_nothing() {
+    let stack = Stack::start().await;
+    stack.drop("acme/a", "one".into()).await;
+    let mut short = sweep_settings();
+    short.time = Duration::ZERO;
+    let short = with_sweep(&stack.clients, short);
+    let report = handle(json!({"sweep": true}), &short).await.unwrap();
+    assert_eq!(report, Report::default());
+    assert_eq!(stack.waiting().await, 1);
+}
+
+#[tokio::test]
 async fn abandoned_uploads_are_aborted() {
     let stack = Stack::start().await;
     for key in ["acme/a", "acme/b c"] {
         let create = stack.clients.s3.create_multipart_upload().bucket(VAULT);
         create.key(key).send().await.unwrap();
     }
-    let mut patient = settings(INBOX);
+    let mut patient = sweep_settings();
     patient.longest_run = Duration::from_secs(3600);
-    let patient = with_settings(&stack.clients, VAULT, patient);
+    let patient = with_sweep(&stack.clients, patient);
     let report = handle(json!({"sweep": true}), &patient).await.unwrap();
     assert_eq!(report.aborted_uploads, 0);
     let report = stack.handle(json!({"sweep": true})).await.unwrap();
