@@ -73,6 +73,7 @@ PERMISSIONS = {
         (INBOX, None, [
             "s3:ListBucket",  # absent, not forbidden
             "s3:ListBucketVersions",  # ListObjectVersions: what is waiting
+            "s3:ListBucketMultipartUploads",  # ListMultipartUploads: those from before a deletion
         ]),
         (VAULT + "/*", None, [
             "s3:PutObject",  # PutObject and the parts of a multipart upload

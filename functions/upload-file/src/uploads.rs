@@ -8,7 +8,7 @@ use axum::{
 };
 use caas_aws::{ObjectKey, PresignedRequest, PutOptions};
 use caas_http::{Caller, FileName, Json, Problem, ProblemKind};
-use caas_inbox::SINGLE_USE;
+use caas_inbox::{AFTER_DELETE, NO_DELETE, SINGLE_USE};
 use caas_vault::{MAX_PUT_BYTES, UploadGrant};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -161,10 +161,12 @@ impl File {
 
     async fn sealed_by_client(self, service: &Service) -> Result<Upload, Problem> {
         self.admit(MAX_PUT_BYTES)?;
-        let (key, size, options) = (&self.key, self.size, &self.options);
+        let options = self.options.metadata(AFTER_DELETE, NO_DELETE);
+        let options = options.map_err(|_| ProblemKind::Internal)?;
+        let (key, size) = (&self.key, self.size);
         let granted = service
             .vault
-            .grant_upload(key, size, options, &service.presigner)
+            .grant_upload(key, size, &options, &service.presigner)
             .await;
         let UploadGrant {
             request,

@@ -1,10 +1,10 @@
 //! A user's `DELETE`, in both buckets.
 
 use caas_aws::{ObjectKey, Unavailable, VersionedBucket};
-use caas_vault::Vault;
+use caas_vault::{ObjectInfo, Vault};
 
 use crate::{
-    metadata::SOURCE_VERSION,
+    metadata::{AFTER_DELETE, SOURCE_VERSION},
     plan_delete::{Current, DeleteStep, plan_delete},
 };
 
@@ -23,9 +23,15 @@ pub async fn delete_file(
         Some(inbox) => Some(inbox.versions(key).await?),
         None => None,
     };
+    let may_return = |info: &ObjectInfo| {
+        let recorded = [SOURCE_VERSION, AFTER_DELETE];
+        recorded
+            .iter()
+            .any(|name| info.metadata.contains_key(*name))
+    };
     let current = match vault.head(key).await? {
         None => Current::Nothing,
-        Some(info) if info.metadata.contains_key(SOURCE_VERSION) => Current::Sealed,
+        Some(info) if may_return(&info) => Current::MayReturn,
         Some(_) => Current::Uploaded,
     };
     let plan = plan_delete(listed.as_ref(), current, purge);
@@ -34,9 +40,10 @@ pub async fn delete_file(
         match (step, inbox, &listed) {
             (DeleteStep::MarkInbox, Some(inbox), _) => drop(inbox.delete(key).await?),
             (DeleteStep::RemoveListed, Some(inbox), Some(listed)) => {
-                inbox.remove_objects(key, listed).await?;
+                inbox.remove_all(key, listed).await?;
             }
-            (DeleteStep::MarkVault, ..) => vault.delete(key).await?,
+            (DeleteStep::MarkVault, ..) if found => vault.delete(key).await?,
+            (DeleteStep::MarkVault, ..) => vault.delete_again(key).await?,
             (DeleteStep::PurgeVault, ..) => found |= vault.purge(key).await? > 0,
             (DeleteStep::PurgeVaultToMarker, ..) => {
                 found |= vault.purge_to_marker(key).await? > 0;

@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use aws_sdk_s3::{primitives::ByteStream, types::ChecksumMode};
+use aws_sdk_s3::{error::ProvideErrorMetadata, primitives::ByteStream, types::ChecksumMode};
 use caas_aws::{ObjectKey, Unavailable, VersionedBucket, length, status};
 use tokio::io::AsyncRead;
 
-use crate::metadata::SINGLE_USE;
+use crate::{Failure, metadata::SINGLE_USE};
+
+/// What S3 responds for an archived object, and for one encrypted with a key that only its sender
+/// has (SSE-C).
+const NEVER_RETURNED: [&str; 2] = ["InvalidObjectState", "InvalidRequest"];
 
 /// An object that is being read.
 pub(crate) struct Dropped {
@@ -24,7 +28,7 @@ impl Dropped {
     pub(crate) async fn read(
         inbox: &VersionedBucket,
         key: &ObjectKey,
-    ) -> Result<Option<Self>, Unavailable> {
+    ) -> Result<Option<Self>, Failure> {
         let request = inbox.client().get_object().bucket(inbox.name());
         let request = request.key(key.as_str());
         match request.checksum_mode(ChecksumMode::Enabled).send().await {
@@ -37,8 +41,13 @@ impl Dropped {
                     .is_some_and(|it| it.contains_key(SINGLE_USE)),
                 body: response.body,
             })),
-            Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(Unavailable::new("GetObject", &error)),
+            Err(error) => match (status(&error), error.code()) {
+                (Some(404), _) => Ok(None),
+                // The SDK cannot read the metadata.
+                (Some(200), _) => Err(Failure::NotReturned),
+                (_, Some(code)) if NEVER_RETURNED.contains(&code) => Err(Failure::NotReturned),
+                _ => Err(Unavailable::new("GetObject", &error).into()),
+            },
         }
     }
 

@@ -24,6 +24,10 @@ pub enum Failure {
     /// The object is longer than the limit.
     #[error("longer than INBOX_MAX_BYTES")]
     TooLarge,
+    /// S3 refuses to return the object: it is archived, or encrypted with a key of its sender's, or
+    /// has metadata that is not text.
+    #[error("S3 does not return the object")]
+    NotReturned,
     /// The inbox has no versioning, or had none when the file was dropped.
     #[error("dropped while the inbox had no versioning")]
     Unversioned,
@@ -45,7 +49,11 @@ impl Failure {
     /// Whether another run would fail in the same way.
     pub fn is_lasting(self) -> bool {
         match self {
-            Self::IllegalKey | Self::NotInInbox | Self::TooLarge | Self::Unversioned => true,
+            Self::IllegalKey
+            | Self::NotInInbox
+            | Self::TooLarge
+            | Self::NotReturned
+            | Self::Unversioned => true,
             Self::Unreadable | Self::NotAsSent | Self::KeepsChanging | Self::Unavailable => false,
         }
     }
@@ -63,6 +71,7 @@ impl From<PutError> for Failure {
             PutError::PreconditionFailed => Self::KeepsChanging,
             PutError::TooLarge { .. } => Self::TooLarge,
             PutError::WrongLength | PutError::Source(_) => Self::Unreadable,
+            PutError::DoesNotOpen => Self::NotAsSent,
             PutError::Unavailable => Self::Unavailable,
         }
     }

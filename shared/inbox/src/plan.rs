@@ -15,7 +15,13 @@
 //! more, so that no run takes it back by mistake. (Only three runs together require this: one that
 //! writes late, one that takes back, and one that looked before both.)
 //!
-//! The model in `model.rs` explores every order of these steps with the same function.
+//! S3 dates a multipart upload by its beginning, so a drop that was completed last may be older than
+//! the one that is sealed. A sealed object therefore records the date of its source, and an older
+//! drop is deleted.
+//!
+//! The model in `model.rs` explores every order of these steps with the same functions.
+
+use std::time::SystemTime;
 
 use caas_aws::{Version, Versions};
 use caas_crypto::stored::Header;
@@ -37,7 +43,11 @@ pub(crate) struct StoredFile {
     pub(crate) size: u64,
     /// `None` if the object is not in the format or does not belong under this key.
     pub(crate) header: Option<Header>,
+    /// S3's checksum of the whole sealed object.
+    pub(crate) checksum: Option<String>,
     pub(crate) source_version: Option<String>,
+    /// When the source was dropped, in whole seconds. Only known if there is a header.
+    pub(crate) source_date: Option<SystemTime>,
     pub(crate) after_delete: Option<String>,
 }
 
@@ -53,7 +63,7 @@ pub(crate) enum Plan<'a> {
     /// `take_back` the file that was written over a user's delete, and `delete` the listed
     /// versions.
     TakeBack(&'a StoredFile),
-    /// `delete` the listed versions: the user has deleted the file.
+    /// `delete` the listed versions: the user has deleted the file, or a newer one is sealed.
     Delete,
 }
 
@@ -67,6 +77,7 @@ pub(crate) enum Condition<'a> {
 /// Decides what a run does next.
 pub(crate) fn plan<'a>(inbox: &'a Versions, vault: &'a VaultState) -> Plan<'a> {
     let newest = inbox.objects.iter().find(|version| version.is_latest);
+    let newest = newest.filter(|version| !vault.is_newer_than(version));
     let came_back = vault.came_back();
     match (newest, &vault.stored) {
         (Some(newest), None) => Plan::Seal(newest, Condition::Absent),
@@ -85,13 +96,34 @@ pub(crate) fn plan<'a>(inbox: &'a Versions, vault: &'a VaultState) -> Plan<'a> {
     }
 }
 
-impl VaultState {
-    /// Whether the key has, or had, a file that does not come from this version.
-    pub(crate) fn is_used_by_another(&self, version: &Version) -> bool {
-        match &self.stored {
-            Some(stored) => stored.source_version.as_ref() != Some(&version.version_id),
-            None => self.newest_marker.is_some(),
+/// Whether `newest` is not the first file of its key, so that its presigned request, if it has one,
+/// has been used before.
+pub(crate) fn is_spent(inbox: &Versions, vault: &VaultState, newest: &Version) -> bool {
+    let is_alone = inbox.delete_markers.is_empty() && inbox.objects.len() == 1;
+    !is_alone
+        || match &vault.stored {
+            Some(stored) => stored.source_version.as_ref() != Some(&newest.version_id),
+            None => vault.newest_marker.is_some(),
         }
+}
+
+/// The listed delete markers that may go with the listed versions. Once these are gone, the newest
+/// marker stands for the others. It may go, too, if a file lies above it and it `is_old`: no run
+/// can be in progress that listed before it.
+pub(crate) fn spare_markers(
+    inbox: &Versions,
+    is_old: impl Fn(&Version) -> bool,
+) -> impl Iterator<Item = &Version> {
+    let markers = inbox.delete_markers.iter().enumerate();
+    let spare = markers.filter(move |(i, marker)| *i > 0 || (!marker.is_latest && is_old(marker)));
+    spare.map(|(_, marker)| marker)
+}
+
+impl VaultState {
+    /// Whether the current file comes from a newer version, by S3's order.
+    fn is_newer_than(&self, version: &Version) -> bool {
+        let date = self.stored.as_ref().and_then(|stored| stored.source_date);
+        date.is_some_and(|date| date > version.last_modified)
     }
 
     /// The current file, if it was written over a delete that its run had not seen.

@@ -1,10 +1,12 @@
 //! One run for one key.
 
-use caas_aws::{ObjectKey, Versions};
+use std::time::SystemTime;
+
+use caas_aws::{ObjectKey, Unavailable, Versions};
 
 use crate::{
     Failure, Inbox, NamedKey, Settled,
-    plan::{Condition, Plan, plan},
+    plan::{Condition, Plan, VaultState, is_spent, plan},
     steps::{check, delete, get, list, look, seal, take_back},
 };
 
@@ -33,6 +35,7 @@ impl Inbox {
 async fn settle(inbox: &Inbox, key: &ObjectKey) -> Result<Settled, Failure> {
     let mut sent = None;
     for _ in 0..ROUNDS {
+        let now = SystemTime::now();
         let listed = list(inbox, key).await?;
         refuse_unversioned(&listed)?;
         let Some(vault) = look(inbox, key).await? else {
@@ -41,19 +44,19 @@ async fn settle(inbox: &Inbox, key: &ObjectKey) -> Result<Settled, Failure> {
         let (newest, condition) = match plan(&listed, &vault) {
             Plan::Nothing => return Ok(Settled::Nothing),
             Plan::Delete => {
-                delete(inbox, key, &listed).await?;
+                delete(inbox, key, &listed, now).await?;
                 return Ok(Settled::Nothing);
             }
             Plan::TakeBack(stored) => {
                 if !take_back(inbox, key, stored).await? {
                     continue;
                 }
-                delete(inbox, key, &listed).await?;
+                delete(inbox, key, &listed, now).await?;
                 return Ok(Settled::Nothing);
             }
             Plan::Check(newest, stored) => match check(newest, stored, sent.as_ref()) {
                 true => {
-                    delete(inbox, key, &listed).await?;
+                    delete(inbox, key, &listed, now).await?;
                     return Ok(Settled::Sealed);
                 }
                 false if sent.is_some() => return Err(Failure::NotAsSent),
@@ -61,24 +64,48 @@ async fn settle(inbox: &Inbox, key: &ObjectKey) -> Result<Settled, Failure> {
             },
             Plan::Seal(newest, condition) => (newest, condition),
         };
-        if newest.size > inbox.settings.max_bytes {
-            if let Some(stored) = vault.came_back() {
-                take_back(inbox, key, stored).await?;
-            }
-            return Err(Failure::TooLarge);
-        }
-        let _memory = inbox.memory_for(newest.size).await;
-        let Some(content) = get(inbox, key, newest).await? else {
-            continue;
+        let is_too_large = newest.size > inbox.settings.max_bytes;
+        let (_memory, content) = match is_too_large {
+            true => (None, Err(Failure::TooLarge)),
+            false => (
+                inbox.memory_for(newest.size).await,
+                get(inbox, key, newest).await,
+            ),
         };
-        if content.is_single_use && vault.is_used_by_another(newest) {
+        let content = match content {
+            Ok(Some(content)) => content,
+            Ok(None) => continue,
+            Err(failure) => {
+                if failure.is_lasting() {
+                    take_back_deleted(inbox, key, &vault).await?;
+                }
+                return Err(failure);
+            }
+        };
+        if content.is_single_use && is_spent(&listed, &vault, newest) {
             tracing::warn!("a presigned upload was used twice: the second file is discarded");
-            delete(inbox, key, &listed).await?;
+            if !take_back_deleted(inbox, key, &vault).await? {
+                continue;
+            }
+            delete(inbox, key, &listed, now).await?;
             return Ok(Settled::Nothing);
         }
-        sent = seal(inbox, key, content, &vault, condition).await?;
+        sent = seal(inbox, key, (newest, content), &vault, condition).await?;
     }
     Err(Failure::KeepsChanging)
+}
+
+/// Takes back a file that came back, although a newer drop waits that is not sealed; false if the
+/// file is no longer there.
+async fn take_back_deleted(
+    inbox: &Inbox,
+    key: &ObjectKey,
+    vault: &VaultState,
+) -> Result<bool, Unavailable> {
+    match vault.came_back() {
+        Some(stored) => take_back(inbox, key, stored).await,
+        None => Ok(true),
+    }
 }
 
 /// Without versioning, a listed object may be replaced under the same version id before `delete`.

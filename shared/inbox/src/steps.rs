@@ -1,6 +1,6 @@
 //! The steps of a run. The model has steps of the same names.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use caas_aws::{ObjectKey, PutOptions, Unavailable, Version, Versions};
 use caas_vault::{PutError, Stored};
@@ -8,8 +8,8 @@ use caas_vault::{PutError, Stored};
 use crate::{
     Failure, Inbox,
     dropped::Dropped,
-    metadata::{AFTER_DELETE, NO_DELETE, SOURCE_VERSION},
-    plan::{Condition, StoredFile, VaultState},
+    metadata::{AFTER_DELETE, NO_DELETE, SOURCE_DATE, SOURCE_VERSION},
+    plan::{Condition, StoredFile, VaultState, spare_markers},
 };
 
 /// What the inbox holds under the key.
@@ -29,9 +29,16 @@ pub(crate) async fn look(
         Some(version) => {
             let info = inbox.vault.head_version(key, &version.version_id).await?;
             let Some(info) = info else { return Ok(None) };
+            let header = info.header(key).ok();
+            let source_date = info
+                .metadata
+                .get(SOURCE_DATE)
+                .and_then(|date| parse_date(date));
             Some(StoredFile {
                 size: info.size(),
-                header: info.header(key).ok(),
+                source_date: source_date.filter(|_| header.is_some()),
+                header,
+                checksum: info.checksum,
                 source_version: info.metadata.get(SOURCE_VERSION).cloned(),
                 after_delete: info.metadata.get(AFTER_DELETE).cloned(),
                 e_tag: info.e_tag,
@@ -52,7 +59,7 @@ pub(crate) async fn get(
     inbox: &Inbox,
     key: &ObjectKey,
     version: &Version,
-) -> Result<Option<Dropped>, Unavailable> {
+) -> Result<Option<Dropped>, Failure> {
     let content = Dropped::read(&inbox.bucket, key).await?;
     Ok(content.filter(|content| content.version_id == version.version_id))
 }
@@ -61,15 +68,17 @@ pub(crate) async fn get(
 pub(crate) async fn seal(
     inbox: &Inbox,
     key: &ObjectKey,
-    content: Dropped,
+    (source, content): (&Version, Dropped),
     vault: &VaultState,
     condition: Condition<'_>,
 ) -> Result<Option<Stored>, Failure> {
     let after_delete = vault.newest_marker.as_deref().unwrap_or(NO_DELETE);
+    let source_date = format_date(source.last_modified);
     // S3's version ids and ETags are valid header values.
     let options = PutOptions::default()
         .exact_len(content.size)
-        .metadata(SOURCE_VERSION, &content.version_id)
+        .metadata(SOURCE_VERSION, &source.version_id)
+        .and_then(|options| options.metadata(SOURCE_DATE, &source_date))
         .and_then(|options| options.metadata(AFTER_DELETE, after_delete))
         .and_then(|options| match condition {
             Condition::Absent => Ok(options.if_absent()),
@@ -93,11 +102,14 @@ pub(crate) async fn seal(
 }
 
 /// Whether the vault's file is all of this version, sealed: in the format, for this key, of this
-/// length, and, if this run wrote it, with the header it sent. (S3 stores a file only after
-/// comparing the bytes of every part with their checksum.)
+/// length, and, if this run wrote it, with the header and checksum of what it sent and opened again.
+/// (Whatever run wrote it, S3 has compared the whole object with that checksum before storing it.)
 pub(crate) fn check(version: &Version, stored: &StoredFile, sent: Option<&Stored>) -> bool {
     let as_sent = match sent {
-        Some(sent) if sent.e_tag == stored.e_tag => stored.header.as_ref() == Some(&sent.header),
+        Some(sent) if sent.e_tag == stored.e_tag => {
+            stored.header.as_ref() == Some(&sent.header)
+                && stored.checksum.as_ref() == Some(&sent.checksum)
+        }
         _ => stored.header.is_some(),
     };
     as_sent
@@ -105,14 +117,19 @@ pub(crate) fn check(version: &Version, stored: &StoredFile, sent: Option<&Stored
         && stored.source_version.as_ref() == Some(&version.version_id)
 }
 
-/// Removes the listed versions permanently, the oldest first, so that no older one becomes current.
-/// Delete markers stay, to remind the sweep of a file that may come back.
+/// Removes the listed versions permanently, the oldest first, so that no older one becomes current,
+/// and then the delete markers that no longer have to remind the sweep of a file that may come back.
 pub(crate) async fn delete(
     inbox: &Inbox,
     key: &ObjectKey,
     listed: &Versions,
+    now: SystemTime,
 ) -> Result<(), Unavailable> {
-    inbox.bucket.remove_objects(key, listed).await
+    inbox.bucket.remove_objects(key, listed).await?;
+    for marker in spare_markers(listed, |marker| inbox.is_old(marker, now)) {
+        inbox.bucket.remove(key, &marker.version_id).await?;
+    }
+    Ok(())
 }
 
 /// Deletes a file from the vault that its user has deleted; false if it is no longer there.
@@ -124,22 +141,114 @@ pub(crate) async fn take_back(
     inbox.vault.delete_if_match(key, &stored.e_tag).await
 }
 
-/// Removes delete markers with nothing below them, once no run can be active that read what was
-/// there: if such a run dies after its write, the next sweep still has to take its file back.
+/// Removes a delete marker with nothing below it, once no write can be in progress that began before
+/// it: a run (if it dies after its write, the next sweep still has to take its file back), a
+/// presigned PUT, or a multipart upload to the inbox. `upload` is when the oldest one began that was
+/// in progress before; if it has been completed, it is in the listing.
 pub(crate) async fn forget(
     inbox: &Inbox,
     key: &ObjectKey,
+    upload: Option<SystemTime>,
     now: SystemTime,
 ) -> Result<(), Unavailable> {
     let listed = list(inbox, key).await?;
     if !listed.objects.is_empty() {
         return Ok(());
     }
-    for marker in listed.delete_markers.iter().rev() {
-        let since = now.duration_since(marker.last_modified);
-        if since.is_ok_and(|since| since >= inbox.settings.longest_run) {
-            inbox.bucket.remove(key, &marker.version_id).await?;
-        }
+    for marker in spare_markers(&listed, |_| false) {
+        inbox.bucket.remove(key, &marker.version_id).await?;
+    }
+    if let Some(newest) = listed.delete_markers.first()
+        && inbox.is_old(newest, now)
+        && upload.is_none_or(|began| began > newest.last_modified)
+    {
+        inbox.bucket.remove(key, &newest.version_id).await?;
     }
     Ok(())
+}
+
+/// Seconds since 1970, to which S3 dates.
+fn format_date(date: SystemTime) -> String {
+    let since = date.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs().to_string()
+}
+
+fn parse_date(text: &str) -> Option<SystemTime> {
+    let since = Duration::from_secs(text.parse().ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use caas_crypto::{
+        DataKey,
+        stored::{EncryptionContext, Header, WrappedKey, begin},
+    };
+
+    use super::*;
+
+    fn header() -> Header {
+        let wrapped_key = WrappedKey::try_from(vec![1]).unwrap();
+        let context = EncryptionContext::for_object("acme/a");
+        begin(DataKey::from([1; 32]), wrapped_key, context)
+            .unwrap()
+            .0
+    }
+
+    #[test]
+    fn only_what_was_sent_counts_as_sealed() {
+        let version = Version {
+            version_id: "source".to_owned(),
+            is_latest: true,
+            last_modified: SystemTime::UNIX_EPOCH,
+            size: 5,
+            e_tag: String::new(),
+        };
+        let stored = StoredFile {
+            e_tag: "e".to_owned(),
+            size: 5,
+            header: Some(header()),
+            checksum: Some("checksum".to_owned()),
+            source_version: Some("source".to_owned()),
+            source_date: Some(SystemTime::UNIX_EPOCH),
+            after_delete: None,
+        };
+        let sent = |e_tag: &str, checksum: &str| Stored {
+            e_tag: e_tag.to_owned(),
+            version_id: None,
+            size: 5,
+            header: stored.header.clone().unwrap(),
+            checksum: checksum.to_owned(),
+        };
+        let is_sealed = |stored: &StoredFile| check(&version, stored, Some(&sent("e", "checksum")));
+        assert!(is_sealed(&stored));
+        let of_another_run = Some(&sent("another", "another"));
+        assert!(check(&version, &stored, of_another_run) && check(&version, &stored, None));
+
+        type Change = fn(&mut StoredFile);
+        let changes: [(&str, Change); 6] = [
+            ("checksum", |it| it.checksum = Some("another".to_owned())),
+            ("no checksum", |it| it.checksum = None),
+            ("header", |it| it.header = Some(header())),
+            ("no header", |it| it.header = None),
+            ("length", |it| it.size = 4),
+            ("source", |it| it.source_version = None),
+        ];
+        for (what, change) in changes {
+            let mut stored = stored.clone();
+            change(&mut stored);
+            assert!(!is_sealed(&stored), "{what}");
+        }
+    }
+
+    #[test]
+    fn dates_are_whole_seconds() {
+        let date = SystemTime::UNIX_EPOCH + Duration::from_millis(1_234_567);
+        assert_eq!(format_date(date), "1234");
+        let parsed = parse_date("1234").unwrap();
+        assert_eq!(parsed, SystemTime::UNIX_EPOCH + Duration::from_secs(1_234));
+        for text in ["", "-1", "1.5", "now", "18446744073709551615"] {
+            assert_eq!(parse_date(text), None, "{text}");
+        }
+    }
 }

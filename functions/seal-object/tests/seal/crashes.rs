@@ -15,8 +15,8 @@ use crate::support::{Stack, event};
 /// Longer than any test.
 const FOREVER: Duration = Duration::from_secs(3600);
 
-/// From the `from`th request on, nothing is forwarded; the answer to the one before is dropped if it
-/// shall have acted. Tells when a request waits.
+/// From the `from`th request on, nothing is forwarded; with `after_acting`, the response to the one
+/// before is dropped. Notifies when a request waits.
 fn freeze(proxy: &FaultProxy, from: u64, after_acting: bool) -> Arc<Notify> {
     let reached = Arc::new(Notify::new());
     let notify = Arc::clone(&reached);

@@ -29,7 +29,7 @@ impl Stack {
         versions.delete_markers[0].version_id.clone()
     }
 
-    async fn sweep(&self) -> Report {
+    pub(crate) async fn sweep(&self) -> Report {
         self.handle(json!({"sweep": true})).await.unwrap()
     }
 }

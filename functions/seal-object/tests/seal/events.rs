@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::Stack;
 
 #[tokio::test]
-async fn every_event_is_answered() {
+async fn every_event_is_handled() {
     let done = |sealed, nothing| {
         Ok(Report {
             sealed,

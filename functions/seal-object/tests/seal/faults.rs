@@ -1,4 +1,4 @@
-//! Seeded faults between the function and S3 and KMS, while files are doubled, overwritten and deleted.
+//! Seeded faults between the function and S3 and KMS, while events are duplicated, and files overwritten and deleted.
 //!
 //! `SEAL_FAULT_RUNS` says how many runs; `SEAL_FAULT_SEED` where to begin.
 
@@ -125,7 +125,7 @@ fn buckets(lane: u64) -> (String, String) {
     (format!("inbox-{lane}"), format!("vault-{lane}"))
 }
 
-/// Errors, delays, cuts after some bytes, lost answers, and a time-out after the server has acted.
+/// Errors, delays, cuts after some bytes, lost responses, and a time-out after the server has acted.
 fn faults() -> (Vec<Fault>, Vec<Fault>) {
     let too_late = Duration::from_millis(1_600); // an attempt has 1.5 s
     let everywhere = [

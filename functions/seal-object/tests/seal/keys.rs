@@ -3,8 +3,9 @@
 use caas_aws::{ObjectKey, PutOptions};
 use caas_emulator::BucketConfig;
 use caas_inbox::Report;
-use caas_testing::{INBOX, VAULT, seeded_bytes};
-use seal_object::HandleError;
+use caas_testing::{Fault, INBOX, VAULT, seeded_bytes};
+use seal_object::{HandleError, handle};
+use serde_json::json;
 
 use crate::support::{MAX_BYTES, Stack, event};
 
@@ -83,24 +84,32 @@ async fn the_newest_version_is_sealed_and_all_are_removed() {
 async fn a_presigned_upload_is_good_for_one_file() {
     let stack = Stack::start().await;
     let key = ObjectKey::parse("acme/a").unwrap();
-    let put = async |content: &'static [u8]| {
-        let put = stack.clients.s3.put_object().bucket(INBOX).key("acme/a");
+    let put = async |key, content: &'static [u8]| {
+        let put = stack.clients.s3.put_object().bucket(INBOX).key(key);
         let put = put.metadata("caas-single-use", "true");
         put.body(content.to_vec().into()).send().await.unwrap();
     };
-    put(b"one").await;
+    put("acme/a", b"one").await;
     assert_eq!(stack.seal(&["acme/a"]).await, SEALED);
-    put(b"two").await;
+    put("acme/a", b"two").await;
     assert_eq!(stack.seal(&["acme/a"]).await, NOTHING);
     assert_eq!(stack.opened("acme/a").await, Some("one".into()));
     assert_eq!(stack.waiting().await, 0);
 
     stack.inbox.delete(&key).await.unwrap();
     stack.vault.delete(&key).await.unwrap();
-    put(b"three").await;
+    put("acme/a", b"three").await;
     assert_eq!(stack.seal(&["acme/a"]).await, NOTHING);
     assert_eq!(stack.opened("acme/a").await, None);
     assert_eq!(stack.waiting().await, 0);
+
+    // The first file was deleted before it was sealed, and the vault does not know yet.
+    let other = ObjectKey::parse("acme/b").unwrap();
+    put("acme/b", b"one").await;
+    stack.inbox.delete(&other).await.unwrap();
+    put("acme/b", b"two").await;
+    assert_eq!(stack.seal(&["acme/b"]).await, NOTHING);
+    assert_eq!(stack.opened("acme/b").await, None);
 
     // Whoever may write to the inbox may replace it.
     stack.drop("acme/a", "four".into()).await;
@@ -109,7 +118,7 @@ async fn a_presigned_upload_is_good_for_one_file() {
 }
 
 #[tokio::test]
-async fn late_and_doubled_events_change_nothing() {
+async fn late_and_duplicate_events_change_nothing() {
     let stack = Stack::start().await;
     stack.drop("acme/a", "one".into()).await;
     let report = stack.seal(&["acme/a", "acme/a", "acme/a"]).await;
@@ -150,6 +159,28 @@ async fn a_record_that_fails_stays_and_does_not_stop_the_others() {
     assert_eq!(stack.opened("acme/before").await, Some("b".into()));
     assert_eq!(stack.opened("acme/after").await, Some("a".into()));
     assert_eq!(stack.waiting().await, 4);
+}
+
+#[tokio::test]
+async fn an_object_that_s3_never_returns_is_refused_and_does_not_fail_the_sweep() {
+    let stack = Stack::start().await;
+    let (proxies, proxied) = stack.proxied(INBOX, VAULT).await;
+    stack.drop("acme/a", "one".into()).await;
+    for (status, code) in [(403, "InvalidObjectState"), (400, "InvalidRequest")] {
+        proxies.s3.set_rule(move |request| {
+            let is_get = request.method == "GET" && request.path_and_query.contains("/acme/a?");
+            match is_get {
+                true => Fault::s3(status, code),
+                false => Fault::Forward,
+            }
+        });
+        let end = handle(event(INBOX, &["acme/a"]), &proxied).await;
+        assert_eq!(end, Err(HandleError::Failed { failed: 1 }), "{code}");
+        let report = handle(json!({"sweep": true}), &proxied).await.unwrap();
+        assert_eq!((report.refused, report.failed), (1, 0), "{code}");
+    }
+    proxies.s3.clear_rule();
+    assert_eq!(stack.seal(&["acme/a"]).await, SEALED);
 }
 
 #[tokio::test]

@@ -9,3 +9,4 @@ mod faults;
 mod keys;
 mod support;
 mod sweep;
+mod uploads;

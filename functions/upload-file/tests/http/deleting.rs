@@ -3,7 +3,17 @@
 use caas_testing::{API_KEY, INBOX, VAULT, request};
 use http::Method;
 
-use crate::support::{App, get, id_of};
+use crate::support::{App, begin_upload, get, id_of, path_of};
+
+impl App {
+    /// The oldest marker of the file in the vault, which dates its deletion.
+    async fn marker_over_the_object(&self) -> Option<String> {
+        let listed = self.clients.s3.list_object_versions().bucket(VAULT);
+        let listed = listed.prefix("acme/a").send().await.unwrap();
+        let oldest = listed.delete_markers().last();
+        oldest.and_then(|marker| marker.version_id().map(str::to_owned))
+    }
+}
 
 #[tokio::test]
 async fn a_deleted_file_is_gone_for_the_client_and_kept_for_the_operator() {
@@ -92,6 +102,51 @@ async fn a_drop_that_was_deleted_once_keeps_a_marker_in_the_vault_whatever_follo
             let (objects, markers) = app.versions_of(bucket, "acme/a").await;
             assert_eq!((objects, markers > 0), (0, true), "{bucket}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_delete_collects_no_markers() {
+    let app = App::start().await;
+    app.put_raw(INBOX, "acme/a", b"waiting").await;
+    app.put_raw(VAULT, "acme/a", b"sealed").await;
+    let path = format!("/api/files/{}", id_of("a"));
+    let delete = async || app.send(request(Method::DELETE, API_KEY, &path)).await;
+    assert_eq!(delete().await.status, 204);
+    let dated = app.marker_over_the_object().await;
+    for _ in 0..5 {
+        delete().await.is_problem("deleted", 404, "not-found");
+        assert_eq!(app.versions_of(INBOX, "acme/a").await, (0, 1));
+        let (objects, markers) = app.versions_of(VAULT, "acme/a").await;
+        assert!(objects == 1 && markers <= 2, "{markers} markers");
+        // The lifecycle counts from the first delete.
+        assert_eq!(app.marker_over_the_object().await, dated);
+    }
+    let purge = format!("{path}?purge=true");
+    for _ in 0..2 {
+        app.send(request(Method::DELETE, API_KEY, &purge)).await;
+        delete().await.is_problem("purged", 404, "not-found");
+        assert_eq!(app.versions_of(VAULT, "acme/a").await, (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_purge_leaves_markers_while_a_presigned_request_may_be_in_progress() {
+    for purge in [false, true] {
+        let app = App::start().await;
+        let upload = app.send(begin_upload("a", "client")).await.json();
+        let put = app.clients.s3.put_object().bucket(VAULT);
+        let id = upload["id"].as_str().unwrap();
+        let key = format!("acme/{}", path_of(id));
+        let signed = &upload["headers"]["x-amz-meta-caas-after-delete"];
+        let put = put.metadata("caas-after-delete", signed.as_str().unwrap());
+        put.key(&key).send().await.unwrap();
+        let path = format!("/api/files/{id}?purge={purge}");
+        let deleted = app.send(request(Method::DELETE, API_KEY, &path)).await;
+        assert_eq!(deleted.status, 204);
+        assert_eq!(app.versions_of(INBOX, &key).await, (0, 1));
+        let kept = usize::from(!purge);
+        assert_eq!(app.versions_of(VAULT, &key).await, (kept, 1));
     }
 }
 
