@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings::new(|name| env::var(name).ok());
     init_log(settings.get("LOG").as_deref(), io::stderr);
     let config = Config::read(&settings)?;
-    let clients = ClientsConfig::read(&settings).connect().await;
+    let clients = ClientsConfig::read(&settings)?.connect().await;
     let listener = tokio::net::TcpListener::bind(address).await?;
     let routes = router(Arc::new(Service::new(config, clients)));
     axum::serve(listener, routes).await?;

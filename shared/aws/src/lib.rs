@@ -2,6 +2,7 @@
 //! buckets, and presigned requests.
 
 mod clients;
+mod endpoints;
 mod kms;
 mod object_key;
 mod presigner;

@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [file, bucket, kms_key, object, copy] = arguments.as_slice() else {
         return Err("usage: seal_file FILE BUCKET KMS-KEY CLIENT/PATH COPY".into());
     };
-    let clients = ClientsConfig::read(&Settings::new(|name| env::var(name).ok()))
+    let clients = ClientsConfig::read(&Settings::new(|name| env::var(name).ok()))?
         .connect()
         .await;
     let vault = Vault::new(clients.s3, bucket, KmsKey::new(clients.kms, kms_key));

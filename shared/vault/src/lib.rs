@@ -9,7 +9,7 @@
 //! use caas_vault::Vault;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let clients = ClientsConfig::default().connect().await; // from the environment
+//! let clients = ClientsConfig::default().connect().await; // AWS itself
 //! let key = KmsKey::new(clients.kms, "alias/my-key");
 //! let vault = Vault::new(clients.s3, "my-bucket", key);
 //!

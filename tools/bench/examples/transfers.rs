@@ -104,7 +104,7 @@ impl Service {
         let (url, api_key) = (env::var("CAAS_URL")?, env::var("CAAS_API_KEY")?);
         Ok(Self {
             client: Client::new(&url, &api_key)?,
-            http: reqwest::Client::new(),
+            http: reqwest::Client::builder().no_proxy().build()?,
             url,
             api_key,
         })

@@ -155,6 +155,7 @@ async fn connect(emulator: &Emulator, s3: String, kms: String, patience: Duratio
         credentials: Some((id.to_owned(), secret.to_owned())),
         s3_timeout: patience,
         kms_timeout: patience,
+        ..ClientsConfig::default()
     };
     config.connect().await
 }

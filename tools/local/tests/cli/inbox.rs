@@ -15,19 +15,9 @@ use crate::process::Running;
 const DEADLINE: Duration = Duration::from_secs(120);
 
 async fn clients(running: &Running) -> Clients {
-    let variable = |name: &str| running.env[name].clone();
     let variables = running.env.clone();
     let settings = Settings::new(move |name| variables.get(name).cloned());
-    let (id, secret) = (
-        variable("AWS_ACCESS_KEY_ID"),
-        variable("AWS_SECRET_ACCESS_KEY"),
-    );
-    let config = ClientsConfig {
-        region: Some(variable("AWS_REGION")),
-        credentials: Some((id, secret)),
-        ..ClientsConfig::read(&settings)
-    };
-    config.connect().await
+    ClientsConfig::read(&settings).unwrap().connect().await
 }
 
 /// Requests a presigned upload to the inbox and puts the file there. Returns its id.

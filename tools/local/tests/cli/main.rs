@@ -5,6 +5,7 @@
 mod inbox;
 mod keygen;
 mod process;
+mod proxies;
 mod restart;
 mod session_files;
 mod start_and_stop;

@@ -25,10 +25,16 @@ pub(crate) struct Running {
 impl Running {
     /// Starts on any free port and waits until it serves.
     pub(crate) fn start(data_dir: &Path, options: &[&str]) -> Self {
+        Self::start_in(data_dir, options, &[])
+    }
+
+    /// As [`start`](Self::start), with these variables in its environment.
+    pub(crate) fn start_in(data_dir: &Path, options: &[&str], env: &[(&str, &str)]) -> Self {
         let mut child = Command::new(BINARY)
             .args(["--port=0", "--s3-port=0", "--kms-port=0", "--data-dir"])
             .arg(data_dir)
             .args(options)
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
