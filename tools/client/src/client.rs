@@ -24,13 +24,7 @@ impl Client {
     /// See [`InvalidClient`].
     pub fn new(url: &str, api_key: &str) -> Result<Self, InvalidClient> {
         let parsed: Uri = url.parse().map_err(|_| InvalidClient::Url)?;
-        let on_this_machine = matches!(parsed.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        let is_private = match parsed.scheme_str() {
-            Some("https") => true,
-            Some("http") => on_this_machine,
-            _ => false,
-        };
-        if !is_private || parsed.authority().is_none() || parsed.query().is_some() {
+        if !is_private(&parsed) || parsed.query().is_some() {
             return Err(InvalidClient::Url);
         }
         let mut api_key = HeaderValue::from_str(api_key).map_err(|_| InvalidClient::ApiKey)?;
@@ -48,6 +42,15 @@ impl Client {
     pub fn with_retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
         self
+    }
+}
+
+/// Whether nobody on the network can read what is sent to this URL.
+pub(crate) fn is_private(url: &Uri) -> bool {
+    match (url.scheme_str(), url.host()) {
+        (Some("https"), Some(_)) => true,
+        (Some("http"), Some(host)) => matches!(host, "localhost" | "127.0.0.1" | "[::1]"),
+        _ => false,
     }
 }
 

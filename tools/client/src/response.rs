@@ -7,16 +7,18 @@ use caas_crypto::{
     ContentKey,
     stored::{Grant, TAG_LEN},
 };
-use serde::Deserialize;
+use http::Uri;
+use serde::{Deserialize, Deserializer, de::Error};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::ServiceError;
+use crate::{ServiceError, client::is_private};
 
 /// The response to `POST /api/uploads`.
 #[derive(Deserialize)]
 pub(crate) struct UploadResponse {
     pub(crate) id: String,
-    pub(crate) url: String,
+    #[serde(deserialize_with = "private_url")]
+    pub(crate) url: Uri,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) encryption: Option<Encryption>,
 }
@@ -24,11 +26,19 @@ pub(crate) struct UploadResponse {
 /// The response to `POST /api/files/{id}/grant`.
 #[derive(Deserialize)]
 pub(crate) struct GrantResponse {
-    pub(crate) url: String,
+    #[serde(deserialize_with = "private_url")]
+    pub(crate) url: Uri,
     pub(crate) encryption: Encryption,
     pub(crate) size: u64,
     pub(crate) name: String,
     pub(crate) content_type: String,
+}
+
+/// Refuses a URL whose request others on the network could read.
+fn private_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uri, D::Error> {
+    let url = String::deserialize(deserializer)?.parse().ok();
+    url.filter(is_private)
+        .ok_or_else(|| D::Error::custom("not https"))
 }
 
 /// The key of one object, and the parameters of its encryption.
@@ -62,4 +72,31 @@ pub(crate) struct ProblemResponse {
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presigned_requests_are_never_sent_in_clear() {
+        let read = |url: &str| {
+            let response = serde_json::json!({"id": "a", "url": url, "headers": {}});
+            serde_json::from_value::<UploadResponse>(response).is_ok()
+        };
+        for url in [
+            "https://s3.example/a?b=c",
+            "http://127.0.0.1:5001/vault/a?b=c",
+        ] {
+            assert!(read(url), "{url}");
+        }
+        for url in [
+            "http://s3.example/a?b=c",
+            "http://10.0.0.1/a",
+            "/a",
+            "file:///a",
+        ] {
+            assert!(!read(url), "{url}");
+        }
+    }
 }
