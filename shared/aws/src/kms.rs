@@ -11,8 +11,8 @@ use aws_sdk_kms::{
 };
 use zeroize::Zeroizing;
 
-/// The bytes of a 256-bit key, wiped on drop.
-pub type PlaintextKey = Zeroizing<[u8; 32]>;
+/// The bytes of a 256-bit key, at one place on the heap and wiped on drop.
+pub type PlaintextKey = Box<Zeroizing<[u8; 32]>>;
 
 /// One KMS key that wraps data keys.
 #[derive(Clone)]
@@ -94,8 +94,13 @@ impl fmt::Debug for KmsKey {
 
 fn plaintext(blob: Option<Blob>) -> Result<PlaintextKey, KmsError> {
     let bytes = Zeroizing::new(blob.map(Blob::into_inner).unwrap_or_default());
-    let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| KmsError::Unavailable)?;
-    Ok(Zeroizing::new(key))
+    let bytes: &[u8; 32] = bytes
+        .as_slice()
+        .try_into()
+        .map_err(|_| KmsError::Unavailable)?;
+    let mut key = PlaintextKey::default();
+    key.copy_from_slice(bytes);
+    Ok(key)
 }
 
 /// The cause in our own words, never the SDK's text. An alarm counts `throttled`.

@@ -17,12 +17,23 @@ impl Prk {
 
     /// HKDF-Expand to `N` bytes. The parts of `info` are concatenated.
     pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Zeroizing<[u8; N]> {
-        const { assert!(N <= 255 * 64, "longer than HKDF-SHA512 can expand") };
         let mut output = Zeroizing::new([0; N]);
-        self.0
-            .expand_multi_info(info, &mut *output)
-            .expect("the length was checked at compile time");
+        self.expand_into(info, &mut output);
         output
+    }
+
+    /// HKDF-Expand to a key on the heap.
+    pub(crate) fn expand_key<const N: usize>(&self, info: &[&[u8]]) -> Box<Zeroizing<[u8; N]>> {
+        let mut output = Box::new(Zeroizing::new([0; N]));
+        self.expand_into(info, &mut output);
+        output
+    }
+
+    fn expand_into<const N: usize>(&self, info: &[&[u8]], output: &mut [u8; N]) {
+        const { assert!(N <= 255 * 64, "longer than HKDF-SHA512 can expand") };
+        self.0
+            .expand_multi_info(info, output)
+            .expect("the length was checked at compile time");
     }
 }
 

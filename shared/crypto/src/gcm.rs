@@ -21,7 +21,7 @@ use ghash::{GHash, universal_hash::UniversalHash};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::ContentKey;
+use crate::{ContentKey, secret::on_wiped_stack};
 
 /// Length of a nonce in bytes.
 pub(crate) const NONCE_LEN: usize = 12;
@@ -51,10 +51,12 @@ pub(crate) fn seal(
     aad: &[u8],
     buffer: &mut [u8],
 ) -> Result<Tag, MessageTooLong> {
-    Aes256Gcm::new(key.expose().into())
-        .encrypt_inout_detached(nonce.into(), aad, buffer.into())
-        .map(Into::into)
-        .map_err(|_| MessageTooLong)
+    on_wiped_stack(|| {
+        Aes256Gcm::new(key.expose().into())
+            .encrypt_inout_detached(nonce.into(), aad, buffer.into())
+            .map(Into::into)
+            .map_err(|_| MessageTooLong)
+    })
 }
 
 /// Verifies `tag` and decrypts `buffer` in place.
@@ -68,15 +70,17 @@ pub(crate) fn open(
     buffer: &mut [u8],
     tag: &Tag,
 ) -> Result<(), NotAuthentic> {
-    Aes256Gcm::new(key.expose().into())
-        .decrypt_inout_detached(nonce.into(), aad, buffer.into(), tag.into())
-        .map_err(|_| NotAuthentic)
+    on_wiped_stack(|| {
+        Aes256Gcm::new(key.expose().into())
+            .decrypt_inout_detached(nonce.into(), aad, buffer.into(), tag.into())
+            .map_err(|_| NotAuthentic)
+    })
 }
 
 /// Encrypts one message chunk by chunk, in constant memory. Chunks of 64 KiB and more are as fast
 /// as the one-shot call.
 #[derive(Debug)]
-pub struct StreamSealer(Stream);
+pub struct StreamSealer(Box<Stream>);
 
 impl StreamSealer {
     /// Starts a message. `(key, nonce)` must never repeat.
@@ -89,14 +93,15 @@ impl StreamSealer {
     /// # Errors
     /// The message would exceed [`MAX_PLAINTEXT_LEN`]; the chunk is unchanged.
     pub fn update(&mut self, chunk: &mut [u8]) -> Result<(), MessageTooLong> {
-        self.0.admit(chunk.len())?;
-        self.0.keystream.apply_keystream(chunk);
-        self.0.authenticator.update(chunk);
+        let stream = &mut self.0;
+        stream.admit(chunk.len())?;
+        on_wiped_stack(|| stream.keystream.apply_keystream(chunk));
+        stream.authenticator.update(chunk);
         Ok(())
     }
 
     /// Ends the message and returns its tag.
-    pub fn finish(self) -> Tag {
+    pub fn finish(mut self) -> Tag {
         self.0.tag()
     }
 }
@@ -106,7 +111,7 @@ impl StreamSealer {
 /// [`update`](Self::update) leaves **unverified** plaintext in the chunk: do not release, parse or
 /// act on any of it before [`finish`](Self::finish) has succeeded.
 #[derive(Debug)]
-pub(crate) struct StreamOpener(Stream);
+pub(crate) struct StreamOpener(Box<Stream>);
 
 impl StreamOpener {
     /// Starts a message.
@@ -119,9 +124,10 @@ impl StreamOpener {
     /// # Errors
     /// The message would exceed [`MAX_PLAINTEXT_LEN`]; the chunk is unchanged.
     pub(crate) fn update(&mut self, chunk: &mut [u8]) -> Result<(), MessageTooLong> {
-        self.0.admit(chunk.len())?;
-        self.0.authenticator.update(chunk);
-        self.0.keystream.apply_keystream(chunk);
+        let stream = &mut self.0;
+        stream.admit(chunk.len())?;
+        stream.authenticator.update(chunk);
+        on_wiped_stack(|| stream.keystream.apply_keystream(chunk));
         Ok(())
     }
 
@@ -129,7 +135,7 @@ impl StreamOpener {
     ///
     /// # Errors
     /// The message is not authentic: discard all of the plaintext.
-    pub(crate) fn finish(self, tag: &Tag) -> Result<(), NotAuthentic> {
+    pub(crate) fn finish(mut self, tag: &Tag) -> Result<(), NotAuthentic> {
         if self.0.tag().ct_eq(tag).into() {
             Ok(())
         } else {
@@ -138,7 +144,7 @@ impl StreamOpener {
     }
 }
 
-/// The state of sealing and opening: key stream, authenticator and tag mask.
+/// The state of sealing and opening: key stream, authenticator and tag mask. It contains the key.
 struct Stream {
     keystream: StreamCipherCoreWrapper<CtrCore<Aes256, Ctr32BE>>,
     authenticator: Authenticator,
@@ -149,7 +155,11 @@ struct Stream {
 impl Stream {
     /// SP 800-38D §7.1: H = E(0^128), J0 = nonce ‖ 0^31 ‖ 1, the tag's mask is E(J0), the text is
     /// encrypted from inc32(J0) on.
-    fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
+    fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Box<Self> {
+        on_wiped_stack(|| Box::new(Self::on_stack(key, nonce, aad)))
+    }
+
+    fn on_stack(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
         let cipher = Aes256::new(key.expose().into());
         let counter_block = |counter: u32| {
             let mut block = [0; BLOCK_LEN];
@@ -191,14 +201,15 @@ impl Stream {
         Ok(())
     }
 
-    fn tag(mut self) -> Tag {
+    fn tag(&mut self) -> Tag {
         let aad_len = self.authenticator.len - self.message_len;
         self.authenticator.pad();
         let mut lengths = [0; BLOCK_LEN];
         lengths[..8].copy_from_slice(&(aad_len * 8).to_be_bytes());
         lengths[8..].copy_from_slice(&(self.message_len * 8).to_be_bytes());
         self.authenticator.update(&lengths);
-        let mut tag: Tag = self.authenticator.ghash.finalize().into();
+        let ghash = &self.authenticator.ghash;
+        let mut tag: Tag = on_wiped_stack(|| ghash.clone().finalize()).into();
         for (byte, mask) in tag.iter_mut().zip(*self.tag_mask) {
             *byte ^= mask;
         }
@@ -393,7 +404,7 @@ mod tests {
     }
 
     /// A stream whose counter and length are those after `len` bytes.
-    fn advanced_by(len: u64) -> Stream {
+    fn advanced_by(len: u64) -> Box<Stream> {
         let mut stream = Stream::new(&ContentKey::from([1; 32]), &[2; NONCE_LEN], b"");
         stream.keystream.seek(len);
         stream.message_len = len;

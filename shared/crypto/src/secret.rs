@@ -4,15 +4,18 @@ use std::{fmt, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, Zeroizing, zeroize_stack};
 
-/// Declares a secret of a fixed length in bytes: wiped on drop, compared in constant time, redacted
-/// in `Debug` and not cloneable.
+/// Stack below the caller that [`on_wiped_stack`] overwrites, in bytes: more than the deepest
+/// function that handles a key uses.
+const WIPED_STACK: usize = 8 << 10;
+
+/// Declares a secret of a fixed length in bytes: at one place on the heap, so that no move copies
+/// it; wiped on drop, compared in constant time, redacted in `Debug` and not cloneable.
 macro_rules! secret {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
-        #[derive(Zeroize, ZeroizeOnDrop)]
-        pub struct $name([u8; $len]);
+        pub struct $name(Box<Zeroizing<[u8; $len]>>);
 
         impl $name {
             /// Length in bytes.
@@ -23,8 +26,8 @@ macro_rules! secret {
             /// # Errors
             /// The system's generator is not available.
             pub fn generate() -> Result<Self, RandomnessUnavailable> {
-                let mut secret = Self([0; $len]);
-                fill_random(&mut secret.0)?;
+                let mut secret = Self::zeros();
+                fill_random(&mut **secret.0)?;
                 Ok(secret)
             }
 
@@ -32,11 +35,22 @@ macro_rules! secret {
             pub fn expose(&self) -> &[u8; $len] {
                 &self.0
             }
+
+            fn zeros() -> Self {
+                Self(Box::new(Zeroizing::new([0; $len])))
+            }
+        }
+
+        impl From<Box<Zeroizing<[u8; $len]>>> for $name {
+            fn from(bytes: Box<Zeroizing<[u8; $len]>>) -> Self {
+                Self(bytes)
+            }
         }
 
         impl From<[u8; $len]> for $name {
             fn from(mut bytes: [u8; $len]) -> Self {
-                let secret = Self(bytes);
+                let mut secret = Self::zeros();
+                secret.0.copy_from_slice(&bytes);
                 bytes.zeroize();
                 secret
             }
@@ -46,13 +60,16 @@ macro_rules! secret {
             type Error = InvalidKey;
 
             fn try_from(bytes: &[u8]) -> Result<Self, InvalidKey> {
-                bytes.try_into().map(Self).map_err(|_| InvalidKey)
+                let bytes: &[u8; $len] = bytes.try_into().map_err(|_| InvalidKey)?;
+                let mut secret = Self::zeros();
+                secret.0.copy_from_slice(bytes);
+                Ok(secret)
             }
         }
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.0.ct_eq(&other.0).into()
+                self.expose().ct_eq(other.expose()).into()
             }
         }
 
@@ -96,7 +113,7 @@ secret!(
 impl ContentKey {
     /// The key as base64url without padding (RFC 4648 §5), 43 characters.
     pub fn to_base64url(&self) -> Zeroizing<String> {
-        Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(self.0))
+        Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(self.expose()))
     }
 }
 
@@ -112,6 +129,20 @@ impl FromStr for ContentKey {
         );
         bytes.as_slice().try_into()
     }
+}
+
+/// Runs `work`, which handles a key, and then wipes the stack that it used. What it returns must
+/// have its keys on the heap.
+pub(crate) fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
+    let result = on_deeper_stack(work);
+    zeroize_stack::<WIPED_STACK>();
+    result
+}
+
+/// Never inlined, so that the stack of `work` is below the caller's.
+#[inline(never)]
+fn on_deeper_stack<T>(work: impl FnOnce() -> T) -> T {
+    work()
 }
 
 /// Fills `bytes` from the system's random number generator.

@@ -30,7 +30,9 @@ pub use header::{Header, HeaderError, InvalidWrappedKey, WrappedKey};
 
 pub use crate::gcm::{MAX_PLAINTEXT_LEN, StreamSealer, TAG_LEN};
 use crate::{
-    ContentKey, DataKey, NotAuthentic, RandomnessUnavailable, derive::Prk, secret::fill_random,
+    ContentKey, DataKey, NotAuthentic, RandomnessUnavailable,
+    derive::Prk,
+    secret::{fill_random, on_wiped_stack},
 };
 
 /// The algorithm suite in derivations and additional data.
@@ -63,14 +65,17 @@ fn begin_with(
     wrapped_key: WrappedKey,
     context: EncryptionContext,
 ) -> (Header, SealingKey) {
-    let derivation = Derivation::new(data_key, &message_id);
+    let (commitment, content_key) = on_wiped_stack(|| {
+        let derivation = Derivation::new(data_key, &message_id);
+        (derivation.commitment(), derivation.content_key())
+    });
     let header = Header {
         wrapped_key,
         encryption_context: context,
-        commitment: derivation.commitment(),
+        commitment,
         message_id,
     };
-    (header, SealingKey(derivation.content_key()))
+    (header, SealingKey(content_key))
 }
 
 impl Header {
@@ -81,12 +86,14 @@ impl Header {
     /// # Errors
     /// The data key is another object's, or the header was changed.
     pub fn unlock(&self, data_key: &DataKey) -> Result<OpeningKey, NotAuthentic> {
-        let derivation = Derivation::new(data_key, &self.message_id);
-        if derivation.commitment().ct_eq(&self.commitment).into() {
-            Ok(OpeningKey(derivation.content_key()))
-        } else {
-            Err(NotAuthentic)
-        }
+        on_wiped_stack(|| {
+            let derivation = Derivation::new(data_key, &self.message_id);
+            if derivation.commitment().ct_eq(&self.commitment).into() {
+                Ok(OpeningKey(derivation.content_key()))
+            } else {
+                Err(NotAuthentic)
+            }
+        })
     }
 }
 
@@ -103,7 +110,7 @@ impl Derivation {
     }
 
     fn content_key(&self) -> ContentKey {
-        ContentKey::from(*self.0.expand(&[&SUITE, b"DERIVEKEY"]))
+        self.0.expand_key(&[&SUITE, b"DERIVEKEY"]).into()
     }
 }
 

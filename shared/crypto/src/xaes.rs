@@ -7,7 +7,10 @@ use xaes_256_gcm::{
 };
 use zeroize::Zeroizing;
 
-use crate::{MessageTooLong, NotAuthentic, RandomnessUnavailable, secret::fill_random};
+use crate::{
+    MessageTooLong, NotAuthentic, RandomnessUnavailable,
+    secret::{fill_random, on_wiped_stack},
+};
 
 /// Length of the nonce in bytes.
 const NONCE_LEN: usize = 24;
@@ -23,7 +26,7 @@ pub(crate) struct Xaes(Box<Xaes256Gcm>);
 
 impl Xaes {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self(Box::new(Xaes256Gcm::new(key.into())))
+        on_wiped_stack(|| Self(Box::new(Xaes256Gcm::new(key.into()))))
     }
 
     /// Seals `plaintext` under a random nonce: nonce ‖ ciphertext ‖ tag.
@@ -43,10 +46,9 @@ impl Xaes {
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plaintext);
         let text = &mut sealed[NONCE_LEN..];
-        let tag = self
-            .0
-            .encrypt_inout_detached(&Nonce::from(nonce), aad, text.into())
-            .map_err(|_| MessageTooLong)?;
+        let nonce = Nonce::from(nonce);
+        let seal = || self.0.encrypt_inout_detached(&nonce, aad, text.into());
+        let tag = on_wiped_stack(seal).map_err(|_| MessageTooLong)?;
         sealed.extend_from_slice(&tag);
         Ok(sealed)
     }
@@ -62,14 +64,10 @@ impl Xaes {
             .ok_or(NotAuthentic)?;
         let (text, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(NotAuthentic)?;
         let mut text = Zeroizing::new(text.to_vec());
-        self.0
-            .decrypt_inout_detached(
-                &Nonce::from(*nonce),
-                aad,
-                text.as_mut_slice().into(),
-                &Tag::from(*tag),
-            )
-            .map_err(|_| NotAuthentic)?;
+        let (nonce, tag) = (Nonce::from(*nonce), Tag::from(*tag));
+        let buffer = text.as_mut_slice().into();
+        let open = || self.0.decrypt_inout_detached(&nonce, aad, buffer, &tag);
+        on_wiped_stack(open).map_err(|_| NotAuthentic)?;
         Ok(text)
     }
 }

@@ -132,10 +132,10 @@ pub async fn read_file_form<const TEXTS: usize>(
                 None => FileName::default(),
             };
             let content_type = part.content_type().map(ToString::to_string);
-            let content = read(part, limit)
-                .await
-                .map_err(refused)?
-                .ok_or(ProblemKind::FileCount)?;
+            let mut content = Vec::new();
+            if !read(part, limit, &mut content).await.map_err(refused)? {
+                return Err(ProblemKind::FileCount.into());
+            }
             file = Some(FormFile {
                 name,
                 content_type,
@@ -144,13 +144,14 @@ pub async fn read_file_form<const TEXTS: usize>(
         } else if file_name.is_some() {
             return Err(ProblemKind::FileCount.into());
         } else {
-            let text = read(part, MAX_TEXT)
-                .await
-                .map_err(refused)?
-                .map(Zeroizing::new);
-            let text = text.ok_or_else(|| {
-                Problem::new(ProblemKind::TooLarge, "A text field exceeds 8 KiB.")
-            })?;
+            // It can be a key, and growing would leave parts of it behind.
+            let mut text = Zeroizing::new(Vec::with_capacity(MAX_TEXT));
+            if !read(part, MAX_TEXT, &mut text).await.map_err(refused)? {
+                return Err(Problem::new(
+                    ProblemKind::TooLarge,
+                    "A text field exceeds 8 KiB.",
+                ));
+            }
             if let Some(index) = texts.iter().position(|asked| *asked == name) {
                 let text = std::str::from_utf8(&text)
                     .map_err(|_| Problem::invalid(format!("The field '{name}' is not UTF-8.")))?;
@@ -221,16 +222,19 @@ fn disposition(part: &Field<'_>) -> Result<Disposition, Problem> {
         .ok_or_else(|| malformed("The Content-Disposition of a part must be form-data in UTF-8."))
 }
 
-/// Reads a part of at most `limit` bytes; `None` if it is longer.
-async fn read(mut part: Field<'_>, limit: usize) -> Result<Option<Vec<u8>>, multer::Error> {
-    let mut content = Vec::new();
+/// Appends a part of at most `limit` bytes to `content`; false if it is longer.
+async fn read(
+    mut part: Field<'_>,
+    limit: usize,
+    content: &mut Vec<u8>,
+) -> Result<bool, multer::Error> {
     while let Some(chunk) = part.chunk().await? {
         if chunk.len() > limit - content.len() {
-            return Ok(None);
+            return Ok(false);
         }
         content.extend_from_slice(&chunk);
     }
-    Ok(Some(content))
+    Ok(true)
 }
 
 /// How many bytes may still arrive before the next part's content begins. The parser searches its

@@ -138,7 +138,7 @@ impl Vault {
                 KmsError::Unavailable => GetError::Unavailable,
             })?;
         header
-            .unlock(&DataKey::from(*data_key))
+            .unlock(&DataKey::from(data_key))
             .map_err(|_| GetError::NotAuthentic)
     }
 }

@@ -166,9 +166,11 @@ impl Vault {
             .await
             .map_err(no_data_key)?;
         let wrapped_key = WrappedKey::try_from(wrapped_key).map_err(|_| PutError::Unavailable)?;
-        let begun = stored::begin(DataKey::from(*data_key), wrapped_key, context);
+        // Only the type forbids to seal twice with a data key: another of the same bytes opens.
+        let opens = DataKey::try_from(data_key.as_slice()).map_err(|_| PutError::Unavailable)?;
+        let begun = stored::begin(DataKey::from(data_key), wrapped_key, context);
         let (header, sealing_key) = begun.map_err(|_| PutError::Unavailable)?;
-        let opening_key = header.unlock(&DataKey::from(*data_key));
+        let opening_key = header.unlock(&opens);
         let opening_key = opening_key.map_err(|_| PutError::DoesNotOpen)?;
         Ok((header, sealing_key, opening_key))
     }

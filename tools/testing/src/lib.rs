@@ -11,6 +11,8 @@ mod log;
 mod requests;
 mod response;
 mod stack;
+#[cfg(target_os = "linux")]
+mod subject;
 
 use caas_http::hash_api_key;
 
@@ -21,6 +23,8 @@ pub use log::Log;
 pub use requests::{post_form, post_json, request, with};
 pub use response::{TestResponse, problem_documents, send};
 pub use stack::{FILE_KEY, INBOX, Proxies, Stack, USER_KEY, USER_KEYS, VAULT, settings};
+#[cfg(target_os = "linux")]
+pub use subject::Subject;
 
 /// The API key of the client `acme`.
 pub const API_KEY: &str = "caas_tests-only-tests-only-tests-only-tests-only3YnVQC";
