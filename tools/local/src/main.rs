@@ -16,6 +16,7 @@ use std::{io, io::Write, path::PathBuf, str::FromStr};
 use caas_crypto::{CipherPool, ClientName, SaltPool};
 use caas_http::AllowedOrigins;
 use clap::{Parser, Subcommand};
+use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,6 +24,10 @@ use crate::{
     data_dir::DataDir,
     serve::{Listeners, StopSignals},
 };
+
+/// Returns freed memory to the system. glibc keeps what a burst of large uploads took.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// CaaS on one machine: all functions on loopback, all data in one folder.
 #[derive(Debug, Parser)]

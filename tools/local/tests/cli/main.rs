@@ -6,6 +6,8 @@ mod inbox;
 mod keygen;
 mod process;
 mod proxies;
+#[cfg(target_os = "linux")]
+mod resident;
 mod restart;
 mod session_files;
 mod start_and_stop;
