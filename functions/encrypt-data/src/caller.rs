@@ -18,6 +18,11 @@ pub(crate) fn user(client: ClientName, uuid: &str) -> Result<UserId, Problem> {
     Ok(UserId { client, user })
 }
 
+/// Logs how many values a request has: whoever tries one after the other shows up here.
+pub(crate) fn count_values(user: &UserId, values: usize) {
+    tracing::info!(client = user.client.as_str(), values, "values");
+}
+
 /// The user whose UUID is in the path, of the client whose key is in the headers.
 pub(crate) struct UserInPath(pub(crate) UserId);
 

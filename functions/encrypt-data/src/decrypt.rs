@@ -82,10 +82,8 @@ pub(crate) async fn decrypt(
 ) -> Result<Json<DecryptResponse>, Problem> {
     let user = caller::user(client, &body.user)?;
     let context = caller::context(body.context.as_ref())?;
-    let texts = match &body.encrypted {
-        OneOrMany::One(text) => std::slice::from_ref(text),
-        OneOrMany::Many(texts) => texts,
-    };
+    let texts = body.encrypted.as_slice();
+    caller::count_values(&user, texts.len());
     let values: Vec<_> = texts
         .iter()
         .map(|text| Encrypted::from_text(text))

@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 const API_KEY: &str = "caas_CANARY-key-CANARY-key-CANARY-key-CANARY-key08Sacg";
 /// A UUID can be a name.
 const USER: &str = "ca9a6ca9-ca9a-4ca9-8ca9-ca9a6ca9a6ca";
-const SECRETS: [&str; 5] = ["CANARY", "ca9a6", "CA9A6", "acme", "caas:v2"];
+const SECRETS: [&str; 4] = ["CANARY", "ca9a6", "CA9A6", "caas:v2"];
+/// Named only by the lines that count its values.
+const CLIENT: &str = "acme";
 
 /// The function with its own memory.
 fn router(clients: &Clients) -> Router {
@@ -151,5 +153,11 @@ async fn no_canary_in_the_log() {
     assert_eq!(log.requests().len(), statuses.len() + 1);
     assert!(log.text().contains("a user's record cannot be used"));
     log.lacks(&SECRETS);
+    let text = log.text();
+    let named = text.lines().filter(|line| line.contains(CLIENT));
+    let counts = |line: &str| line.contains(r#""message":"values","client":"acme","values":"#);
+    let others: Vec<_> = named.filter(|line| !counts(line)).collect();
+    assert!(others.is_empty(), "{others:?}");
     insta::assert_snapshot!(log.line("request"), @r#"{"timestamp":…,"level":"INFO","message":"request","status":200,"duration_ms":…,"size":"1kB","span":{"request_id":…,"name":"request"}}"#);
+    insta::assert_snapshot!(log.line("values"), @r#"{"timestamp":…,"level":"INFO","message":"values","client":"acme","values":1,"span":{"request_id":…,"name":"request"}}"#);
 }

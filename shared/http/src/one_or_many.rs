@@ -25,6 +25,16 @@ pub enum OneOrMany<T> {
     Many(Vec<T>),
 }
 
+impl<T> OneOrMany<T> {
+    /// The values, in their order.
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
+}
+
 impl<T: PartialSchema> PartialSchema for OneOrMany<T> {
     fn schema() -> RefOr<Schema> {
         let many = ArrayBuilder::new().items(T::schema());
