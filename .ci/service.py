@@ -1,6 +1,6 @@
 """Runs what needs a running service: `cargo run` as the README prints it, every block of the README and the
-guide that is marked `<!-- ci -->`, generated clients, the events through cargo lambda, the interoperation with
-AWS's own client, and large files in constant memory.
+guide that is marked `<!-- ci -->`, generated requests and clients, the events through cargo lambda, the
+interoperation with AWS's own client, and large files in constant memory.
 
 Each page runs in its own shell, in an empty folder that shares the data folder. Consecutive Python blocks
 are one program.
@@ -84,7 +84,7 @@ def main():
         for page in PAGES:
             run_blocks(page)
         transfers = "PYTHON=python cargo run --quiet -p caas-bench --example transfers -- 256"
-        commands = ["tests/clients/run", ".ci/events", "python tests/interop/interop.py", transfers]
+        commands = [".ci/schemathesis", "tests/clients/run", ".ci/events", "python tests/interop/interop.py", transfers]
         for command in commands:
             command = ["bash", "-c", f"source .caas/env && {command}"]
             subprocess.run(command, cwd=ROOT, check=True, timeout=1200)
