@@ -14,6 +14,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 /// How long requests in progress may take once the server stops.
@@ -27,6 +28,9 @@ const SILENCE: Duration = Duration::from_millis(500);
 
 /// How long a new connection may send nothing.
 const FIRST_BYTE: Duration = Duration::from_secs(30);
+
+/// How long a client may send nothing of a body, or read nothing of a response.
+const STALL: Duration = Duration::from_secs(60);
 
 /// Serves HTTP/1.1 on `listener` until `stop` is cancelled, then gives the requests that have arrived
 /// ten seconds to finish. When it returns, no connection is open.
@@ -90,10 +94,15 @@ where
         () = async { stop.cancelled().await; sleep(SILENCE).await } => return,
         () = sleep(FIRST_BYTE) => return,
     }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_read_timeout(Some(STALL));
+    stream.set_write_timeout(Some(STALL));
+    // With half_close, hyper reads only what the service waits for: a long response does not time out.
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), service)
+            .half_close(true)
+            .serve_connection(TokioIo::new(Box::pin(stream)), service)
     );
     let ended = tokio::select! {
         biased;
@@ -110,10 +119,16 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{convert::Infallible, net::SocketAddr};
 
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
     use hyper::service::service_fn;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::mpsc,
+    };
+    use tokio_util::sync::DropGuard;
 
     use super::*;
 
@@ -142,5 +157,69 @@ mod tests {
         response.clear();
         assert_eq!(silent.read_to_string(&mut response).await.unwrap(), 0);
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    /// As `nc -N` does.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_half_closes_gets_its_response() {
+        let (address, _stop) = start(async |_| {
+            sleep(GRACE).await; // the end of the client's half has arrived
+            Response::new(Full::from("done"))
+        })
+        .await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).await.unwrap();
+        assert!(response.ends_with("done"), "{response:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_is_broken_off() {
+        let (sender, mut broken) = mpsc::unbounded_channel();
+        let (address, _stop) = start(move |request: Request<Incoming>| {
+            let sender = sender.clone();
+            async move {
+                let body = request.into_body().collect().await;
+                sender.send(body.is_err()).unwrap();
+                Response::new(Full::default())
+            }
+        })
+        .await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request = b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf";
+        client.write_all(request).await.unwrap();
+        assert_eq!(broken.recv().await, Some(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_reads_is_let_go() {
+        let (address, _stop) = start(async |_| Response::new(Full::from(vec![7; 64 << 20]))).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        sleep(2 * STALL).await;
+        let mut response = Vec::new();
+        let _ = client.read_to_end(&mut response).await;
+        assert!(response.len() < 64 << 20, "the whole response was kept");
+    }
+
+    async fn start<F>(
+        respond: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    ) -> (SocketAddr, DropGuard)
+    where
+        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = service_fn(move |request| {
+            let response = respond(request);
+            async { Ok::<_, Infallible>(response.await) }
+        });
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(listener, service, stop.clone()));
+        (address, stop.drop_guard())
     }
 }
