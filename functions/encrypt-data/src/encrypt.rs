@@ -11,6 +11,9 @@ use crate::{caller, error::no_key};
 /// What a body of `/decrypt` holds besides the values, in bytes.
 const DECRYPT_OVERHEAD: usize = 1000;
 
+/// What a value holds besides its datum, and the JSON around it, in bytes at most.
+const VALUE_OVERHEAD: usize = 128;
+
 /// An alias, since utoipa composes the schemas of generic types without their own limits.
 pub(crate) type Texts = OneOrMany<String>;
 
@@ -94,6 +97,9 @@ pub(crate) async fn encrypt(
         let encrypted_data = OneOrMany::Many(Vec::new());
         return Ok(Json(EncryptResponse { encrypted_data }));
     }
+    if reversible {
+        refuse_what_decrypt_would(&body.data, service.http.max_body_bytes)?;
+    }
 
     let key = service.keys.latest(&user).await.map_err(no_key)?;
     let encrypt = |datum: &str| match reversible {
@@ -107,9 +113,6 @@ pub(crate) async fn encrypt(
             OneOrMany::Many(encrypted.collect::<Result<_, _>>()?)
         }
     };
-    if reversible {
-        refuse_what_decrypt_would(&encrypted_data, service.http.max_body_bytes)?;
-    }
     Ok(Json(EncryptResponse { encrypted_data }))
 }
 
@@ -121,15 +124,16 @@ fn seal(key: &UserKeyVersion, datum: &str, context: &[u8]) -> Result<String, Pro
     Ok(value.to_string())
 }
 
-/// Rejects results too large for `/decrypt` to accept: a value is a third longer than its datum.
+/// Rejects data whose values would be too large for `/decrypt` to accept: base64 makes them a third
+/// longer.
 fn refuse_what_decrypt_would(
-    values: &OneOrMany<String>,
+    data: &OneOrMany<Zeroizing<String>>,
     max_body_bytes: u64,
 ) -> Result<(), Problem> {
-    let quoted = |value: &String| value.len() + r#""","#.len();
-    let len: usize = match values {
-        OneOrMany::One(value) => quoted(value),
-        OneOrMany::Many(values) => values.iter().map(quoted).sum(),
+    let value = |datum: &Zeroizing<String>| datum.len().div_ceil(3) * 4 + VALUE_OVERHEAD;
+    let len: usize = match data {
+        OneOrMany::One(datum) => value(datum),
+        OneOrMany::Many(data) => data.iter().map(value).sum(),
     };
     if (len + DECRYPT_OVERHEAD) as u64 > max_body_bytes.min(MAX_JSON_BYTES) {
         return Err(Problem::new(

@@ -158,6 +158,6 @@ async fn no_canary_in_the_log() {
     let counts = |line: &str| line.contains(r#""message":"values","client":"acme","values":"#);
     let others: Vec<_> = named.filter(|line| !counts(line)).collect();
     assert!(others.is_empty(), "{others:?}");
-    insta::assert_snapshot!(log.line("request"), @r#"{"timestamp":…,"level":"INFO","message":"request","status":200,"duration_ms":…,"size":"1kB","span":{"request_id":…,"name":"request"}}"#);
+    insta::assert_snapshot!(log.line("request"), @r#"{"timestamp":…,"level":"INFO","message":"request","method":"POST","route":"/encrypt","status":200,"duration_ms":…,"size":"1kB","span":{"request_id":…,"name":"request"}}"#);
     insta::assert_snapshot!(log.line("values"), @r#"{"timestamp":…,"level":"INFO","message":"values","client":"acme","values":1,"span":{"request_id":…,"name":"request"}}"#);
 }

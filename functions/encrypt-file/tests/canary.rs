@@ -92,11 +92,18 @@ async fn no_canary_in_the_log() {
     let lines = log.requests();
     assert_eq!(lines.len(), statuses.len());
     assert!(log.text().contains(r#""message":"panic""#));
-    log.lacks(&["CANARY", "/encrypt_file"]);
-    insta::assert_snapshot!(log.line("request"), @r#"{"timestamp":…,"level":"INFO","message":"request","status":200,"duration_ms":…,"size":"1kB","span":{"request_id":…,"name":"request"}}"#);
+    log.lacks(&["CANARY"]);
+    insta::assert_snapshot!(log.line("request"), @r#"{"timestamp":…,"level":"INFO","message":"request","method":"POST","route":"/encrypt_file","status":200,"duration_ms":…,"size":"1kB","span":{"request_id":…,"name":"request"}}"#);
     for line in lines {
         let fields: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
-        let known = "duration_ms level message size span status timestamp";
+        let known = "duration_ms level message method route size span status timestamp";
         assert_eq!(fields.join(" "), known);
+        // The route's own path, never the request's.
+        let (method, route) = (&line["method"], line["route"].as_str().unwrap());
+        assert!(method == "POST" || method == "GET", "{line}");
+        assert!(
+            ["/encrypt_file", "/decrypt_file", "/", ""].contains(&route),
+            "{line}"
+        );
     }
 }

@@ -85,6 +85,17 @@ impl ApiKeys {
             .ok_or_else(|| ProblemKind::Unauthorized.into())
     }
 
+    /// Refuses a stranger whose key is in the headers, before a body that may hold one is read.
+    ///
+    /// # Errors
+    /// `unauthorized`: there are keys in the headers, and not exactly one known key.
+    pub(crate) fn check_headers(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if presents_key(headers) {
+            self.authenticate(headers)?;
+        }
+        Ok(())
+    }
+
     /// The client whose key is in the headers, in the body, or in both: then both are this client's.
     ///
     /// # Errors

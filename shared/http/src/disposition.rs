@@ -19,19 +19,13 @@ impl Disposition {
     /// multipart/form-data encoding algorithm) are undone. `filename*`, which RFC 7578 forbids and older
     /// clients send for names beyond ASCII, is read where there is no `filename`.
     pub(crate) fn parse(header: &str) -> Option<Self> {
-        let (kind, mut rest) = header.split_at(header.find(';').unwrap_or(header.len()));
+        let (kind, rest) = header.split_at(header.find(';').unwrap_or(header.len()));
         if !kind.trim().eq_ignore_ascii_case("form-data") {
             return None;
         }
         let (mut name, mut file_name, mut extended) = (None, None, None);
-        while let Some(parameter) = rest.trim_start().strip_prefix(';') {
-            if parameter.trim().is_empty() {
-                break;
-            }
-            let (key, after) = parameter.split_once('=')?;
-            let (value, after) = value(after.trim_start())?;
-            rest = after;
-            let slot = match key.trim().to_ascii_lowercase().as_str() {
+        for (key, value) in parameters(rest)? {
+            let slot = match key.as_str() {
                 "name" => &mut name,
                 "filename" => &mut file_name,
                 "filename*" => &mut extended,
@@ -45,11 +39,27 @@ impl Disposition {
             Some(value) => Some(decode_extended(&value)?),
             None => None,
         };
-        (rest.trim().is_empty() || rest.trim() == ";").then(|| Self {
+        Some(Self {
             name,
             file_name: file_name.or(extended),
         })
     }
+}
+
+/// Parameters as they follow a value, `; name=value`, with their names in lower case.
+pub(crate) fn parameters(mut rest: &str) -> Option<Vec<(String, String)>> {
+    let mut parameters = Vec::new();
+    while let Some(parameter) = rest.trim_start().strip_prefix(';') {
+        rest = parameter;
+        if rest.trim().is_empty() {
+            break;
+        }
+        let (key, after) = parameter.split_once('=')?;
+        let (value, after) = value(after.trim_start())?;
+        parameters.push((key.trim().to_ascii_lowercase(), value));
+        rest = after;
+    }
+    rest.trim().is_empty().then_some(parameters)
 }
 
 /// A token or a quoted string, and what follows it.

@@ -2,10 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,7 +9,9 @@ use std::{
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
 use tokio::{runtime::Handle, time::timeout};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
+
+use crate::edge::BodyProgress;
 
 /// What is drained at most.
 const MAX_BYTES: u64 = 256 << 20;
@@ -22,21 +20,23 @@ const MAX_TIME: Duration = Duration::from_secs(10);
 /// A request body that is read to its end even when the handler has lost interest.
 ///
 /// A server that responds early and closes while the client still sends makes most clients report a
-/// broken connection instead of the response.
+/// broken connection instead of the response. A client that waits for `100 Continue` has not begun:
+/// to read would ask it to.
 pub(crate) struct DrainedBody {
     body: Option<Body>,
-    read: Arc<AtomicU64>,
+    progress: BodyProgress,
+    client_waits: bool,
     _done: DropGuard,
 }
 
 impl DrainedBody {
-    /// The body, counting in `read` the bytes that the handler reads and cancelling `done` when the
-    /// handler drops it.
-    pub(crate) fn new(body: Body, read: Arc<AtomicU64>, done: CancellationToken) -> Self {
+    /// The body, recording in `progress` what the handler reads, and that it drops the body.
+    pub(crate) fn new(body: Body, progress: BodyProgress, client_waits: bool) -> Self {
         Self {
             body: Some(body),
-            read,
-            _done: done.drop_guard(),
+            _done: progress.done.clone().drop_guard(),
+            progress,
+            client_waits,
         }
     }
 }
@@ -53,10 +53,10 @@ impl http_body::Body for DrainedBody {
             return Poll::Ready(None);
         };
         let frame = Pin::new(body).poll_frame(cx);
+        self.client_waits = false;
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
-                let len = frame.data_ref().map_or(0, Bytes::len);
-                self.read.fetch_add(len as u64, Ordering::Relaxed);
+                self.progress.add(frame.data_ref().map_or(0, Bytes::len));
             }
             Poll::Ready(None | Some(Err(_))) => self.body = None,
             Poll::Pending => {}
@@ -83,7 +83,7 @@ impl Drop for DrainedBody {
         let rest = self
             .body
             .take()
-            .filter(|body| !http_body::Body::is_end_stream(body));
+            .filter(|body| !self.client_waits && !http_body::Body::is_end_stream(body));
         if let (Some(mut rest), Ok(runtime)) = (rest, Handle::try_current()) {
             runtime.spawn(timeout(MAX_TIME, async move {
                 let mut read = 0;

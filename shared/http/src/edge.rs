@@ -11,21 +11,22 @@ use std::{
 use axum::{
     Extension, Json, Router,
     body::Body,
-    extract::Request,
+    extract::{MatchedPath, Request},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, timeout::RequestBodyTimeoutLayer};
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{API_KEY_HEADER, AllowedOrigins, Problem, ProblemKind, drain::DrainedBody};
 
-/// A request's body may pause for this long.
-const BODY_IDLE: Duration = Duration::from_secs(20);
+/// A request's body must bring something in every period, and end within [`BODY_PERIODS`].
+const BODY_PERIOD: Duration = Duration::from_secs(20);
+const BODY_PERIODS: u32 = 6;
 
 /// How long a handler may work after it has finished with the request's body: less than API Gateway
 /// waits.
@@ -48,7 +49,6 @@ impl Edge {
             .layer(CatchPanicLayer::custom(|_| {
                 Problem::from(ProblemKind::Internal).into_response()
             }))
-            .layer(RequestBodyTimeoutLayer::new(BODY_IDLE))
             .layer(middleware::from_fn(in_time))
             .layer(self.cors())
             .layer(middleware::from_fn(handle))
@@ -80,39 +80,92 @@ async fn handle(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = new_request_id();
     let span = tracing::error_span!("request", request_id = id);
-    let (read, body_done) = (Arc::<AtomicU64>::default(), CancellationToken::new());
-    let mut request = request.map(|body| {
-        let body = DrainedBody::new(body, Arc::clone(&read), body_done.clone());
-        Body::new(body)
-    });
-    request.extensions_mut().insert(body_done);
+    let method = known_method(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let waits = request.headers().contains_key(header::EXPECT);
+    let progress = BodyProgress::default();
+    let mut request =
+        request.map(|body| Body::new(DrainedBody::new(body, progress.clone(), waits)));
+    request.extensions_mut().insert(progress.clone());
 
     let response = next.run(request).instrument(span.clone()).await;
     let response = finish(response, &id);
     span.in_scope(|| {
         tracing::info!(
+            method,
+            route = route.as_ref().map_or("", MatchedPath::as_str),
             status = response.status().as_u16(),
             duration_ms = start.elapsed().as_secs_f64() * 1e3,
-            size = size_class(read.load(Ordering::Relaxed)),
+            size = size_class(progress.read()),
             "request"
         );
     });
     response
 }
 
-/// Ends a request that waits too long for KMS or S3. Reading its body has its own limits.
+/// What a handler has read of its request's body.
+#[derive(Clone, Default)]
+pub(crate) struct BodyProgress {
+    read: Arc<AtomicU64>,
+    /// Cancelled once the handler has finished with the body.
+    pub(crate) done: CancellationToken,
+}
+
+impl BodyProgress {
+    pub(crate) fn add(&self, len: usize) {
+        self.read.fetch_add(len as u64, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the body is too slow.
+    async fn too_slow(&self) {
+        let mut before = 0;
+        for _ in 0..BODY_PERIODS {
+            sleep(BODY_PERIOD).await;
+            let read = self.read();
+            if read == before {
+                return;
+            }
+            before = read;
+        }
+    }
+}
+
+/// Ends a request whose body arrives too slowly, or that waits too long for KMS or S3.
 async fn in_time(
-    Extension(body_done): Extension<CancellationToken>,
+    Extension(progress): Extension<BodyProgress>,
     request: Request,
     next: Next,
 ) -> Response {
     let too_late = async {
-        body_done.cancelled().await;
-        sleep(DEADLINE).await;
+        tokio::select! {
+            () = progress.done.cancelled() => {
+                sleep(DEADLINE).await;
+                ProblemKind::DependencyUnavailable
+            }
+            () = progress.too_slow() => ProblemKind::RequestTimeout,
+        }
     };
     tokio::select! {
         response = next.run(request) => response,
-        () = too_late => Problem::from(ProblemKind::DependencyUnavailable).into_response(),
+        problem = too_late => Problem::from(problem).into_response(),
+    }
+}
+
+/// The name of a method, if it is not one that the client has made up.
+fn known_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
     }
 }
 
@@ -214,6 +267,28 @@ mod tests {
             assert_eq!(headers.contains_key(header::RETRY_AFTER), status == 503);
             let allowed = headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
             assert_eq!(allowed.unwrap(), "https://app.example");
+        }
+    }
+
+    /// At one byte a second, and not at all.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_too_slow_is_a_408() {
+        for (bytes, seconds) in [(u64::MAX, 120), (1, 40), (0, 20)] {
+            let chunks = stream::unfold(bytes, async |left| {
+                if left == 0 {
+                    std::future::pending::<()>().await;
+                }
+                sleep(Duration::from_secs(1)).await;
+                Some((Ok::<_, axum::Error>("x"), left - 1))
+            });
+            let router: Router =
+                Edge::default().around(Router::new().route("/", post(async |_: Bytes| ())));
+            let request = Request::post("/").body(Body::from_stream(chunks)).unwrap();
+            let start = tokio::time::Instant::now();
+            let response = router.oneshot(request).await.unwrap();
+            assert_eq!(response.status(), 408, "{bytes}");
+            assert_eq!(response.headers()[header::CONNECTION], "close");
+            assert_eq!(start.elapsed().as_secs(), seconds, "{bytes}");
         }
     }
 }

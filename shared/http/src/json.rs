@@ -1,6 +1,6 @@
 //! JSON bodies (RFC 8259), read strictly: one object, each field known, once, and of its type.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -9,27 +9,23 @@ use axum::{
 };
 use caas_crypto::ClientName;
 use http::{HeaderMap, header};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use serde::{
     Serialize,
     de::{DeserializeOwned, DeserializeSeed},
 };
 use serde_path_to_error::Path;
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::{
     HttpConfig, Problem, ProblemKind,
-    announced::announced_len,
     form::refuse_encoding,
     json_value::{AnyValue, InvalidValue, MAX_DEPTH, Value},
 };
 
 /// The longest JSON body in bytes.
 pub const MAX_JSON_BYTES: u64 = 1_000_000;
-
-/// How long a JSON body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// A JSON body.
 ///
@@ -75,6 +71,7 @@ where
     async fn from_request(request: Request, state: &Arc<S>) -> Result<Self, Problem> {
         let config = S::as_ref(state);
         let headers = request.headers().clone();
+        config.api_keys.check_headers(&headers)?;
         let value = read_value(request, config).await?;
         let key = match value.field("apiKey") {
             None => None,
@@ -101,12 +98,7 @@ async fn read_value(request: Request, config: &HttpConfig) -> Result<Value, Prob
         ));
     }
     let limit = config.max_body_bytes.min(MAX_JSON_BYTES);
-    let announced = announced_len(request.headers());
-    let text = timeout(BODY_TIME, read(request.into_body(), announced, limit));
-    match text.await {
-        Ok(text) => parse(&text?),
-        Err(_) => Err(ProblemKind::DependencyUnavailable.into()),
-    }
+    parse(&read(request.into_body(), limit).await?)
 }
 
 fn parse(text: &[u8]) -> Result<Value, Problem> {
@@ -158,20 +150,17 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a body into memory that is wiped, also where it has to grow.
-async fn read(
-    mut body: Body,
-    announced: Option<u64>,
-    limit: u64,
-) -> Result<Zeroizing<Vec<u8>>, Problem> {
+async fn read(mut body: Body, limit: u64) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let too_large = || {
         let detail = format!("The body exceeds {limit} bytes. Send fewer or shorter values.");
         Problem::new(ProblemKind::TooLarge, detail)
     };
-    if announced > Some(limit) {
+    let announced = body.size_hint().lower();
+    if announced > limit {
         return Err(too_large());
     }
     let with_room = |len: u64| Vec::with_capacity(usize::try_from(len).unwrap_or_default());
-    let mut text = Zeroizing::new(with_room(announced.unwrap_or_default()));
+    let mut text = Zeroizing::new(with_room(announced));
     while let Some(frame) = body.frame().await {
         let cut = |_| Problem::new(ProblemKind::MalformedJson, "The body ends too early.");
         let data = frame.map_err(cut)?.into_data().unwrap_or_default();
@@ -199,15 +188,50 @@ mod tests {
     #[tokio::test]
     async fn an_unannounced_body_is_read_whole_and_an_announced_one_refused_at_once() {
         let chunks = (0..100_u8).map(|byte| Ok::<_, std::io::Error>(vec![byte; 100]));
-        let body = || Body::from_stream(futures::stream::iter(chunks.clone()));
         let expected: Vec<_> = (0..100).flat_map(|byte| [byte; 100]).collect();
-        for announced in [None, Some(0), Some(10_000)] {
-            let text = read(body(), announced, 10_000).await.unwrap();
-            assert_eq!(*text, expected);
+        let unannounced = || Body::from_stream(futures::stream::iter(chunks.clone()));
+        for body in [unannounced(), Body::from(expected.clone())] {
+            assert_eq!(*read(body, 10_000).await.unwrap(), expected);
         }
-        assert!(read(body(), None, 9_999).await.is_err());
-        let never = Body::from_stream(futures::stream::pending::<std::io::Result<Vec<u8>>>());
-        assert!(read(never, Some(10_001), 10_000).await.is_err());
+        assert!(read(unannounced(), 9_999).await.is_err());
+        assert!(read(Body::new(Announced), 9_999).await.is_err());
+    }
+
+    /// 10,000 bytes that are announced and never read.
+    struct Announced;
+
+    impl http_body::Body for Announced {
+        type Data = axum::body::Bytes;
+        type Error = axum::Error;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, axum::Error>>> {
+            panic!("the body was read");
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(10_000)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_key_in_a_header_is_refused_before_the_body_is_read() {
+        struct State(HttpConfig);
+        impl AsRef<HttpConfig> for State {
+            fn as_ref(&self) -> &HttpConfig {
+                &self.0
+            }
+        }
+        let config = HttpConfig::read(&caas_settings::Settings::from([])).unwrap();
+        let request = Request::post("/").header("x-api-key", "unknown");
+        let request = request.header("content-type", "application/json");
+        let request = request.body(Body::new(Announced)).unwrap();
+        let refused =
+            AuthenticatedJson::<Order>::from_request(request, &Arc::new(State(config))).await;
+        let problem = refused.err().unwrap().details("");
+        assert_eq!(problem.kind, ProblemKind::Unauthorized);
     }
 
     #[test]

@@ -15,7 +15,6 @@
 //! let router: Router = Edge::default().around(Router::new().route("/", get(nothing)));
 //! ```
 
-mod announced;
 mod api_key;
 mod caller;
 mod config;
@@ -26,6 +25,7 @@ mod file_name;
 mod form;
 mod json;
 mod json_value;
+mod multipart;
 mod one_or_many;
 mod origins;
 mod problem;

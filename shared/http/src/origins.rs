@@ -44,7 +44,7 @@ impl FromStr for AllowedOrigins {
             let exact = serialized == entry
                 && !authority.contains('@')
                 && !authority.ends_with(default_port)
-                && !entry.contains(|c: char| c.is_ascii_uppercase())
+                && !entry.contains(|c: char| c.is_ascii_uppercase() || c == '*')
                 && matches!(uri.scheme_str(), Some("http" | "https"));
             exact
                 .then(|| HeaderValue::from_str(entry))
@@ -76,6 +76,8 @@ mod tests {
         assert_eq!(two.to_vec(), ["https://a.example", "http://localhost:3000"]);
         for bad in [
             "*",
+            "https://*",
+            "https://*.example",
             "null",
             "a.example",
             "https://a/",

@@ -59,6 +59,8 @@ registry! {
         "Check the path and the id. What belongs to another client is reported as absent.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed",
         "Use one of the methods in the `Allow` header.";
+    RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "Request body too slow",
+        "Send the whole body within two minutes, without long pauses.";
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Too large",
         "Send less in one request; upload large files with `POST /api/uploads`.";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE,
@@ -75,6 +77,8 @@ registry! {
         "Wait as long as `Retry-After` says, then send fewer requests a second.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal server error",
         "Try again; if the problem persists, report the `instance`.";
+    StorageFull = "storage-full", INSUFFICIENT_STORAGE, "Storage full",
+        "Ask the operator for room; until then no file can be stored. Reading and deleting work.";
     DependencyUnavailable = "dependency-unavailable", SERVICE_UNAVAILABLE,
         "Key management or storage unavailable",
         "Wait as long as `Retry-After` says, then try again.";
@@ -111,6 +115,7 @@ impl ProblemKind {
             Self::Unauthorized => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
             }
+            Self::RequestTimeout => Some((header::CONNECTION, HeaderValue::from_static("close"))),
             Self::DependencyUnavailable => {
                 Some((header::RETRY_AFTER, HeaderValue::from_static("2")))
             }

@@ -1,6 +1,6 @@
 //! Listing a client's files.
 
-use std::time::SystemTime;
+use std::{fmt, time::SystemTime};
 
 use aws_sdk_s3::types::EncodingType;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -10,7 +10,7 @@ use caas_crypto::{ClientName, stored::OVERHEAD};
 use crate::Vault;
 
 /// One page of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Page {
     /// The files, in the order of their keys' bytes.
     pub files: Vec<ListedFile>,
@@ -29,6 +29,15 @@ pub struct ListedFile {
     pub e_tag: String,
     /// When it was stored.
     pub last_modified: SystemTime,
+}
+
+/// Without the cursor, which contains a path.
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Vault {
@@ -139,3 +148,17 @@ pub enum ListError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of a listing")]
 pub struct InvalidCursor;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_path() {
+        let page = Page {
+            files: Vec::new(),
+            next_cursor: Some("CANARY".to_owned()),
+        };
+        assert!(!format!("{page:?}").contains("CANARY"));
+    }
+}

@@ -230,6 +230,11 @@ async fn what_could_not_be_sent_back_is_refused() {
     let fields = |len: usize| json!({"sensitiveData": "x".repeat(len), "cipher": "aes-256-gcm"});
     let answer = process.post("/encrypt", USER, fields(900_000)).await;
     answer.is_problem("too long to come back", 413, "too-large");
+    assert!(
+        stack.record_versions("").await.is_empty(),
+        "a user was made"
+    );
+    assert_eq!(stack.emulator.calls().kms(), 0);
     let value = process.post("/encrypt", USER, fields(740_000)).await.ok();
     let value = value["encrypted_data"].as_str().unwrap();
     let opened = process.decrypt(USER, value).await.ok();
@@ -261,6 +266,7 @@ async fn content_types() {
         (Some("text/plain"), None, false),
         (Some("application/x-www-form-urlencoded"), None, false),
         (None, None, false),
+        (Some("application/json"), Some("Identity"), true),
         (Some("application/json"), Some("gzip"), false),
     ] {
         let mut request = Request::post("/encrypt");

@@ -57,6 +57,10 @@ async fn forms() {
                 ),
                 ("broken header", form(&[("no colon here", b"x")])),
                 (
+                    "two dispositions",
+                    form(&[(&*format!("{FILE}\r\n{FILE}"), b"x")]),
+                ),
+                (
                     "NUL in a header",
                     form(&[(
                         "Content-Disposition: form-data; name=\"file\"; filename=\"a\0b\"",
@@ -249,6 +253,24 @@ async fn types_paths_and_methods() {
                     Method::POST,
                     "/encrypt_file",
                     &[("content-type", "multipart/form-data; boundary=other")],
+                ),
+                (
+                    Method::POST,
+                    "/encrypt_file",
+                    &[("content-type", "multipart/form-data; boundary=")],
+                ),
+                (
+                    Method::POST,
+                    "/encrypt_file",
+                    &[("content-type", "multipart/form-data; boundary=\"x")],
+                ),
+                (
+                    Method::POST,
+                    "/encrypt_file",
+                    &[(
+                        "content-type",
+                        "multipart/form-data; boundary=a; boundary=b",
+                    )],
                 ),
             ],
         ),
