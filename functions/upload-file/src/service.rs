@@ -67,6 +67,7 @@ pub(crate) fn from_unavailable(Unavailable: Unavailable) -> Problem {
 pub(crate) fn from_put_error(error: &PutError) -> Problem {
     match error {
         PutError::TooLarge { limit } => Problem::body_too_large(*limit),
+        PutError::StorageFull => ProblemKind::StorageFull.into(),
         PutError::PreconditionFailed | PutError::Unavailable => unavailable(),
         PutError::WrongLength | PutError::Source(_) => {
             tracing::error!("content in memory could not be read");
@@ -82,6 +83,11 @@ pub(crate) fn from_put_error(error: &PutError) -> Problem {
 pub(crate) fn from_get_error(error: &GetError, limit: u64) -> Problem {
     match error {
         GetError::NotFound => not_found(),
+        GetError::OtherContext => Problem::new(
+            ProblemKind::IntegrityFailure,
+            "Another program stored this file, under another encryption context than this service's. \
+             Open it with that program.",
+        ),
         GetError::NotAuthentic => does_not_open(),
         GetError::TooLarge { .. } => Problem::new(
             ProblemKind::TooLarge,

@@ -11,6 +11,8 @@ use aws_sdk_kms::{
 };
 use zeroize::Zeroizing;
 
+use crate::s3_response::no_response;
+
 /// The bytes of a 256-bit key, at one place on the heap and wiped on drop.
 pub type PlaintextKey = Box<Zeroizing<[u8; 32]>>;
 
@@ -105,10 +107,10 @@ fn plaintext(blob: Option<Blob>) -> Result<PlaintextKey, KmsError> {
 
 /// The cause in our own words, never the SDK's text. An alarm counts `throttled`.
 fn cause<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &'static str {
-    let Some(error) = error.as_service_error() else {
-        return "no response";
+    let Some(refusal) = error.as_service_error() else {
+        return no_response(error);
     };
-    match error.code() {
+    match refusal.code() {
         Some("DisabledException") => "key disabled",
         Some("KMSInvalidStateException") => "key not usable",
         Some("NotFoundException") => "key not found",

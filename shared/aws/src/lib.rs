@@ -15,7 +15,7 @@ pub use kms::{KmsError, KmsKey, PlaintextKey};
 pub use object_key::{InvalidObjectKey, MAX_KEY_LEN, ObjectKey};
 pub use presigner::{PresignedRequest, Presigner};
 pub use put_options::{InvalidOption, LengthRefused, PutOptions};
-pub use s3_response::{Unavailable, decode_key, length, status, time};
+pub use s3_response::{STORAGE_FULL, Unavailable, decode_key, length, status, time};
 pub use versioned_bucket::{
     ListedUpload, ListedVersion, NextPage, Version, VersionedBucket, Versions, VersionsPage,
 };

@@ -72,7 +72,7 @@ impl From<PutError> for Failure {
             PutError::TooLarge { .. } => Self::TooLarge,
             PutError::WrongLength | PutError::Source(_) => Self::Unreadable,
             PutError::DoesNotOpen => Self::NotAsSent,
-            PutError::Unavailable => Self::Unavailable,
+            PutError::StorageFull | PutError::Unavailable => Self::Unavailable,
         }
     }
 }

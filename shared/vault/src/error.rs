@@ -6,7 +6,7 @@ use aws_sdk_s3::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use caas_aws::{KmsError, LengthRefused, Unavailable, status};
+use caas_aws::{KmsError, LengthRefused, STORAGE_FULL, Unavailable, status};
 
 /// Why a put failed. No part of the file is visible, unless S3 became unreachable at the very end.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum PutError {
     /// What was sealed does not open again: a fault of this machine.
     #[error("what was sealed does not open")]
     DoesNotOpen,
+    /// S3 has no room, as only storage other than AWS's can say.
+    #[error("the storage is full")]
+    StorageFull,
     /// KMS or S3 is down, throttles, times out or denies access, or the system has no randomness.
     /// Retrying later may help.
     #[error("KMS or S3 is not available")]
@@ -41,6 +44,9 @@ pub enum GetError {
     /// The file does not exist.
     #[error("the file does not exist")]
     NotFound,
+    /// The stored object is another program's: its encryption context has nothing of ours.
+    #[error("the file has another encryption context")]
+    OtherContext,
     /// The stored object does not open, whatever the cause.
     #[error("the file does not open")]
     NotAuthentic,
@@ -76,6 +82,18 @@ impl From<LengthRefused> for PutError {
 impl From<Unavailable> for GetError {
     fn from(Unavailable: Unavailable) -> Self {
         Self::Unavailable
+    }
+}
+
+/// Logs why S3 did not take a write.
+pub(crate) fn not_written<E>(
+    operation: &'static str,
+    error: &SdkError<E, HttpResponse>,
+) -> PutError {
+    let unavailable = Unavailable::new(operation, error);
+    match status(error) {
+        Some(STORAGE_FULL) => PutError::StorageFull,
+        _ => unavailable.into(),
     }
 }
 

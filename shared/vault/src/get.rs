@@ -121,7 +121,11 @@ impl Vault {
     ) -> Result<OpeningKey, GetError> {
         let header = info.header(key).map_err(|reason| {
             tracing::warn!(%reason, "an object is not in the vault's format");
-            GetError::NotAuthentic
+            if info.is_another_programs(key) {
+                GetError::OtherContext
+            } else {
+                GetError::NotAuthentic
+            }
         })?;
         if info.stored_len < OVERHEAD as u64 {
             return Err(GetError::NotAuthentic);

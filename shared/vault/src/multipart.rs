@@ -17,7 +17,7 @@ use caas_aws::{ObjectKey, PutOptions, Unavailable, status};
 use caas_crypto::stored::Header;
 use tokio::{runtime::Handle, task::JoinSet};
 
-use crate::{PutError, Vault, object_info::metadata, part::PartBuffers};
+use crate::{PutError, Vault, error::not_written, object_info::metadata, part::PartBuffers};
 
 /// How many parts are sent concurrently.
 const CONCURRENCY: usize = 3;
@@ -72,8 +72,7 @@ impl MultipartUpload {
         // In its own task, so that a caller that stops waiting does not lose the id.
         let created = tokio::spawn(async move {
             let answer = request.send().await;
-            let answer =
-                answer.map_err(|error| Unavailable::new("CreateMultipartUpload", &error))?;
+            let answer = answer.map_err(|error| not_written("CreateMultipartUpload", &error))?;
             let upload_id = answer.upload_id.ok_or(Unavailable)?;
             Ok(Self {
                 id: Some(UploadId {
@@ -251,7 +250,7 @@ async fn upload_part(
         .body(ByteStream::from(part.clone()))
         .send()
         .await
-        .map_err(|error| Unavailable::new("UploadPart", &error))?;
+        .map_err(|error| not_written("UploadPart", &error))?;
     let completed = CompletedPart::builder()
         .part_number(number)
         .set_e_tag(answer.e_tag)

@@ -71,6 +71,22 @@ macro_rules! from_output {
 
 from_output!(GetObjectOutput, HeadObjectOutput);
 
+impl ObjectInfo {
+    /// Whether the format is right and the encryption context is of another program: nothing in it is
+    /// ours, so that it is no damaged one of ours.
+    pub(crate) fn is_another_programs(&self, key: &ObjectKey) -> bool {
+        let ours = EncryptionContext::for_object(key.as_str());
+        let [(suite, _), (object, hash)] = ours.pairs().collect::<Vec<_>>()[..] else {
+            return false;
+        };
+        let context = self.metadata.get("x-amz-t").map_or("", String::as_str);
+        self.header(key) == Err(HeaderError::WrongContext)
+            && context.contains(suite)
+            && !context.contains(object)
+            && !context.contains(hash)
+    }
+}
+
 /// Without the metadata, which may contain anything.
 impl fmt::Debug for ObjectInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

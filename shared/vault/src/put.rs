@@ -1,7 +1,7 @@
 //! Sealing a file into the vault: up to 8 MiB in one request, longer files in parts.
 
 use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
-use caas_aws::{ObjectKey, PutOptions, Unavailable};
+use caas_aws::{ObjectKey, PutOptions};
 use caas_crypto::{
     DataKey,
     stored::{self, EncryptionContext, Header, OpeningKey, SealingKey, WrappedKey},
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::{
     PART_LEN, PutError, Vault,
     checked::CheckedSealer,
-    error::{is_precondition, no_data_key},
+    error::{is_precondition, no_data_key, not_written},
     multipart::MultipartUpload,
     object_info::metadata,
     part::PartBuffers,
@@ -184,7 +184,7 @@ impl Vault {
         if lost {
             PutError::PreconditionFailed
         } else {
-            Unavailable::new(operation, error).into()
+            not_written(operation, error)
         }
     }
 

@@ -76,3 +76,14 @@ async fn s3_or_kms_does_not_serve() {
         assert_eq!(app.send(get(API_KEY, &id)).await.body, b"content", "{case}");
     }
 }
+
+#[tokio::test]
+async fn full_storage_is_told_apart() {
+    let app = App::start().await;
+    let full = Fault::s3(507, "XMinioStorageFull");
+    app.proxies.s3.set_rule(move |_| full.clone());
+    for len in [100, 9 << 20] {
+        let answer = app.send(upload(API_KEY, "a", &bytes(len))).await;
+        answer.is_problem("full", 507, "storage-full");
+    }
+}

@@ -87,3 +87,29 @@ async fn a_copy_under_another_key_does_not_open() {
     assert_eq!(app.emulator.calls().kms(), kms);
     assert_eq!(app.send(get(API_KEY, &id)).await.body, CONTENT);
 }
+
+/// AWS's own client wraps keys with any context. What it stored is listed, and is not damaged.
+#[tokio::test]
+async fn another_programs_object_is_called_so() {
+    let app = App::start().await;
+    let id = app.upload("a.txt", CONTENT).await;
+    let key = format!("acme/{}", path_of(&id));
+    let (mut metadata, body) = app.get_raw(VAULT, &key).await;
+    for context in [
+        r#"{"aws:x-amz-cek-alg":"115"}"#,
+        r#"{"aws:x-amz-cek-alg":"115","tenant":"acme"}"#,
+    ] {
+        metadata.insert("x-amz-t".to_owned(), context.to_owned());
+        let put = app.clients.s3.put_object().bucket(VAULT).key(&key);
+        let put = put.set_metadata(Some(metadata.clone()));
+        put.body(body.clone().into()).send().await.unwrap();
+        let (answer, calls) = app.calls_of(app.send(get(API_KEY, &id))).await;
+        answer.is_problem(context, 422, "integrity-failure");
+        assert!(
+            answer.text().contains("another encryption context"),
+            "{}",
+            answer.text()
+        );
+        assert_eq!(calls.kms(), 0);
+    }
+}

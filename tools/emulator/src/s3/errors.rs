@@ -2,6 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
+use std::io;
+
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{ALLOW, CONTENT_TYPE, LAST_MODIFIED},
@@ -50,10 +52,26 @@ impl From<StoreError> for S3Error {
             StoreError::Body(source) => body_error(&source.to_string()),
             StoreError::Io(source) => {
                 tracing::error!(cause = %source, "S3 operation failed");
-                S3Error::internal_error(source)
+                if is_full(&source) {
+                    storage_full()
+                } else {
+                    S3Error::internal_error(source)
+                }
             }
         }
     }
+}
+
+fn storage_full() -> S3Error {
+    let code = S3ErrorCode::Custom("StorageFull".into());
+    let mut error = S3Error::with_message(code, "There is no room on the disk.");
+    error.set_status_code(StatusCode::INSUFFICIENT_STORAGE);
+    error
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 pub(super) fn precondition_failed() -> S3Error {
@@ -154,5 +172,26 @@ fn body_error(message: &str) -> S3Error {
         )
     } else {
         incomplete_body()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart() {
+        for (kind, status) in [
+            (io::ErrorKind::StorageFull, StatusCode::INSUFFICIENT_STORAGE),
+            (
+                io::ErrorKind::QuotaExceeded,
+                StatusCode::INSUFFICIENT_STORAGE,
+            ),
+            (io::ErrorKind::Other, StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            let error = S3Error::from(StoreError::Io(kind.into()));
+            let status_code = error.status_code().or(error.code().status_code());
+            assert_eq!(status_code, Some(status), "{kind}");
+        }
     }
 }
