@@ -20,6 +20,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 MARKED = re.compile(r"<!-- ci -->\n```(sh|python|js)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PROBLEMS = ROOT / "docs" / "guide" / "errors.md"  # asks for a problem on purpose
 RUN = {"python": "python {}", "js": "node --input-type=module < {}"}
 
 
@@ -49,8 +50,12 @@ def run_blocks(page):
         folder = pathlib.Path(name)
         for shared in [".caas", "examples"]:
             (folder / shared).symlink_to(ROOT / shared)
+        environment = dict(os.environ)
+        if page != PROBLEMS:
+            (folder / ".curlrc").write_text("fail-with-body\n")
+            environment["CURL_HOME"] = name
         command = ["bash", "-c", script(found, folder)]
-        subprocess.run(command, cwd=folder, env=os.environ, check=True, timeout=600)
+        subprocess.run(command, cwd=folder, env=environment, check=True, timeout=600)
     print(f"{page.relative_to(ROOT)}: {len(found)} blocks ran", flush=True)
 
 

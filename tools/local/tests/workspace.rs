@@ -139,3 +139,29 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
         !elsewhere && (extension || path.starts_with(".ci/") || path.starts_with("events/"))
     })
 }
+
+/// The options are those of curl 7.68, and none of them hides a problem document.
+#[test]
+fn documented_curl_commands_suit_old_versions_and_show_problems() {
+    let mut pages = vec!["README.md".into(), "tools/local/src/welcome.rs".into()];
+    for entry in fs::read_dir(Path::new(ROOT).join("docs/guide")).unwrap() {
+        pages.push(entry.unwrap().path());
+    }
+    let mut commands = 0;
+    for page in pages {
+        let text = fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
+        // A command with its continuations.
+        for command in text
+            .replace("\\\n", " ")
+            .lines()
+            .filter(|line| line.contains("curl -"))
+        {
+            commands += 1;
+            assert!(command.contains("curl -sS "), "{command}");
+            for newer in ["%header{", "--json", "--fail", "--retry-all-errors", " -f "] {
+                assert!(!command.contains(newer), "{command}");
+            }
+        }
+    }
+    assert!(commands > 20, "{commands} commands found");
+}

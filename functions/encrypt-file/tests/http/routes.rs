@@ -1,6 +1,8 @@
 //! What the routes answer.
 
 use axum::body::Body;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use caas_crypto::session;
 use caas_http::ProblemKind;
 use caas_testing::{API_KEY, form, post_form, with};
 use http::{Request, StatusCode};
@@ -43,6 +45,57 @@ async fn a_file_goes_in_and_comes_out() {
             assert_eq!(disposition, attachment("a.txt"));
             assert!(opened.body == content);
         }
+    }
+}
+
+/// A client that sees no headers gets name, key and file in the body.
+#[tokio::test]
+async fn json_holds_the_key_too() {
+    for (accept, is_json) in [
+        ("application/json", true),
+        ("Application/JSON; charset=utf-8", true),
+        ("application/json, text/plain, */*", false),
+        ("application/octet-stream, application/json", false),
+        ("*/*", false),
+    ] {
+        let request = post_form("/encrypt_file", form(&[(FILE, b"content")]));
+        let sealed = call(true, with(request, "accept", accept)).await;
+        assert_eq!(sealed.status, StatusCode::OK, "{accept}");
+        let in_header = sealed.header("encryption-key");
+        let body = if is_json {
+            assert_eq!(sealed.header("content-type"), "application/json");
+            let body = sealed.json();
+            assert_eq!(
+                (&body["name"], &body["key"]),
+                (&json!("a.txt.enc"), &json!(in_header))
+            );
+            BASE64_STANDARD
+                .decode(body["file"].as_str().unwrap())
+                .unwrap()
+        } else {
+            sealed.body.clone()
+        };
+        let opened = session::open(&in_header.parse().unwrap(), body).unwrap();
+        assert_eq!(opened, b"content", "{accept}");
+    }
+}
+
+/// A browser would save the file and discard the key.
+#[tokio::test]
+async fn a_form_navigation_gets_a_page_and_no_file() {
+    for (name, value) in [
+        ("sec-fetch-mode", "navigate"),
+        (
+            "accept",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        ),
+    ] {
+        let request = post_form("/encrypt_file", form(&[(FILE, b"content")]));
+        let page = call(true, with(request, name, value)).await;
+        assert_eq!(page.status, StatusCode::NOT_ACCEPTABLE);
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert_eq!(page.header("content-disposition"), "");
+        assert!(page.text().contains("Encryption-Key"), "{}", page.text());
     }
 }
 
