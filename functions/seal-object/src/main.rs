@@ -4,7 +4,7 @@ use std::{env, io};
 
 use caas_aws::ClientsConfig;
 use caas_inbox::S3_TIMEOUT;
-use caas_settings::{InvalidSetting, Settings, init_log};
+use caas_settings::{Settings, init_log, refuse_invocations};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use seal_object::{Config, handle};
 
@@ -12,9 +12,12 @@ use seal_object::{Config, handle};
 async fn main() -> Result<(), Error> {
     let settings = Settings::new(|name| env::var(name).ok());
     init_log(settings.get("LOG").as_deref(), io::stdout);
-    let cannot_start = |error: &InvalidSetting| tracing::error!(%error, "cannot start");
-    let config = Config::read(&settings).inspect_err(cannot_start)?;
-    let mut aws = ClientsConfig::read(&settings).inspect_err(cannot_start)?;
+    let config = Config::read(&settings);
+    let config = config.and_then(|config| Ok((config, ClientsConfig::read(&settings)?)));
+    let (config, mut aws) = match config {
+        Ok(config) => config,
+        Err(error) => return refuse_invocations(error).await,
+    };
     aws.s3_timeout = S3_TIMEOUT;
     let inbox = config.inbox(&aws.connect().await);
     let serve = async |event: LambdaEvent<_>| Ok::<_, Error>(handle(event.payload, &inbox).await?);

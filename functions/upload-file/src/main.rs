@@ -3,16 +3,19 @@
 use std::{env, io, sync::Arc};
 
 use caas_aws::ClientsConfig;
-use caas_settings::{InvalidSetting, Settings, init_log};
+use caas_settings::{Settings, init_log, refuse_invocations};
 use upload_file::{Config, Service, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let settings = Settings::new(|name| env::var(name).ok());
     init_log(settings.get("LOG").as_deref(), io::stdout);
-    let cannot_start = |error: &InvalidSetting| tracing::error!(%error, "cannot start");
-    let config = Config::read(&settings).inspect_err(cannot_start)?;
-    let aws = ClientsConfig::read(&settings).inspect_err(cannot_start)?;
+    let config = Config::read(&settings);
+    let config = config.and_then(|config| Ok((config, ClientsConfig::read(&settings)?)));
+    let (config, aws) = match config {
+        Ok(config) => config,
+        Err(error) => return refuse_invocations(error).await,
+    };
     let clients = aws.connect().await;
     lambda_http::run(router(Arc::new(Service::new(config, clients)))).await
 }

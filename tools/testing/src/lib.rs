@@ -10,6 +10,7 @@ mod form;
 mod log;
 mod requests;
 mod response;
+mod runtime;
 mod stack;
 #[cfg(target_os = "linux")]
 mod subject;
@@ -22,6 +23,7 @@ pub use form::{BOUNDARY, Part, form};
 pub use log::Log;
 pub use requests::{post_form, post_json, request, with};
 pub use response::{TestResponse, problem_documents, send};
+pub use runtime::invocation_error;
 pub use stack::{FILE_KEY, INBOX, Proxies, Stack, USER_KEY, USER_KEYS, VAULT, settings};
 #[cfg(target_os = "linux")]
 pub use subject::Subject;

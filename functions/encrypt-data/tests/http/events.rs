@@ -1,6 +1,6 @@
 //! The events in `events/`, as API Gateway sends them.
 
-use caas_testing::check_events;
+use caas_testing::{check_events, invocation_error};
 
 use crate::support::Stack;
 
@@ -39,4 +39,12 @@ async fn every_event_is_answered() {
         process.call(event).await
     })
     .await;
+}
+
+/// As without `.caas/env`: whoever invokes the function reads what is missing.
+#[tokio::test]
+async fn a_function_that_cannot_start_says_why_when_it_is_invoked() {
+    let binary = env!("CARGO_BIN_EXE_encrypt-data");
+    let error = invocation_error(binary, "API_KEYS", "").await;
+    assert!(error.contains("USER_KEY_ID"), "{error}");
 }

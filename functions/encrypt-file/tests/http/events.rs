@@ -1,6 +1,6 @@
 //! The events in `events/`, as API Gateway sends them.
 
-use caas_testing::{check_events, send};
+use caas_testing::{check_events, invocation_error, send};
 
 use crate::support::router;
 
@@ -9,6 +9,7 @@ const EVENTS: &[(&str, u16, &str, &str)] = &[
     ("decrypt_file", 200, BYTES, "Hello, session!"),
     ("encrypt_file", 200, BYTES, ""),
     ("health", 200, JSON, "max_body_bytes"),
+    ("health_http_api", 200, JSON, "max_body_bytes"),
     ("index", 200, "text/plain; charset=utf-8", "is running"),
     ("not_found", 404, PROBLEM, "/problems/not-found"),
     ("openapi", 200, JSON, SERVERS),
@@ -25,4 +26,12 @@ async fn every_event_is_answered() {
     let router = router(false);
     let send = async |event| send(&router, event).await;
     check_events("encrypt-file", EVENTS, send).await;
+}
+
+/// As without `.caas/env`: whoever invokes the function reads what is missing.
+#[tokio::test]
+async fn a_function_that_cannot_start_says_why_when_it_is_invoked() {
+    let binary = env!("CARGO_BIN_EXE_encrypt-file");
+    let error = invocation_error(binary, "API_KEYS", "acme").await;
+    assert!(error.contains("API_KEYS"), "{error}");
 }

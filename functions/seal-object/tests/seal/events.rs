@@ -1,7 +1,7 @@
 //! The events in `events/`, as S3, the schedule and the tests of a deployment send them.
 
 use caas_inbox::Report;
-use caas_testing::{INBOX, events};
+use caas_testing::{INBOX, events, invocation_error};
 use seal_object::HandleError;
 use serde_json::Value;
 
@@ -37,4 +37,12 @@ async fn every_event_is_handled() {
             .await;
         assert_eq!(stack.handle(event).await, expected, "{name}");
     }
+}
+
+/// As without `.caas/env`: whoever invokes the function reads what is missing.
+#[tokio::test]
+async fn a_function_that_cannot_start_says_why_when_it_is_invoked() {
+    let binary = env!("CARGO_BIN_EXE_seal-object");
+    let error = invocation_error(binary, "LOG", "error").await;
+    assert!(error.contains("_BUCKET"), "{error}");
 }

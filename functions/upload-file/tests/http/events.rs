@@ -1,6 +1,6 @@
 //! The events in `events/`, as API Gateway sends them.
 
-use caas_testing::{API_KEY, check_events, with};
+use caas_testing::{API_KEY, check_events, invocation_error, with};
 
 use crate::support::{App, upload};
 
@@ -43,4 +43,12 @@ async fn every_event_is_answered() {
         app.send(event).await
     })
     .await;
+}
+
+/// As without `.caas/env`: whoever invokes the function reads what is missing.
+#[tokio::test]
+async fn a_function_that_cannot_start_says_why_when_it_is_invoked() {
+    let binary = env!("CARGO_BIN_EXE_upload-file");
+    let error = invocation_error(binary, "API_KEYS", "").await;
+    assert!(error.contains("VAULT_BUCKET"), "{error}");
 }
