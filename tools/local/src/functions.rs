@@ -49,7 +49,9 @@ fn variables(
     let hash = caas_http::hash_api_key(api_key);
     variables.insert("CAAS_URL", url.to_owned());
     variables.insert("API_KEYS", format!("{CLIENT}:{hash}"));
-    variables.insert("MAX_BODY_BYTES", options.max_body_bytes.to_string());
+    if !options.lambda_limits {
+        variables.insert("MAX_BODY_BYTES", options.max_body_bytes.to_string());
+    }
     variables.insert("PUBLIC_ENCRYPT_FILE", "true".to_owned());
     let optional = [
         ("ALLOWED_ORIGINS", &options.allowed_origins),

@@ -11,7 +11,12 @@ mod serve;
 mod trigger;
 mod welcome;
 
-use std::{io, io::Write, path::PathBuf, str::FromStr};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    str::FromStr,
+};
 
 use caas_crypto::{CipherPool, ClientName, SaltPool};
 use caas_http::AllowedOrigins;
@@ -36,6 +41,10 @@ struct Options {
     #[command(subcommand)]
     command: Option<Command>,
 
+    /// Host name or address to serve on instead of loopback; S3 and KMS stay on loopback
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+
     /// Port on 127.0.0.1 and ::1; 0 means any free port
     #[arg(long, default_value_t = 5000)]
     port: u16,
@@ -55,6 +64,10 @@ struct Options {
     /// Maximum length of a request body
     #[arg(long, default_value_t = 64 << 20, value_name = "BYTES")]
     max_body_bytes: u64,
+
+    /// Use the limits that the functions have on Lambda: 4.5 MB for a request body
+    #[arg(long, conflicts_with = "max_body_bytes")]
+    lambda_limits: bool,
 
     /// API key to accept instead of the generated one, made with `keygen`
     #[arg(long, value_name = "KEY", value_parser = data_dir::parse_api_key)]
@@ -92,8 +105,16 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+async fn main() -> ExitCode {
+    let Err(error) = start(Options::parse()).await else {
+        return ExitCode::SUCCESS;
+    };
+    // In one line: a backtrace says nothing to the user.
+    let _ = writeln!(io::stderr(), "error: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn start(options: Options) -> anyhow::Result<()> {
     match &options.command {
         Some(Command::Keygen { client }) => {
             io::stdout().write_all(keygen::text(client)?.as_bytes())?;
@@ -107,7 +128,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn run(options: Options) -> anyhow::Result<()> {
     caas_settings::init_log(std::env::var("LOG").ok().as_deref(), io::stderr);
-    let listeners = Listeners::bind(options.port).await?;
+    let listeners = Listeners::bind(options.host.as_deref(), options.port).await?;
     let data_dir = DataDir::open(options.data_dir.clone())?;
     // First, since it locks the folder.
     let origins = options.allowed_origins.as_deref().unwrap_or_default();
@@ -118,7 +139,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let url = listeners.url();
     let started = functions::start(&options, &url, api_key.as_str(), &cloud, data_dir.clone());
     let (router, trigger) = started.await?;
-    let router = host::guard(router);
+    let router = host::guard(router, options.host.clone());
 
     // Before the program announces itself: whoever reads that may stop it.
     let mut signals = StopSignals::listen()?;

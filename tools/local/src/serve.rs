@@ -5,25 +5,54 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
+use anyhow::Context;
 use axum::Router;
 use futures::future::join_all;
 use hyper_util::service::TowerToHyperService;
-use tokio::{net::TcpListener, signal};
+use tokio::{
+    net::{TcpListener, lookup_host},
+    signal,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Attempts to find a port that is free for both address families.
 const ATTEMPTS: u32 = 10;
 
-/// Sockets on one port of 127.0.0.1 and, where the machine has IPv6, `::1`.
+/// Sockets on one port of a host; by default of 127.0.0.1 and, where the machine has IPv6, `::1`.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     sockets: Vec<TcpListener>,
+    host: String,
     port: u16,
 }
 
 impl Listeners {
     /// Binds `port`; 0 means any free port.
-    pub(crate) async fn bind(port: u16) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(host: Option<&str>, port: u16) -> anyhow::Result<Self> {
+        match host {
+            None => Self::on_loopback(port).await,
+            Some(host) => Self::on_host(host, port).await,
+        }
+    }
+
+    async fn on_host(host: &str, port: u16) -> anyhow::Result<Self> {
+        let mut addresses = lookup_host((host, port))
+            .await
+            .with_context(|| format!("--host {host} is no address of this machine"))?;
+        let address = addresses.next().context("--host has no address")?;
+        let socket = bind(address).await?;
+        let host = match address {
+            SocketAddr::V6(_) if host.contains(':') => format!("[{host}]"),
+            _ => host.to_owned(),
+        };
+        Ok(Self {
+            port: socket.local_addr()?.port(),
+            sockets: vec![socket],
+            host,
+        })
+    }
+
+    async fn on_loopback(port: u16) -> anyhow::Result<Self> {
         let mut attempts = if port == 0 { ATTEMPTS } else { 1 };
         loop {
             attempts -= 1;
@@ -40,6 +69,7 @@ impl Listeners {
             }
             return Ok(Self {
                 sockets,
+                host: "localhost".to_owned(),
                 port: bound,
             });
         }
@@ -47,7 +77,7 @@ impl Listeners {
 
     /// The base URL.
     pub(crate) fn url(&self) -> String {
-        format!("http://localhost:{}", self.port)
+        format!("http://{}:{}", self.host, self.port)
     }
 
     /// Serves until `stop` is cancelled, then finishes the requests in flight.
