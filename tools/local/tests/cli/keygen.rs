@@ -45,7 +45,7 @@ fn the_line_lets_exactly_the_new_key_in() {
     let longest = "a-9".repeat(10) + "zz";
     for client in ["acme", "-", "0", &longest] {
         let (key, entry) = printed(client);
-        assert_eq!(key.len(), 48, "caas_ and 256 bits in base64url");
+        assert_eq!(key.len(), 54, "caas_, 256 bits in base64url, a checksum");
         assert_eq!(entry, format!("{client}:{}", hash_api_key(&key)));
         let deployed: ApiKeys = entry.parse().unwrap();
         let found = deployed.identify(key.as_bytes()).unwrap();
