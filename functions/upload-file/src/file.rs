@@ -31,13 +31,16 @@ const SIZE: HeaderName = HeaderName::from_static("caas-size");
             description = "ETags that the caller has"),
     ),
     responses(
-        (status = 200, description = "The file", content_type = "application/octet-stream",
-            body = inline(FormFile),
+        (status = 200, description = "The file, with the content type that it was stored with",
             headers(
                 ("Content-Disposition" = String, description = "The file's name"),
                 ("ETag" = String, description = "Changes with the file"),
                 ("caas-size" = u64, description = "The file's length in bytes"),
-            ), example = "annual report"),
+            ),
+            content(
+                (inline(FormFile) = "application/octet-stream", example = "annual report"),
+                (inline(FormFile) = "*/*", example = "annual report"),
+            )),
         (status = 304, description = "The caller has it"),
         Problem,
     )
