@@ -163,6 +163,9 @@ async fn the_description_is_of_this_deployment() {
         assert_eq!(openapi.header("content-type"), "application/json");
         let api = openapi.json();
         assert_eq!(api["servers"], json!([{"url": URL}]));
+        let encrypted = &api["paths"]["/encrypt_file"]["post"]["responses"]["200"]["content"];
+        let types: Vec<_> = encrypted.as_object().unwrap().keys().collect();
+        assert_eq!(types, ["application/octet-stream", "application/json"]);
         for path in ["/encrypt_file", "/decrypt_file"] {
             let security = &api["paths"][path]["post"]["security"];
             assert_eq!(security[0] == json!({}), public, "{path}: {security}");
