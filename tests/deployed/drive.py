@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ministack import attempts, aws
 
 CLIENT = "acme"
-API_KEY = "caas_" + "k" * 43
+API_KEY = "caas_" + "k" * 43 + "3bNw0e"  # and its checksum
 HEADERS = {"x-api-key": API_KEY}
 # Must not appear in any log.
 CANARY = "canary"
