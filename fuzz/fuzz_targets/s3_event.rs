@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use caas_fuzz::{StubS3, block_on};
-use caas_inbox::{Inbox, InboxSettings};
+use caas_inbox::{Inbox, InboxSettings, SweepSettings};
 use caas_settings::Settings;
 use libfuzzer_sys::fuzz_target;
 use seal_object::handle;
@@ -13,8 +13,9 @@ use seal_object::handle;
 static INBOX: LazyLock<(StubS3, Inbox)> = LazyLock::new(|| {
     let s3 = StubS3::new();
     let settings = Settings::from([("INBOX_BUCKET", "inbox")]);
+    let sweep = SweepSettings::read(&settings).expect("settings");
     let settings = InboxSettings::required(&settings, "vault").expect("settings");
-    let inbox = Inbox::new(s3.client.clone(), s3.vault(), settings);
+    let inbox = Inbox::new(s3.client.clone(), s3.vault(), settings, sweep);
     (s3, inbox)
 });
 
