@@ -67,7 +67,7 @@ pub(crate) struct ItemError {
     tag = "Users' data",
     request_body(content = inline(DecryptRequest), example = json!({
         "userUUID": "123e4567-e89b-12d3-a456-426614174000",
-        "encryptedData": "caas:v1:AAAAAU-H-utebQKWC342az0_yq3SzsAOx9QKm-pKBuXz33xcgKRNaXX2W1rsDCAJW0BjvVBXIF6t8F4",
+        "encryptedData": "caas:v2:Ej5FZ-ibEtOkVkJmFBdAAAAAAAFioZa8CchR485SIvhfI9ckFFkyqNmqv8wH8mtbD-Q0b1IMo-I8yXgwFfXUZD6u3-l_q2BrWLMvWA",
     })),
     security((), ("api_key" = []), ("bearer" = [])),
     responses(
