@@ -11,6 +11,7 @@ import struct
 import sys
 import uuid
 import zlib
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -285,6 +286,36 @@ def check_api_key(vector):
         refused(Disagreement, read_api_key, key[:place] + ("a" if key[place] != "a" else "b") + key[place + 1:])
 
 
+SCOPES = {"values:encrypt", "values:verify", "values:decrypt", "users:admin", "files:write", "files:read",
+          "files:delete", "sessions"}
+
+
+def reads_client_record(text):
+    """Whether the record admits its client, before it expires."""
+    def once(pairs):
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise ValueError("repeated")
+        return dict(pairs)
+
+    try:
+        record = json.loads(text, object_pairs_hook=once)
+        times = [record.pop("created")] + [time for time in [record.pop("expires_at")] if time is not None]
+        for time in times:
+            datetime.fromisoformat(time.replace("Z", "+00:00"))
+        fields = (record.pop("format"), record.pop("disabled"))
+        client, scopes, note = record.pop("client"), record.pop("scopes"), record.pop("note")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return (fields == ("caas-client:v1", False) and not record and len(text.encode()) <= 4096
+            and re.fullmatch("[a-z0-9-]{1,32}", client) is not None and set(scopes) <= SCOPES
+            and len(note.encode()) <= 1024)
+
+
+def check_client_record(vector):
+    agree("form of the S3 key", re.fullmatch("clients/[0-9a-f]{64}.json", vector["key"]) is not None, True)
+    agree("admits", reads_client_record(vector["record"]), vector["admits"])
+
+
 # Damage
 
 def base64url(data):
@@ -308,7 +339,8 @@ def main():
     data = vectors.pop("data")
     checks = {"stored": check_object, "digests": lambda vector: check_digests(vector, data),
               "selections": check_selection, "choices": check_choices, "values": check_value, "records": check_record,
-              "tombstones": check_tombstone, "session_files": check_session_file, "api_keys": check_api_key}
+              "tombstones": check_tombstone, "session_files": check_session_file, "api_keys": check_api_key,
+              "client_records": check_client_record}
     if sorted(vectors) != sorted(checks) or not all(vectors.values()):
         sys.exit(f"kinds of vectors: {sorted(vectors)}")
     failures = []

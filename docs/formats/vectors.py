@@ -250,6 +250,16 @@ def api_key(number):
             "sha256": hashlib.sha256((text + checksum).encode()).hexdigest()}
 
 
+# Client records
+
+def client_record(number, admits=True, **changes):
+    record = {"format": "caas-client:v1", "client": "acme", "scopes": ["values:encrypt", "files:read"],
+              "created": "2026-11-21T09:30:00Z", "expires_at": "2027-02-19T09:30:00Z", "disabled": False,
+              "note": "the web shop, production"} | changes
+    record = {name: value for name, value in record.items() if value != "absent"}
+    return {"key": f"clients/{api_key(number)['sha256']}.json", "record": json.dumps(record), "admits": admits}
+
+
 print(json.dumps({
     "stored": [stored_object(f"acme/{n}.bin", n) for n in [0, 1, 15, 16, 17, 1000]],
     "data": DATA,
@@ -268,4 +278,11 @@ print(json.dumps({
     "tombstones": [tombstone("acme", 3, 1), tombstone("b-2", 4, 2**32 - 1)],
     "session_files": [session_file(bytes(range(n))) for n in [0, 1, 16, 100]],
     "api_keys": [api_key(n) for n in range(4)],
+    "client_records": [
+        client_record(0), client_record(1, expires_at=None, note="", scopes=[], client="b-2"),
+        client_record(2, note="Zoë ✓", created="2026-11-21T10:30:00+01:00"),
+        client_record(3, False, disabled=True), client_record(3, False, format="caas-client:v2"),
+        client_record(3, False, scopes=["files:all"]), client_record(3, False, scope="files:read"),
+        client_record(3, False, expires_at="absent"), client_record(3, False, client="Acme"),
+        client_record(3, False, created=1795253400), client_record(3, False, note="x" * 1025)],
 }, indent=1))

@@ -1,27 +1,24 @@
-//! `API_KEYS`, `ALLOWED_ORIGINS`, and keys as they are presented.
+//! `API_KEYS`, `ALLOWED_ORIGINS`, keys as they are presented, and records of the registry.
 
 #![no_main]
 
-use caas_http::{API_KEY_HEADER, AllowedOrigins, ApiKeys};
-use http::{HeaderMap, HeaderValue, header};
+use caas_clients::{ApiKeys, ClientRecord, Scope};
+use caas_fuzz::block_on;
+use caas_http::AllowedOrigins;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let _ = text.parse::<AllowedOrigins>();
-    let Ok(keys) = text.parse::<ApiKeys>() else {
+    if let Ok(record) = ClientRecord::parse(text.as_bytes()) {
+        assert_eq!(ClientRecord::parse(&record.to_json()), Ok(record));
+    }
+    let Ok(configured) = text.parse() else {
         return;
     };
-    assert!(keys.identify(b"").is_none());
-    for (name, value) in [
-        (API_KEY_HEADER, text.to_owned()),
-        (header::AUTHORIZATION, format!("Bearer {text}")),
-    ] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            // No text has its own hash in it.
-            assert!(
-                keys.authenticate(&HeaderMap::from_iter([(name, value)]))
-                    .is_err()
-            );
-        }
+    let keys = ApiKeys::new(configured, None);
+    // No text has its own hash in it.
+    for key in ["", text] {
+        let admitted = block_on(keys.admit(key.as_bytes(), Scope::Sessions));
+        assert!(admitted.is_err());
     }
 });

@@ -4,20 +4,28 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::{body::Body, extract::FromRequest};
+use axum::{Router, body::Body, routing::post};
+use caas_clients::{ApiKeys, AuthenticatedJson, KeyHash};
 use caas_fuzz::block_on;
-use caas_http::{API_KEY_HEADER, AuthenticatedJson, HttpConfig, OneOrMany, hash_api_key};
+use caas_http::{API_KEY_HEADER, HttpConfig, OneOrMany};
 use caas_settings::Settings;
 use http::{Request, header};
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
+use tower::ServiceExt;
 use zeroize::Zeroizing;
 
-struct State(HttpConfig);
+struct State(HttpConfig, ApiKeys);
 
 impl AsRef<HttpConfig> for State {
     fn as_ref(&self) -> &HttpConfig {
         &self.0
+    }
+}
+
+impl AsRef<ApiKeys> for State {
+    fn as_ref(&self) -> &ApiKeys {
+        &self.1
     }
 }
 
@@ -36,20 +44,25 @@ struct Fields {
 
 const KEY: &str = "caas_tests-only-tests-only-tests-only-tests-only3YnVQC";
 
-static STATE: LazyLock<Arc<State>> = LazyLock::new(|| {
-    let keys = format!("acme:{}", hash_api_key(KEY));
-    let settings = Settings::from([("API_KEYS", keys.as_str())]);
-    Arc::new(State(HttpConfig::read(&settings).expect("settings")))
+/// One route, which responds once the body is read.
+static ROUTER: LazyLock<Router> = LazyLock::new(|| {
+    let configured = format!("acme:{}", KeyHash::of(KEY)).parse().expect("an entry");
+    let http = HttpConfig::read(&Settings::from([])).expect("settings");
+    let state = State(http, ApiKeys::new(configured, None));
+    let handler = async |_: AuthenticatedJson<Fields>| {};
+    Router::new()
+        .route("/encrypt", post(handler))
+        .with_state(Arc::new(state))
 });
 
 fuzz_target!(|data: &[u8]| {
-    let request = Request::post("/")
+    let request = Request::post("/encrypt")
         .header(header::CONTENT_TYPE, "application/json")
         .header(API_KEY_HEADER, KEY)
         .body(Body::from(data.to_vec()))
         .expect("a request");
-    let read = block_on(AuthenticatedJson::<Fields>::from_request(request, &STATE));
-    if read.is_ok() {
+    let response = block_on(ROUTER.clone().oneshot(request)).expect("infallible");
+    if response.status().is_success() {
         // What is accepted is an object for everybody, with no other key in it.
         let value: serde_json::Value = serde_json::from_slice(data).expect("JSON");
         assert!(value.get("apiKey").is_none_or(|key| key == KEY));

@@ -1,11 +1,12 @@
 //! Who is calling, and about whom.
 
 use axum::extract::{FromRequestParts, Path};
+use caas_clients::Caller;
 use caas_crypto::{
     Cipher, ClientName, UserId,
     reversible::{self, MAX_CONTEXT_LEN},
 };
-use caas_http::{Caller, Problem, ProblemKind};
+use caas_http::{Problem, ProblemKind};
 use http::request::Parts;
 use uuid::Uuid;
 use zeroize::Zeroizing;

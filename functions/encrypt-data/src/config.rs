@@ -1,5 +1,6 @@
 //! The function's configuration.
 
+use caas_clients::ApiKeySettings;
 use caas_http::HttpConfig;
 use caas_settings::{InvalidSetting, Settings};
 use caas_users::UserSettings;
@@ -7,8 +8,10 @@ use caas_users::UserSettings;
 /// The function's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// API keys, limits and origins.
+    /// Limits and origins.
     pub http: HttpConfig,
+    /// API keys.
+    pub api_keys: ApiKeySettings,
     /// Users' keys.
     pub users: UserSettings,
 }
@@ -22,6 +25,7 @@ impl Config {
         Ok(Self {
             users: UserSettings::read(settings)?,
             http: HttpConfig::read(settings)?,
+            api_keys: ApiKeySettings::read(settings)?,
         })
     }
 }

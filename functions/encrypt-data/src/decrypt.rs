@@ -1,7 +1,8 @@
 //! `POST /decrypt`
 
 use axum::extract::State;
-use caas_http::{AuthenticatedJson, Json, OneOrMany, Problem, ProblemKind};
+use caas_clients::AuthenticatedJson;
+use caas_http::{Json, OneOrMany, Problem, ProblemKind};
 use caas_users::{HeldKeys, UserKeyError};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;

@@ -1,8 +1,9 @@
 //! `POST /encrypt`
 
 use axum::extract::State;
+use caas_clients::AuthenticatedJson;
 use caas_crypto::UserKeyVersion;
-use caas_http::{AuthenticatedJson, Json, MAX_JSON_BYTES, OneOrMany, Problem, ProblemKind};
+use caas_http::{Json, MAX_JSON_BYTES, OneOrMany, Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

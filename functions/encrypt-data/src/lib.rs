@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use caas_aws::{Clients, ClientsConfig};
+use caas_clients::ApiKeys;
 use caas_http::HttpConfig;
 use caas_users::UserKeys;
 use utoipa::openapi::OpenApi;
@@ -25,8 +26,10 @@ pub use config::Config;
 /// The function: who may call, and the users' keys.
 #[derive(Debug)]
 pub struct Service {
-    /// API keys, limits and origins.
+    /// Limits and origins.
     pub http: HttpConfig,
+    /// Who may call.
+    pub api_keys: ApiKeys,
     /// The users' keys.
     pub keys: UserKeys,
 }
@@ -36,6 +39,7 @@ impl Service {
     pub fn new(config: Config, clients: &Clients) -> Self {
         Self {
             keys: config.users.user_keys(clients),
+            api_keys: config.api_keys.api_keys(clients),
             http: config.http,
         }
     }
@@ -48,6 +52,12 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 impl AsRef<HttpConfig> for Service {
     fn as_ref(&self) -> &HttpConfig {
         &self.http
+    }
+}
+
+impl AsRef<ApiKeys> for Service {
+    fn as_ref(&self) -> &ApiKeys {
+        &self.api_keys
     }
 }
 

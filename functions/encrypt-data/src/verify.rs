@@ -1,8 +1,9 @@
 //! `POST /verify`
 
 use axum::extract::State;
+use caas_clients::AuthenticatedJson;
 use caas_crypto::UserId;
-use caas_http::{AuthenticatedJson, Json, OneOrMany, Problem};
+use caas_http::{Json, OneOrMany, Problem};
 use caas_users::HeldKeys;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;

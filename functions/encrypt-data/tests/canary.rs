@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body};
 use caas_aws::Clients;
-use caas_http::hash_api_key;
+use caas_clients::KeyHash;
 use caas_testing::{Log, Stack, USER_KEY, USER_KEYS, send, settings};
 use encrypt_data::{Config, Service};
 use http::{Method, Request};
@@ -24,14 +24,13 @@ const CLIENT: &str = "acme";
 /// The function with its own memory.
 fn router(clients: &Clients) -> Router {
     let settings = settings([
-        ("API_KEYS", &format!("acme:{}", hash_api_key(API_KEY))),
+        ("API_KEYS", &format!("acme:{}", KeyHash::of(API_KEY))),
         ("CIPHER_POOL", "sha256"),
         ("SALT_POOL", "64"),
         ("MAX_BODY_BYTES", "2000"),
     ]);
-    let Config { http, users } = Config::read(&settings).unwrap();
-    let keys = users.user_keys(clients);
-    encrypt_data::router(Arc::new(Service { http, keys }))
+    let config = Config::read(&settings).unwrap();
+    encrypt_data::router(Arc::new(Service::new(config, clients)))
 }
 
 async fn call(router: &Router, method: Method, path: &str, body: &str) -> (u16, Value) {

@@ -1,13 +1,16 @@
 //! The function's configuration.
 
+use caas_clients::ApiKeySettings;
 use caas_http::HttpConfig;
 use caas_settings::{InvalidSetting, Settings};
 
 /// The function's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// API keys, limits and origins.
+    /// Limits and origins.
     pub http: HttpConfig,
+    /// API keys.
+    pub api_keys: ApiKeySettings,
     /// `PUBLIC_ENCRYPT_FILE`: whether `/encrypt_file` and `/decrypt_file` need no key. `false` by
     /// default.
     pub public: bool,
@@ -27,6 +30,7 @@ impl Config {
         Ok(Self {
             url: settings.get("CAAS_URL"),
             http: HttpConfig::read(settings)?,
+            api_keys: ApiKeySettings::read(settings)?,
             public,
         })
     }

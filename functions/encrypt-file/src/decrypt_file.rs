@@ -9,7 +9,10 @@ use caas_http::{FileForm, FormFile, Problem, ProblemKind, read_file_form, single
 use http::{HeaderMap, header};
 use zeroize::Zeroizing;
 
-use crate::encrypt_file::{ENCRYPTION_KEY, SUFFIX};
+use crate::{
+    Admitted,
+    encrypt_file::{ENCRYPTION_KEY, SUFFIX},
+};
 
 /// A form with the file to decrypt.
 #[derive(utoipa::ToSchema)]
@@ -46,15 +49,15 @@ struct DecryptForm {
     )
 )]
 pub(crate) async fn decrypt_file(
-    State(config): State<crate::State>,
+    State(service): State<crate::State>,
+    _: Admitted,
     request: Request,
 ) -> Result<Response, Problem> {
-    crate::authorize(&config, request.headers())?;
     let in_header = key_header(request.headers())?;
     let FileForm {
         file,
         texts: [in_form],
-    } = read_file_form(request, config.http.max_body_bytes, ["key"]).await?;
+    } = read_file_form(request, service.config.http.max_body_bytes, ["key"]).await?;
     let key = match (in_header, in_form) {
         (Some(key), None) | (None, Some(key)) => key,
         (None, None) => {

@@ -11,6 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::Admitted;
+
 pub(crate) const ENCRYPTION_KEY: HeaderName = HeaderName::from_static("encryption-key");
 
 /// Suffix of an encrypted file's name.
@@ -70,17 +72,17 @@ struct EncryptedFile {
     )
 )]
 pub(crate) async fn encrypt_file(
-    State(config): State<crate::State>,
+    State(service): State<crate::State>,
+    _: Admitted,
     request: Request,
 ) -> Result<Response, Problem> {
-    crate::authorize(&config, request.headers())?;
     let takes = Takes::read(request.headers());
     if matches!(takes, Takes::Page) {
         let html = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
         return Ok((StatusCode::NOT_ACCEPTABLE, html, PAGE).into_response());
     }
     let FileForm { file, texts: [] } =
-        read_file_form(request, config.http.max_body_bytes, []).await?;
+        read_file_form(request, service.config.http.max_body_bytes, []).await?;
     let (key, sealed) = session::seal(file.content).map_err(|error| {
         tracing::error!(%error, "cannot encrypt a file");
         Problem::from(ProblemKind::Internal)

@@ -10,21 +10,49 @@ mod service;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, extract::FromRequestParts};
+use caas_aws::ClientsConfig;
+use caas_clients::{ApiKeys, Caller};
 use caas_http::Problem;
-use http::HeaderMap;
+use http::request::Parts;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use config::Config;
 
+/// The function's configuration, and who may call.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) config: Config,
+    pub(crate) api_keys: ApiKeys,
+}
+
+impl Service {
+    /// The service with this configuration. Only where its routes are not public and there is a
+    /// registry does it need a connection.
+    pub async fn connect(config: Config, aws: ClientsConfig) -> Self {
+        let api_keys = match config.public {
+            true => ApiKeys::default(),
+            false => config.api_keys.connect(aws).await,
+        };
+        Self { config, api_keys }
+    }
+}
+
+impl AsRef<ApiKeys> for Service {
+    fn as_ref(&self) -> &ApiKeys {
+        &self.api_keys
+    }
+}
+
 /// What the handlers share.
-pub type State = Arc<Config>;
+pub type State = Arc<Service>;
 
 /// The routes, with everything that surrounds them.
 pub fn router(state: State) -> Router {
-    let (routes, _) = routes().with_state(Arc::clone(&state)).split_for_parts();
-    state.http.edge.around(routes)
+    let edge = state.config.http.edge.clone();
+    let (routes, _) = routes().with_state(state).split_for_parts();
+    edge.around(routes)
 }
 
 /// The description of the routes.
@@ -42,10 +70,16 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(service::problem))
 }
 
-/// Admits the caller if the routes are public or the API key is known.
-fn authorize(config: &Config, headers: &HeaderMap) -> Result<(), Problem> {
-    if !config.public {
-        config.http.api_keys.authenticate(headers)?;
+/// Admits the caller if the routes are public or the API key may use them.
+pub(crate) struct Admitted;
+
+impl FromRequestParts<State> for Admitted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        if !state.config.public {
+            Caller::from_request_parts(parts, state).await?;
+        }
+        Ok(Self)
     }
-    Ok(())
 }

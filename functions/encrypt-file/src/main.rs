@@ -2,16 +2,20 @@
 
 use std::{env, io, sync::Arc};
 
+use caas_aws::ClientsConfig;
 use caas_settings::{Settings, init_log, refuse_invocations};
-use encrypt_file::{Config, router};
+use encrypt_file::{Config, Service, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let settings = Settings::new(|name| env::var(name).ok());
     init_log(settings.get("LOG").as_deref(), io::stdout);
-    let config = match Config::read(&settings) {
+    let config = Config::read(&settings);
+    let config = config.and_then(|config| Ok((config, ClientsConfig::read(&settings)?)));
+    let (config, aws) = match config {
         Ok(config) => config,
         Err(error) => return refuse_invocations(error).await,
     };
-    lambda_http::run(router(Arc::new(config))).await
+    let service = Service::connect(config, aws).await;
+    lambda_http::run(router(Arc::new(service))).await
 }

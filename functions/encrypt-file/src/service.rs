@@ -63,12 +63,12 @@ pub(crate) struct Limits {
         Problem,
     )
 )]
-pub(crate) async fn health(State(config): State<crate::State>) -> Json<Health> {
+pub(crate) async fn health(State(service): State<crate::State>) -> Json<Health> {
     Json(Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
         limits: Limits {
-            max_body_bytes: config.http.max_body_bytes,
+            max_body_bytes: service.config.http.max_body_bytes,
         },
     })
 }
@@ -87,11 +87,12 @@ pub(crate) async fn health(State(config): State<crate::State>) -> Json<Health> {
     )
 )]
 pub(crate) async fn openapi_document(
-    State(config): State<crate::State>,
+    State(service): State<crate::State>,
     context: Option<Extension<RequestContext>>,
 ) -> Json<Value> {
     let gateway = context.and_then(|Extension(context)| gateway_url(&context));
-    Json(describe(&config, gateway.or_else(|| config.url.clone())))
+    let config = &service.config;
+    Json(describe(config, gateway.or_else(|| config.url.clone())))
 }
 
 /// The description of this deployment, which is at `url` if that is known.
@@ -102,7 +103,10 @@ fn describe(config: &Config, url: Option<String>) -> Value {
     }
     if !config.public {
         for path in ["/encrypt_file", "/decrypt_file"] {
-            api["paths"][path]["post"]["security"] = api["security"].clone();
+            let security = api["paths"][path]["post"]["security"].as_array_mut();
+            security
+                .expect("generated JSON")
+                .retain(|way| *way != json!({}));
         }
     }
     api

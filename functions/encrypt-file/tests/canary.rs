@@ -5,9 +5,11 @@
 use std::{panic, sync::Arc};
 
 use axum::{Router, body::Body, routing::get};
-use caas_http::{Edge, HttpConfig, hash_api_key};
+use caas_aws::ClientsConfig;
+use caas_clients::KeyHash;
+use caas_http::Edge;
 use caas_testing::{BOUNDARY, Log, Part, form, send, settings};
-use encrypt_file::Config;
+use encrypt_file::{Config, Service};
 use http::Request;
 
 const API_KEY: &str = "caas_CANARY-key-CANARY-key-CANARY-key-CANARY-key08Sacg";
@@ -21,15 +23,12 @@ fn named(name: &str) -> String {
 #[tokio::test]
 async fn no_canary_in_the_log() {
     let log = Log::capture();
-    let http = HttpConfig::read(&settings([
-        ("API_KEYS", &format!("acme:{}", hash_api_key(API_KEY))),
+    let config = Config::read(&settings([
+        ("API_KEYS", &format!("acme:{}", KeyHash::of(API_KEY))),
         ("MAX_BODY_BYTES", "2000"),
     ]));
-    let router = encrypt_file::router(Arc::new(Config {
-        http: http.unwrap(),
-        public: false,
-        url: None,
-    }));
+    let service = Service::connect(config.unwrap(), ClientsConfig::default()).await;
+    let router = encrypt_file::router(Arc::new(service));
 
     let long = "CANARY-name".repeat(900);
     let names = ["CANARY-name.txt", "CANARY-name%0A", &long].map(named);

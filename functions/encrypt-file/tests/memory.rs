@@ -8,8 +8,9 @@
 use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use caas_aws::ClientsConfig;
 use caas_testing::{Subject, settings};
-use encrypt_file::{Config, router};
+use encrypt_file::{Config, Service, router};
 use reqwest::{
     Client, Response, StatusCode,
     multipart::{Form, Part},
@@ -30,7 +31,10 @@ async fn send(url: String, form: Form) -> Response {
 async fn no_session_key_stays_in_memory() {
     let service = async |_| {
         let settings = settings([("PUBLIC_ENCRYPT_FILE", "true")]);
-        router(Arc::new(Config::read(&settings).unwrap()))
+        let config = Config::read(&settings).unwrap();
+        router(Arc::new(
+            Service::connect(config, ClientsConfig::default()).await,
+        ))
     };
     if Subject::served(service).await {
         return;

@@ -1,5 +1,6 @@
 //! The function's configuration.
 
+use caas_clients::ApiKeySettings;
 use caas_http::HttpConfig;
 use caas_inbox::InboxSettings;
 use caas_settings::{InvalidSetting, Settings};
@@ -8,8 +9,10 @@ use caas_vault::VaultSettings;
 /// The function's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// API keys, limits and origins.
+    /// Limits and origins.
     pub http: HttpConfig,
+    /// API keys.
+    pub api_keys: ApiKeySettings,
     /// The vault.
     pub vault: VaultSettings,
     /// The inbox, if there is one.
@@ -25,6 +28,7 @@ impl Config {
         let vault = VaultSettings::read(settings)?;
         Ok(Self {
             http: HttpConfig::read(settings)?,
+            api_keys: ApiKeySettings::read(settings)?,
             inbox: InboxSettings::read(settings, &vault.bucket)?,
             vault,
         })

@@ -1,7 +1,8 @@
 //! `GET /api/files`
 
 use axum::extract::{Query, State, rejection::QueryRejection};
-use caas_http::{Caller, Json, Problem};
+use caas_clients::Caller;
+use caas_http::{Json, Problem};
 use caas_vault::ListError;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,8 @@
 
 use axum::extract::{FromRequestParts, Path};
 use caas_aws::{Clients, ObjectKey, Presigner, Unavailable, VersionedBucket};
-use caas_http::{Caller, HttpConfig, Problem, ProblemKind};
+use caas_clients::{ApiKeys, Caller};
+use caas_http::{HttpConfig, Problem, ProblemKind};
 use caas_vault::{GetError, PutError, Vault};
 use http::request::Parts;
 
@@ -12,6 +13,7 @@ use crate::{Config, State};
 #[derive(Debug)]
 pub struct Service {
     pub(crate) config: Config,
+    pub(crate) api_keys: ApiKeys,
     pub(crate) vault: Vault,
     pub(crate) inbox: Option<VersionedBucket>,
     pub(crate) presigner: Presigner,
@@ -23,6 +25,7 @@ impl Service {
         let inbox = config.inbox.as_ref();
         Self {
             inbox: inbox.map(|inbox| VersionedBucket::new(clients.s3.clone(), &inbox.bucket)),
+            api_keys: config.api_keys.api_keys(&clients),
             vault: config.vault.vault(&clients),
             presigner: clients.presigner,
             config,
@@ -33,6 +36,12 @@ impl Service {
 impl AsRef<HttpConfig> for Service {
     fn as_ref(&self) -> &HttpConfig {
         &self.config.http
+    }
+}
+
+impl AsRef<ApiKeys> for Service {
+    fn as_ref(&self) -> &ApiKeys {
+        &self.api_keys
     }
 }
 

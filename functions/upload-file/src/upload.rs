@@ -7,8 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use caas_aws::{ObjectKey, PutOptions};
+use caas_clients::Caller;
 use caas_crypto::ClientName;
-use caas_http::{Caller, FileForm, FileName, FormFile, Json, Problem, ProblemKind, read_file_form};
+use caas_http::{FileForm, FileName, FormFile, Json, Problem, ProblemKind, read_file_form};
 use caas_vault::PutError;
 use http::{HeaderName, StatusCode, header};
 use serde::Serialize;

@@ -7,7 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use caas_aws::{ObjectKey, PresignedRequest, PutOptions};
-use caas_http::{Caller, FileName, Json, Problem, ProblemKind};
+use caas_clients::Caller;
+use caas_http::{FileName, Json, Problem, ProblemKind};
 use caas_inbox::{AFTER_DELETE, NO_DELETE, SINGLE_USE};
 use caas_vault::{MAX_PUT_BYTES, UploadGrant};
 use http::{StatusCode, header};

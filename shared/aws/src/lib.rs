@@ -1,6 +1,7 @@
 //! CaaS's access to AWS: SDK clients with time-outs, data keys wrapped by KMS, S3 keys, versioned
-//! buckets, and presigned requests.
+//! buckets, presigned requests, and a cache for what was read.
 
+mod aged_cache;
 mod clients;
 mod endpoints;
 mod kms;
@@ -10,6 +11,7 @@ mod put_options;
 mod s3_response;
 mod versioned_bucket;
 
+pub use aged_cache::{Aged, AgedCache, Clock, Evicted, Moment};
 pub use clients::{Clients, ClientsConfig};
 pub use kms::{KmsError, KmsKey, PlaintextKey};
 pub use object_key::{InvalidObjectKey, MAX_KEY_LEN, ObjectKey};

@@ -22,7 +22,7 @@ use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{API_KEY_HEADER, AllowedOrigins, Problem, ProblemKind, drain::DrainedBody};
+use crate::{AllowedOrigins, Problem, ProblemKind, drain::DrainedBody};
 
 /// A request's body must bring something in every period, and end within [`BODY_PERIODS`].
 const BODY_PERIOD: Duration = Duration::from_secs(20);
@@ -31,6 +31,9 @@ const BODY_PERIODS: u32 = 6;
 /// How long a handler may work after it has finished with the request's body: less than API Gateway
 /// waits.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The header that carries an API key.
+pub const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -7,7 +7,6 @@ use axum::{
     extract::{FromRequest, Request},
     response::{IntoResponse, Response},
 };
-use caas_crypto::ClientName;
 use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -41,13 +40,8 @@ pub const MAX_JSON_BYTES: u64 = 1_000_000;
 #[derive(Clone, Copy)]
 pub struct Json<T>(pub T);
 
-/// A [`Json`] body that can carry the API key, as `apiKey`. The key is checked before the other fields.
-pub struct AuthenticatedJson<T> {
-    /// The client whose API key is in the body, in the headers, or in both.
-    pub client: ClientName,
-    /// The body.
-    pub body: T,
-}
+/// A JSON body that is one object, read as strictly as [`Json`], whose fields have no types yet.
+pub struct JsonObject(Value);
 
 impl<S, T> FromRequest<Arc<S>> for Json<T>
 where
@@ -57,29 +51,48 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &Arc<S>) -> Result<Self, Problem> {
-        typed(read_value(request, S::as_ref(state)).await?).map(Self)
+        let object = JsonObject::read(request, S::as_ref(state)).await?;
+        object.into_typed().map(Self)
     }
 }
 
-impl<S, T> FromRequest<Arc<S>> for AuthenticatedJson<T>
-where
-    S: AsRef<HttpConfig> + Send + Sync,
-    T: DeserializeOwned,
-{
-    type Rejection = Problem;
+impl JsonObject {
+    /// Reads the body of a request.
+    ///
+    /// # Errors
+    /// Those of [`Json`], except that of a field.
+    pub async fn read(request: Request, config: &HttpConfig) -> Result<Self, Problem> {
+        refuse_encoding(request.headers())?;
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
+                ProblemKind::UnsupportedMediaType,
+                "Send the body as application/json, in UTF-8.",
+            ));
+        }
+        let limit = config.max_body_bytes.min(MAX_JSON_BYTES);
+        parse(&read(request.into_body(), limit).await?).map(Self)
+    }
 
-    async fn from_request(request: Request, state: &Arc<S>) -> Result<Self, Problem> {
-        let config = S::as_ref(state);
-        let headers = request.headers().clone();
-        config.api_keys.check_headers(&headers)?;
-        let value = read_value(request, config).await?;
-        let key = match value.field("apiKey") {
-            None => None,
-            Some(Value::Text(key)) => Some(key.as_str()),
-            Some(_) => return Err(Problem::invalid("The field 'apiKey' must be a string.")),
-        };
-        let client = config.api_keys.authenticate_with_body(&headers, key)?;
-        typed(value).map(|body| Self { client, body })
+    /// The text of a field; `None` if it is absent.
+    ///
+    /// # Errors
+    /// `invalid-request`: it is not a string.
+    pub fn text(&self, field: &str) -> Result<Option<&str>, Problem> {
+        match self.0.field(field) {
+            None => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(Problem::invalid(format!(
+                "The field '{field}' must be a string."
+            ))),
+        }
+    }
+
+    /// The object as a `T`.
+    ///
+    /// # Errors
+    /// `invalid-request`: it is not a `T`, with the name of the field and never its value.
+    pub fn into_typed<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        typed(self.0)
     }
 }
 
@@ -87,18 +100,6 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
     }
-}
-
-async fn read_value(request: Request, config: &HttpConfig) -> Result<Value, Problem> {
-    refuse_encoding(request.headers())?;
-    if !is_json(request.headers()) {
-        return Err(Problem::new(
-            ProblemKind::UnsupportedMediaType,
-            "Send the body as application/json, in UTF-8.",
-        ));
-    }
-    let limit = config.max_body_bytes.min(MAX_JSON_BYTES);
-    parse(&read(request.into_body(), limit).await?)
 }
 
 fn parse(text: &[u8]) -> Result<Value, Problem> {
@@ -214,24 +215,6 @@ mod tests {
         fn size_hint(&self) -> http_body::SizeHint {
             http_body::SizeHint::with_exact(10_000)
         }
-    }
-
-    #[tokio::test]
-    async fn a_wrong_key_in_a_header_is_refused_before_the_body_is_read() {
-        struct State(HttpConfig);
-        impl AsRef<HttpConfig> for State {
-            fn as_ref(&self) -> &HttpConfig {
-                &self.0
-            }
-        }
-        let config = HttpConfig::read(&caas_settings::Settings::from([])).unwrap();
-        let request = Request::post("/").header("x-api-key", "unknown");
-        let request = request.header("content-type", "application/json");
-        let request = request.body(Body::new(Announced)).unwrap();
-        let refused =
-            AuthenticatedJson::<Order>::from_request(request, &Arc::new(State(config))).await;
-        let problem = refused.err().unwrap().details("");
-        assert_eq!(problem.kind, ProblemKind::Unauthorized);
     }
 
     #[test]

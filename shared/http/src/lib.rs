@@ -1,4 +1,4 @@
-//! The HTTP edge of CaaS: problem details, API keys, request ids, limits, multipart forms, JSON,
+//! The HTTP edge of CaaS: problem details, request ids, limits, multipart forms, JSON,
 //! file names, and the headers and the log line that every request gets.
 //!
 //! A function builds an [`axum::Router`] of its routes, puts [`Edge`] around it, and returns
@@ -15,8 +15,6 @@
 //! let router: Router = Edge::default().around(Router::new().route("/", get(nothing)));
 //! ```
 
-mod api_key;
-mod caller;
 mod config;
 mod disposition;
 mod drain;
@@ -32,15 +30,11 @@ mod problem;
 mod problem_kind;
 mod single_header;
 
-pub use api_key::{
-    API_KEY_HEADER, ApiKeys, InvalidApiKeys, generate_api_key, hash_api_key, is_api_key,
-};
-pub use caller::Caller;
 pub use config::HttpConfig;
-pub use edge::Edge;
+pub use edge::{API_KEY_HEADER, Edge};
 pub use file_name::{FileName, InvalidFileName};
 pub use form::{FileForm, FormFile, read_file_form};
-pub use json::{AuthenticatedJson, Json, MAX_JSON_BYTES};
+pub use json::{Json, JsonObject, MAX_JSON_BYTES};
 pub use one_or_many::OneOrMany;
 pub use origins::{AllowedOrigins, InvalidOrigin};
 pub use problem::{Problem, ProblemDetails};

@@ -55,6 +55,8 @@ registry! {
     Unauthorized = "unauthorized", UNAUTHORIZED, "API key missing or unknown",
         "Send your API key as `x-api-key: KEY` or `Authorization: Bearer KEY`; `/encrypt`, \
          `/verify` and `/decrypt` also take it as `apiKey` in the body.";
+    MissingScope = "missing-scope", FORBIDDEN, "Scope missing",
+        "Use an API key that has the scope which `detail` names, or ask the operator for one.";
     NotFound = "not-found", NOT_FOUND, "Not found",
         "Check the path and the id. What belongs to another client is reported as absent.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed",

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use caas_aws::Moment;
 use caas_crypto::{UserId, UserKeyVersion, UserKeyset, reversible::Value};
 
-use crate::{
-    UserKeyError, UserKeys, aged_cache::Moment, found_record::FoundRecord, user_keys::Look,
-};
+use crate::{UserKeyError, UserKeys, found_record::FoundRecord, user_keys::Look};
 
 impl UserKeys {
     /// The user's existing keys, to verify and open their values. Makes no new key.

@@ -2,7 +2,6 @@
 //!
 //! [`UserKeys`] makes, finds, rotates and shreds them; [`HeldKeys`] is what one request sees.
 
-mod aged_cache;
 mod error;
 mod found_record;
 mod held_keys;
@@ -11,7 +10,6 @@ mod record_store;
 mod settings;
 mod user_keys;
 
-pub use aged_cache::{Clock, Moment};
 pub use error::UserKeyError;
 pub use held_keys::HeldKeys;
 pub use settings::UserSettings;

@@ -5,14 +5,10 @@ use std::{
     time::Duration,
 };
 
-use caas_aws::KmsKey;
+use caas_aws::{Aged, AgedCache, Clock, Evicted, KmsKey, Moment};
 use caas_crypto::{RecordContent, RecordKey, UserId, UserKeyset, UserRecord};
 
-use crate::{
-    UserKeyError,
-    aged_cache::{Aged, AgedCache, Clock, Evicted, Moment},
-    record_store::Stored,
-};
+use crate::{UserKeyError, record_store::Stored};
 
 /// The most key versions in memory.
 const CAPACITY: u64 = 10_000;
@@ -74,15 +70,15 @@ impl OpenedRecords {
         found.value.opened.keyset().ok_or(UserKeyError::Unavailable)
     }
 
-    /// Caches the keyset of a record that was made at `since`.
+    /// Caches the keyset of the record with this hash, which was made at `since`.
     pub(crate) async fn insert(
         &self,
         user: &UserId,
         since: Moment,
-        stored: &Stored,
+        hash: [u8; 32],
         keyset: Arc<UserKeyset>,
     ) {
-        let read = Read::new(stored, keyset);
+        let read = Read::new(hash, keyset);
         self.cache.insert(user.clone(), since, read).await;
     }
 
@@ -108,7 +104,7 @@ impl OpenedRecords {
                 })?
             }
         };
-        Ok(Read::new(stored, Arc::new(keyset)))
+        Ok(Read::new(stored.hash, Arc::new(keyset)))
     }
 }
 
@@ -123,9 +119,9 @@ struct Read {
 }
 
 impl Read {
-    fn new(stored: &Stored, keyset: Arc<UserKeyset>) -> Self {
+    fn new(hash: [u8; 32], keyset: Arc<UserKeyset>) -> Self {
         Self {
-            hash: stored.hash,
+            hash,
             opened: Opened::new(keyset),
         }
     }

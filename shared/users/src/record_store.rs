@@ -33,6 +33,25 @@ pub(crate) struct Stored {
     pub(crate) version_id: Option<String>,
 }
 
+/// A record that is about to be written.
+pub(crate) struct NewRecord {
+    record: UserRecord,
+    text: Vec<u8>,
+    /// The SHA-256 of its text.
+    pub(crate) hash: [u8; 32],
+}
+
+impl NewRecord {
+    pub(crate) fn new(user: &UserId, record: UserRecord) -> Self {
+        let text = record.to_json(user);
+        Self {
+            hash: Sha256::digest(&text).into(),
+            record,
+            text,
+        }
+    }
+}
+
 /// What is stored under a record's key.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -103,11 +122,9 @@ impl RecordStore {
     pub(crate) async fn write(
         &self,
         user: &UserId,
-        record: UserRecord,
+        new: NewRecord,
         over: Option<&Stored>,
     ) -> Result<Option<Stored>, UserKeyError> {
-        let json = record.to_json(user);
-        let hash = Sha256::digest(&json).into();
         let put = self
             .0
             .client()
@@ -115,15 +132,15 @@ impl RecordStore {
             .bucket(self.0.name())
             .key(record_key(user).as_str())
             .content_type("application/json")
-            .body(ByteStream::from(json));
+            .body(ByteStream::from(new.text));
         let put = match over {
             Some(over) => put.if_match(&over.etag),
             None => put.if_none_match("*"),
         };
         match put.send().await {
             Ok(written) => Ok(Some(Stored {
-                record,
-                hash,
+                record: new.record,
+                hash: new.hash,
                 etag: written.e_tag.ok_or(UserKeyError::Unavailable)?,
                 version_id: written.version_id,
             })),

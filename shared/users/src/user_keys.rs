@@ -6,16 +6,15 @@ use std::{
 };
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
-use caas_aws::{KmsKey, VersionedBucket};
+use caas_aws::{Aged, AgedCache, Clock, KmsKey, Moment, VersionedBucket};
 use caas_crypto::{CipherPool, KeyId, SaltPool, UserId, UserKeyVersion, UserKeyset};
 use moka::{future::Cache, policy::EvictionPolicy};
 
 use crate::{
     UserKeyError,
-    aged_cache::{Aged, AgedCache, Clock, Moment},
-    found_record::FoundRecord,
+    found_record::{FoundRecord, is_live},
     opened_records::{Opened, OpenedRecords},
-    record_store::{Found, RecordStore, Stored},
+    record_store::{Found, NewRecord, RecordStore, Stored},
 };
 
 /// The most cached records.
@@ -242,13 +241,13 @@ impl UserKeys {
         let changed = self.changes.get(user).await;
         // The absence of a key may end at any moment, so every request reads it again.
         let accept = |found: &FoundRecord| {
-            let lasting = look == Look::Once && found.is_live();
+            let lasting = look == Look::Once && is_live(found);
             (lasting || found.since.is_since(&asked))
                 && changed.is_none_or(|changed| found.since.is_since(&changed))
         };
         let read = || self.store.read(user);
         let found = self.records.load(user, asked, accept, read).await?;
-        if !found.is_live() {
+        if !is_live(&found) {
             self.records.remove(user, &found).await;
         }
         Ok(found)
@@ -305,12 +304,13 @@ impl UserKeys {
     ) -> Result<Option<Stored>, UserKeyError> {
         let since = (self.clock)();
         let record = self.opened.seal(user, keyset).await?;
-        let written = self.store.write(user, record, over).await?;
-        if let Some(written) = &written {
-            let keyset = Arc::clone(keyset);
-            self.opened.insert(user, since, written, keyset).await;
-        }
-        Ok(written)
+        let new = NewRecord::new(user, record);
+        // First, for requests that read the record as soon as it is written.
+        let opened = &self.opened;
+        opened
+            .insert(user, since, new.hash, Arc::clone(keyset))
+            .await;
+        self.store.write(user, new, over).await
     }
 
     async fn changed(&self, user: &UserId) {

@@ -15,6 +15,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 const VAULT_BUCKET: &str = "caas-vault";
 const INBOX_BUCKET: &str = "caas-inbox";
 const USER_KEYS_BUCKET: &str = "caas-user-keys";
+/// The bucket of the registry of clients.
+pub(crate) const CLIENTS_BUCKET: &str = "caas-clients";
 
 /// How long a deleted or replaced file can be recovered: the template's default.
 const DELETED_FILE_DAYS: u32 = 30;
@@ -49,6 +51,7 @@ impl Cloud {
                 // The sweep removes delete markers once they are no longer needed.
                 .with_lifecycle(lifecycle(1, false)),
             BucketConfig::versioned(USER_KEYS_BUCKET).with_lifecycle(lifecycle(1, true)),
+            BucketConfig::versioned(CLIENTS_BUCKET).with_lifecycle(lifecycle(365, true)),
         ];
         config.key_aliases = [FILE_KEY, USER_KEY].map(str::to_owned).into();
         let s3_addr = config.s3_addr;
@@ -73,6 +76,7 @@ impl Cloud {
             ("VAULT_BUCKET", VAULT_BUCKET.to_owned()),
             ("INBOX_BUCKET", INBOX_BUCKET.to_owned()),
             ("USER_KEYS_BUCKET", USER_KEYS_BUCKET.to_owned()),
+            ("CLIENTS_BUCKET", CLIENTS_BUCKET.to_owned()),
             ("FILE_KEY_ID", key(FILE_KEY)?),
             ("USER_KEY_ID", key(USER_KEY)?),
         ])

@@ -31,7 +31,7 @@ impl std::fmt::Debug for ApiKey {
 
 /// Accepts an API key, which fits into a header and into single quotes of a shell.
 pub(crate) fn parse_api_key(text: &str) -> Result<ApiKey, &'static str> {
-    if caas_http::is_api_key(text.as_bytes()) {
+    if caas_clients::is_api_key(text.as_bytes()) {
         Ok(ApiKey(Arc::new(Zeroizing::new(text.to_owned()))))
     } else {
         Err("not an API key, or a mistyped one; `caas-local keygen CLIENT` makes one")
@@ -77,7 +77,7 @@ impl DataDir {
                     format!("{path} has no API key of this version; delete it, and the next start makes one")
                 }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let key = caas_http::generate_api_key()?;
+                let key = caas_clients::generate_api_key()?;
                 self.replace(&path, &key)?;
                 Ok(ApiKey(Arc::new(key)))
             }

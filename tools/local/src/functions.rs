@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::Router;
+use caas_clients::KeyHash;
 use caas_settings::Settings;
 
 use crate::{Options, cloud::Cloud, data_dir::DataDir, trigger::Trigger};
@@ -24,7 +25,8 @@ pub(crate) async fn start(
         .connect()
         .await;
     let encrypt_data = encrypt_data::Service::new(encrypt_data::Config::read(settings)?, &clients);
-    let encrypt_file = encrypt_file::Config::read(settings)?;
+    let config = encrypt_file::Config::read(settings)?;
+    let encrypt_file = encrypt_file::Service::connect(config, cloud.connections()).await;
     let clients = cloud.connections().connect().await;
     let upload_file = upload_file::Service::new(upload_file::Config::read(settings)?, clients);
     let router = encrypt_file::router(Arc::new(encrypt_file))
@@ -46,7 +48,7 @@ fn variables(
     cloud: &Cloud,
 ) -> anyhow::Result<HashMap<&'static str, String>> {
     let mut variables: HashMap<_, _> = cloud.variables()?.into_iter().collect();
-    let hash = caas_http::hash_api_key(api_key);
+    let hash = KeyHash::of(api_key);
     variables.insert("CAAS_URL", url.to_owned());
     variables.insert("API_KEYS", format!("{CLIENT}:{hash}"));
     if !options.lambda_limits {

@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 /// # Errors
 /// The system's random number generator is not available.
 pub(crate) fn text(client: &ClientName) -> Result<Zeroizing<String>, RandomnessUnavailable> {
-    let key = caas_http::generate_api_key()?;
-    let hash = caas_http::hash_api_key(&key);
+    let key = caas_clients::generate_api_key()?;
+    let hash = caas_clients::KeyHash::of(key.as_str());
     Ok(Zeroizing::new(format!(
         "A new API key for {client}. Give it to the client. It is shown only once and not stored:
 

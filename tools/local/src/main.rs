@@ -5,6 +5,7 @@ mod data_dir;
 mod functions;
 mod host;
 mod keygen;
+mod keys;
 mod openapi;
 mod problems;
 mod serve;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cloud::Cloud,
     data_dir::DataDir,
+    keys::KeysOptions,
     serve::{Listeners, StopSignals},
 };
 
@@ -98,6 +100,8 @@ enum Command {
         /// The client that gets the key: 1 to 32 characters out of a-z, 0-9 and '-'
         client: ClientName,
     },
+    /// Make, list, expire and revoke API keys, of the local service or of a deployment
+    Keys(KeysOptions),
     /// Print the OpenAPI document, as in openapi.json
     Openapi,
     /// Print every kind of problem, as docs/problems.md has it
@@ -114,12 +118,13 @@ async fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn start(options: Options) -> anyhow::Result<()> {
-    match &options.command {
+async fn start(mut options: Options) -> anyhow::Result<()> {
+    match options.command.take() {
         Some(Command::Keygen { client }) => {
-            io::stdout().write_all(keygen::text(client)?.as_bytes())?;
+            io::stdout().write_all(keygen::text(&client)?.as_bytes())?;
             Ok(())
         }
+        Some(Command::Keys(options)) => keys::run(options).await,
         Some(Command::Openapi) => Ok(writeln!(io::stdout(), "{}", openapi::document()?)?),
         Some(Command::Problems) => Ok(io::stdout().write_all(problems::document().as_bytes())?),
         None => run(options).await,

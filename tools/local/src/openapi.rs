@@ -1,11 +1,14 @@
 //! The OpenAPI document of the whole API, merged from those of the functions.
 
+use caas_clients::Scope;
 use caas_http::{API_KEY_HEADER, Problem, ProblemDetails};
 use utoipa::{
     OpenApi as _,
     openapi::{
         OpenApi,
-        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 
@@ -46,23 +49,38 @@ pub(crate) fn document() -> anyhow::Result<String> {
     let components = api.components.get_or_insert_default();
     components.add_security_scheme("api_key", SecurityScheme::ApiKey(header));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    repeat_security(&mut api);
+    require_scopes(&mut api);
     Ok(api.to_pretty_json()?)
 }
 
-/// openapi-python-client ignores the global requirements: every operation without its own gets them.
-fn repeat_security(api: &mut OpenApi) {
-    for path in api.paths.paths.values_mut() {
+/// Names the scope that each operation wants, in its requirements and for people. (An operation
+/// repeats the global requirements, since openapi-python-client ignores those.)
+fn require_scopes(api: &mut OpenApi) {
+    for (path, item) in &mut api.paths.paths {
         let operations = [
-            &mut path.get,
-            &mut path.head,
-            &mut path.post,
-            &mut path.delete,
+            ("GET", &mut item.get),
+            ("HEAD", &mut item.head),
+            ("POST", &mut item.post),
+            ("DELETE", &mut item.delete),
         ];
-        for operation in operations.into_iter().flatten() {
-            if operation.security.is_none() {
-                operation.security.clone_from(&api.security);
+        for (method, operation) in operations {
+            let (Some(operation), Some(scope)) = (operation, Scope::of_route(method, path)) else {
+                continue;
+            };
+            let keyless = operation.security.as_deref().unwrap_or_default();
+            let keyless = keyless
+                .iter()
+                .filter(|way| **way == SecurityRequirement::default());
+            let mut ways: Vec<_> = keyless.cloned().collect();
+            for scheme in ["api_key", "bearer"] {
+                ways.push(SecurityRequirement::new(scheme, [scope.name()]));
             }
+            operation.security = Some(ways);
+            let description = operation.description.get_or_insert_default();
+            if !description.is_empty() {
+                description.push_str("\n\n");
+            }
+            description.push_str(&format!("Scope: `{scope}`."));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use caas_clients::{ROUTES, Scope};
 use caas_http::{ProblemDefinition, ProblemKind};
 
 /// `docs/problems.md`.
@@ -20,6 +21,17 @@ pub(crate) fn document() -> String {
         } = kind.definition();
         let uri = kind.uri();
         let _ = writeln!(text, "| `{uri}` | {status} | {title} | {remedy} |");
+    }
+    text.push_str(
+        "\n## Scopes\n\nAn API key of the registry has some of these scopes; a key of the setting \
+         `API_KEYS` has all.\n\n| scope | allows | routes |\n|---|---|---|\n",
+    );
+    for scope in Scope::ALL {
+        let routes = ROUTES.iter().filter(|route| route.scope == *scope);
+        let routes = routes.map(|route| format!("`{} {}`", route.method, route.path));
+        let routes: Vec<_> = routes.collect();
+        let (allows, routes) = (scope.allows(), routes.join(", "));
+        let _ = writeln!(text, "| `{scope}` | {allows} | {routes} |");
     }
     text
 }

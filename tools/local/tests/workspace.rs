@@ -20,6 +20,12 @@ fn allowed(folder: &str) -> &'static [&'static str] {
             "shared/aws",
             "shared/vault",
         ],
+        "shared/clients" => &[
+            "shared/crypto",
+            "shared/settings",
+            "shared/http",
+            "shared/aws",
+        ],
         "functions" => &["shared/"],
         "tools" => &["shared/", "functions", "tools"],
         other => panic!("{other} is not a folder for crates"),
@@ -36,6 +42,7 @@ fn forbidden(folder: &str) -> &'static [&'static str] {
         "shared/aws" | "shared/vault" | "shared/users" | "shared/inbox" => {
             &["axum", "tower-http", "multer", "lambda_"]
         }
+        "shared/clients" => &["lambda_"],
         _ => &[],
     }
 }

@@ -8,6 +8,7 @@ mod events;
 mod fault_proxy;
 mod form;
 mod log;
+mod manual_clock;
 mod requests;
 mod response;
 mod runtime;
@@ -15,16 +16,17 @@ mod stack;
 #[cfg(target_os = "linux")]
 mod subject;
 
-use caas_http::hash_api_key;
+use caas_clients::KeyHash;
 
 pub use events::{check_events, events};
 pub use fault_proxy::{Fault, FaultProxy, ProxiedRequest};
 pub use form::{BOUNDARY, Part, form};
 pub use log::Log;
+pub use manual_clock::ManualClock;
 pub use requests::{post_form, post_json, request, with};
 pub use response::{TestResponse, problem_documents, send};
 pub use runtime::invocation_error;
-pub use stack::{FILE_KEY, INBOX, Proxies, Stack, USER_KEY, USER_KEYS, VAULT, settings};
+pub use stack::{CLIENTS, FILE_KEY, INBOX, Proxies, Stack, USER_KEY, USER_KEYS, VAULT, settings};
 #[cfg(target_os = "linux")]
 pub use subject::Subject;
 
@@ -35,7 +37,7 @@ pub const OTHER_API_KEY: &str = "caas_other-only-other-only-other-only-other-onl
 
 /// `API_KEYS` of both clients.
 pub fn api_keys() -> String {
-    let (acme, globex) = (hash_api_key(API_KEY), hash_api_key(OTHER_API_KEY));
+    let (acme, globex) = (KeyHash::of(API_KEY), KeyHash::of(OTHER_API_KEY));
     format!("acme:{acme},globex:{globex}")
 }
 

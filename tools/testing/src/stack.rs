@@ -16,6 +16,8 @@ pub const VAULT: &str = "vault";
 pub const INBOX: &str = "inbox";
 /// The bucket of users' records.
 pub const USER_KEYS: &str = "user-keys";
+/// The bucket of the registry of clients.
+pub const CLIENTS: &str = "clients";
 /// The KMS key of files.
 pub const FILE_KEY: &str = "alias/files";
 /// The KMS key of users.
@@ -64,7 +66,7 @@ pub struct Proxies {
 impl Stack {
     /// Starts with empty versioned buckets.
     pub async fn start() -> Self {
-        Self::with_buckets(&[VAULT, INBOX, USER_KEYS].map(BucketConfig::versioned)).await
+        Self::with_buckets(&[VAULT, INBOX, USER_KEYS, CLIENTS].map(BucketConfig::versioned)).await
     }
 
     /// Starts with these buckets.

@@ -1,9 +1,11 @@
 //! Many at once.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use crate::support::{Process, Stack, USER, record_of};
+use caas_testing::{Fault, FaultProxy};
 use futures::future::join_all;
+
+use crate::support::{Options, Process, Stack, USER, record_of};
 
 /// Runs all of them, on several threads.
 async fn all<T: Send + 'static>(
@@ -68,6 +70,31 @@ async fn a_thousand_first_requests_in_one_process_ask_once() {
     assert_eq!(digests.len(), 1);
     let calls = stack.emulator.calls().since(&before);
     assert_eq!((calls.of("s3:PutObject"), calls.kms()), (1, 1), "{calls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_known_before_its_writer_hears_that_it_is_stored() {
+    let stack = Stack::start().await;
+    let proxy = FaultProxy::start(stack.emulator.s3_addr()).await.unwrap();
+    proxy.set_rule(|request| match request.method {
+        "PUT" => Fault::DelayResponse(Duration::from_secs(2)),
+        _ => Fault::Forward,
+    });
+    let process = Options {
+        s3_url: Some(proxy.url()),
+        ..Options::default()
+    };
+    let process = process.process(&stack);
+    let before = stack.emulator.calls();
+    let read_meanwhile = async {
+        while stack.record_versions("").await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        process.digest(USER, "datum").await
+    };
+    let (written, read) = tokio::join!(process.digest(USER, "datum"), read_meanwhile);
+    assert_eq!(written, read);
+    assert_eq!(stack.requests_since(&before).1, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

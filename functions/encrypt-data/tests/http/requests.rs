@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use caas_testing::{Fault, FaultProxy};
+use caas_testing::{Fault, FaultProxy, ManualClock};
 use http::Method;
 use serde_json::json;
 
-use crate::support::{ManualClock, OTHER_USER, Options, Stack, USER, record_of};
+use crate::support::{OTHER_USER, Options, Stack, USER, record_of};
 
 #[tokio::test]
 async fn a_warm_call_asks_nobody() {

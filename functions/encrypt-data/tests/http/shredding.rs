@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use caas_testing::{Fault, FaultProxy, USER_KEYS};
+use caas_testing::{Fault, FaultProxy, ManualClock, USER_KEYS};
 use http::Method;
 
-use crate::support::{ManualClock, OTHER_USER, Options, Stack, USER, record_of};
+use crate::support::{OTHER_USER, Options, Stack, USER, record_of};
 
 #[tokio::test]
 async fn nothing_opens_and_numbering_goes_on() {

@@ -1,20 +1,18 @@
 //! Processes on S3 and KMS in this process, and what users do with them.
 
-use std::{
-    ops::Deref,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use caas_aws::KmsKey;
+use caas_aws::{KmsKey, Moment};
+use caas_clients::ApiKeys;
 use caas_crypto::{RecordKey, UserId, UserKeyset};
 use caas_emulator::Calls;
 use caas_testing::{
-    API_KEY, TestResponse, USER_KEY, USER_KEYS, clients, post_json, request, send, settings,
+    API_KEY, ManualClock, TestResponse, USER_KEY, USER_KEYS, clients, post_json, request, send,
+    settings,
 };
-use caas_users::{Clock, Moment, UserKeys};
+use caas_users::UserKeys;
 use encrypt_data::{Config, Service};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
@@ -104,33 +102,6 @@ pub(crate) fn record_of(user: &str) -> String {
     format!("acme/{}.json", user.to_lowercase())
 }
 
-/// A clock that moves only on request.
-#[derive(Clone)]
-pub(crate) struct ManualClock(Arc<Mutex<Moment>>);
-
-impl ManualClock {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Moment::now())))
-    }
-
-    pub(crate) fn advance_wall(&self, by: Duration) {
-        self.0.lock().unwrap().wall += by;
-    }
-
-    pub(crate) fn set_back_wall(&self, by: Duration) {
-        self.0.lock().unwrap().wall -= by;
-    }
-
-    pub(crate) fn advance_monotonic(&self, by: Duration) {
-        self.0.lock().unwrap().monotonic += by;
-    }
-
-    fn clock(&self) -> Clock {
-        let moment = Arc::clone(&self.0);
-        Arc::new(move || *moment.lock().unwrap())
-    }
-}
-
 /// What a process is started with.
 #[derive(Default)]
 pub(crate) struct Options {
@@ -149,7 +120,11 @@ impl Options {
         let s3_url = self.s3_url.unwrap_or_else(|| emulator.s3_url());
         let kms_url = self.kms_url.unwrap_or_else(|| emulator.kms_url());
         let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
-        let Config { http, mut users } = Config::read(&settings([])).unwrap();
+        let Config {
+            http,
+            api_keys,
+            mut users,
+        } = Config::read(&settings([])).unwrap();
         if let Some(ciphers) = self.ciphers {
             users.options.ciphers = ciphers.parse().unwrap();
         }
@@ -164,7 +139,11 @@ impl Options {
                 .map_or(Arc::new(Moment::now), |clock| clock.clock()),
         );
         Process {
-            router: encrypt_data::router(Arc::new(Service { http, keys })),
+            router: encrypt_data::router(Arc::new(Service {
+                http,
+                api_keys: ApiKeys::new(api_keys.configured, None),
+                keys,
+            })),
         }
     }
 }

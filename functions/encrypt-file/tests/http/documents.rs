@@ -33,7 +33,7 @@ async fn problem_documents_are_pinned() {
         ("a wrong method", Request::get(encrypt)),
     ];
     let bare = bare.map(|(case, request)| (case, request.body(Body::empty()).unwrap()));
-    let mut documents = problem_documents(&router(true), requests).await;
-    documents += &problem_documents(&router(false), bare).await;
+    let mut documents = problem_documents(&router(true).await, requests).await;
+    documents += &problem_documents(&router(false).await, bare).await;
     insta::assert_snapshot!(documents);
 }

@@ -23,7 +23,7 @@ const SERVERS: &str =
 
 #[tokio::test]
 async fn every_event_is_answered() {
-    let router = router(false);
+    let router = router(false).await;
     let send = async |event| send(&router, event).await;
     check_events("encrypt-file", EVENTS, send).await;
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
-use caas_http::HttpConfig;
+use caas_aws::ClientsConfig;
 use caas_testing::{TestResponse, send, settings};
-use encrypt_file::Config;
+use encrypt_file::{Config, Service};
 use http::Request;
 
 pub(crate) const URL: &str = "http://localhost:1234";
@@ -15,17 +15,19 @@ pub(crate) const FILE: &str =
     r#"Content-Disposition: form-data; name="file"; filename="path/to/a.txt""#;
 pub(crate) const KEY: &str = r#"Content-Disposition: form-data; name="key""#;
 
-pub(crate) fn router(public: bool) -> Router {
+pub(crate) async fn router(public: bool) -> Router {
     let settings = settings([
         ("MAX_BODY_BYTES", &MAX_BODY_BYTES.to_string()),
         ("ALLOWED_ORIGINS", "https://app.example"),
+        ("CAAS_URL", URL),
+        ("PUBLIC_ENCRYPT_FILE", &public.to_string()),
     ]);
-    let http = HttpConfig::read(&settings).unwrap();
-    let url = Some(URL.to_owned());
-    encrypt_file::router(Arc::new(Config { http, public, url }))
+    let config = Config::read(&settings).unwrap();
+    let service = Service::connect(config, ClientsConfig::default()).await;
+    encrypt_file::router(Arc::new(service))
 }
 
 /// One request to a new router.
 pub(crate) async fn call(public: bool, request: Request<Body>) -> TestResponse {
-    send(&router(public), request).await
+    send(&router(public).await, request).await
 }

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-use caas_http::{ApiKeys, hash_api_key};
+use caas_clients::{ConfiguredKeys, KeyHash};
 
 use crate::process::BINARY;
 
@@ -46,9 +46,9 @@ fn the_line_lets_exactly_the_new_key_in() {
     for client in ["acme", "-", "0", &longest] {
         let (key, entry) = printed(client);
         assert_eq!(key.len(), 54, "caas_, 256 bits in base64url, a checksum");
-        assert_eq!(entry, format!("{client}:{}", hash_api_key(&key)));
-        let deployed: ApiKeys = entry.parse().unwrap();
-        let found = deployed.identify(key.as_bytes()).unwrap();
+        assert_eq!(entry, format!("{client}:{}", KeyHash::of(&key)));
+        let deployed: ConfiguredKeys = entry.parse().unwrap();
+        let found = deployed.client(&KeyHash::of(&key)).unwrap();
         assert_eq!(found.as_str(), client);
     }
     assert_ne!(printed("acme"), printed("acme"));

@@ -31,13 +31,13 @@ impl Moment {
     }
 
     /// Whether this is not before `other`, by both clocks.
-    pub(crate) fn is_since(&self, other: &Self) -> bool {
+    pub fn is_since(&self, other: &Self) -> bool {
         self.monotonic >= other.monotonic && self.wall >= other.wall
     }
 
     /// Whether less than `limit` has passed since then, by both clocks. A wall clock that went
     /// backwards proves nothing, so the result is false.
-    fn is_within(&self, limit: Duration, now: &Self) -> bool {
+    pub fn is_within(&self, limit: Duration, now: &Self) -> bool {
         let monotonic = now.monotonic.saturating_duration_since(self.monotonic);
         let wall = now.wall.duration_since(self.wall);
         monotonic < limit && wall.is_ok_and(|wall| wall < limit)
@@ -48,7 +48,7 @@ impl Moment {
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// A cached value, which may hold a secret.
-pub(crate) trait Evicted {
+pub trait Evicted {
     /// Drops the secret. Called when the value leaves the cache, which may free the value itself
     /// later.
     fn evicted(&self);
@@ -59,15 +59,29 @@ pub(crate) trait Evicted {
     }
 }
 
+impl<V: Evicted> Evicted for Option<V> {
+    fn evicted(&self) {
+        if let Some(value) = self {
+            value.evicted();
+        }
+    }
+
+    fn weight(&self) -> u32 {
+        self.as_ref().map_or(1, V::weight)
+    }
+}
+
 /// A value, and when the read that returned it began.
-pub(crate) struct Aged<V> {
-    pub(crate) since: Moment,
-    pub(crate) value: V,
+pub struct Aged<V> {
+    /// When the read began.
+    pub since: Moment,
+    /// What it returned.
+    pub value: V,
 }
 
 /// A cache of bounded weight. Of several concurrent reads of a key, one is made; the others share
 /// its outcome, even a failure. Failures are not cached.
-pub(crate) struct AgedCache<K, V> {
+pub struct AgedCache<K, V> {
     cache: Cache<K, Arc<Aged<V>>>,
     max_age: Duration,
     clock: Clock,
@@ -78,7 +92,8 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Evicted + Send + Sync + 'static,
 {
-    pub(crate) fn new(capacity: u64, max_age: Duration, clock: Clock) -> Self {
+    /// An empty cache of this capacity, in weight. A value is not served once it is `max_age` old.
+    pub fn new(capacity: u64, max_age: Duration, clock: Clock) -> Self {
         let cache = Cache::builder()
             .max_capacity(capacity)
             .weigher(|_, aged: &Arc<Aged<V>>| aged.value.weight())
@@ -97,7 +112,7 @@ where
 
     /// The value for `key`: a cached one that is not too old and that `accept` accepts, or else
     /// what `read` returns when called after `asked`.
-    pub(crate) async fn load<E, F>(
+    pub async fn load<E, F>(
         &self,
         key: &K,
         asked: Moment,
@@ -131,14 +146,14 @@ where
     }
 
     /// Caches a value whose read began at `since`.
-    pub(crate) async fn insert(&self, key: K, since: Moment, value: V) {
+    pub async fn insert(&self, key: K, since: Moment, value: V) {
         self.cache
             .insert(key, Arc::new(Aged { since, value }))
             .await;
     }
 
     /// Removes this value, but not one that has replaced it.
-    pub(crate) async fn remove(&self, key: &K, value: &Arc<Aged<V>>) {
+    pub async fn remove(&self, key: &K, value: &Arc<Aged<V>>) {
         let remove_same = |entry: Option<moka::Entry<K, Arc<Aged<V>>>>| {
             let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), value));
             std::future::ready(if same { Op::Remove } else { Op::Nop })
@@ -150,7 +165,7 @@ where
     }
 
     /// Removes any value for `key`.
-    pub(crate) async fn forget(&self, key: &K) {
+    pub async fn forget(&self, key: &K) {
         self.cache.invalidate(key).await;
     }
 }

@@ -1,0 +1,51 @@
+//! What can go wrong.
+
+use std::error::Error;
+
+use caas_crypto::RandomnessUnavailable;
+
+/// An operation on keys failed. Nothing was changed, unless it says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// No record of the registry has this hash.
+    #[error("no API key in the registry has this hash; `list` shows all")]
+    NotFound,
+    /// Several records have hashes that begin so.
+    #[error("{0} API keys have hashes that begin so; give more digits")]
+    Ambiguous(usize),
+    /// Neither an API key nor the beginning of a hash.
+    #[error(
+        "neither an API key nor at least {} hex digits of its hash",
+        crate::MIN_PREFIX_LEN
+    )]
+    NotAKey,
+    /// The record is not of the format.
+    #[error("the record {0} cannot be read, and admits nobody; `new` makes another key")]
+    Unreadable(String),
+    /// The note is too long.
+    #[error("the note has more than {} bytes", caas_clients::MAX_NOTE_LEN)]
+    LongNote,
+    /// Another operator changed the record at the same time.
+    #[error("somebody else changed the record at the same time; look at it and try again")]
+    Conflict,
+    /// The operator's role may not write.
+    #[error(
+        "these AWS credentials may not do this; the stack's parameter KeyAdministratorArn names the \
+         role that writes keys"
+    )]
+    Forbidden,
+    /// The stack has no such output.
+    #[error("the stack {0} has no output ClientsBucket; is it the right one, and up to date?")]
+    NoBucket(String),
+    /// The system's random number generator is not available.
+    #[error(transparent)]
+    Randomness(#[from] RandomnessUnavailable),
+    /// AWS did not do it.
+    #[error("{operation} failed")]
+    Aws {
+        /// The operation.
+        operation: &'static str,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,122 @@
+//! Every route that wants an API key, with a key of every scope.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
+
+use axum::{Router, body::Body};
+use caas_aws::ClientsConfig;
+use caas_clients::{ClientRecord, KeyHash, ROUTES, Scope, Scopes, generate_api_key};
+use caas_testing::{CLIENTS, Stack, send, settings};
+use http::Request;
+use serde_json::Value;
+
+/// All functions behind HTTP, with the registry.
+async fn router(stack: &Stack) -> Router {
+    let emulator = &stack.emulator;
+    let settings = settings([("CLIENTS_BUCKET", CLIENTS)]);
+    let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
+    let aws = ClientsConfig {
+        s3_endpoint: Some(emulator.s3_url()),
+        region: Some(emulator.region().to_owned()),
+        credentials: Some((id.to_owned(), secret.to_owned())),
+        ..ClientsConfig::default()
+    };
+    let clients = &stack.clients;
+    let config = encrypt_data::Config::read(&settings).unwrap();
+    let encrypt_data = encrypt_data::Service::new(config, clients);
+    let config = encrypt_file::Config::read(&settings).unwrap();
+    let encrypt_file = encrypt_file::Service::connect(config, aws).await;
+    let config = upload_file::Config::read(&settings).unwrap();
+    let upload_file = upload_file::Service::new(config, clients.clone());
+    encrypt_file::router(Arc::new(encrypt_file))
+        .merge(encrypt_data::router(Arc::new(encrypt_data)))
+        .merge(upload_file::router(Arc::new(upload_file)))
+}
+
+async fn key_with(stack: &Stack, scopes: Scopes) -> String {
+    let key = generate_api_key().unwrap().to_string();
+    let record = ClientRecord {
+        client: "acme".parse().unwrap(),
+        scopes,
+        created: SystemTime::UNIX_EPOCH.into(),
+        expires_at: None,
+        disabled: false,
+        note: String::new(),
+    };
+    let s3_key = KeyHash::of(&key).record_key();
+    stack.put_raw(CLIENTS, &s3_key, &record.to_json()).await;
+    key
+}
+
+#[tokio::test]
+async fn a_route_admits_exactly_its_scope() {
+    let stack = Stack::start().await;
+    let router = router(&stack).await;
+    let mut keys = vec![
+        (Scopes::default(), key_with(&stack, Scopes::default()).await),
+        (Scopes::all(), key_with(&stack, Scopes::all()).await),
+    ];
+    for scope in Scope::ALL {
+        let only: Scopes = [*scope].into_iter().collect();
+        keys.push((only, key_with(&stack, only).await));
+    }
+    for route in ROUTES {
+        let path = route
+            .path
+            .replace("{uuid}", "0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11");
+        let path = path.replace("{id}", "YQ");
+        let ask = async |key: Option<&str>| {
+            let request = Request::builder().method(route.method).uri(&path);
+            let request = request.header("content-type", "application/json");
+            let request = match key {
+                Some(key) => request.header("x-api-key", key),
+                None => request,
+            };
+            send(&router, request.body(Body::empty()).unwrap()).await
+        };
+        for (scopes, key) in &keys {
+            let response = ask(Some(key)).await;
+            let admitted = !matches!(response.status.as_u16(), 401 | 403);
+            assert_eq!(
+                admitted,
+                scopes.contains(route.scope),
+                "{route:?} {scopes:?}"
+            );
+            if !admitted && route.method != "HEAD" {
+                let detail = format!("The API key lacks the scope `{}`.", route.scope);
+                assert_eq!(response.json()["detail"], detail, "{route:?}");
+                response.is_problem(route.path, 403, "missing-scope");
+            }
+        }
+        // `/encrypt` and the like read a body that may hold the key.
+        let stranger = ask(None).await.status.as_u16();
+        assert!(matches!(stranger, 400 | 401), "{route:?}");
+        assert_eq!(ask(Some("unknown")).await.status, 401, "{route:?}");
+    }
+}
+
+/// Every operation that the document protects has a scope, and every route with a scope is
+/// described, but for the spelling without a slash.
+#[test]
+fn the_document_protects_what_has_a_scope() {
+    let document = include_str!("../../../openapi.json");
+    let document: Value = serde_json::from_str(document).unwrap();
+    let mut protected = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let ways = operation["security"].as_array().unwrap();
+            let mut scopes = ways.iter().filter_map(|way| way.get("api_key"));
+            if let Some(scopes) = scopes.next() {
+                let scope = scopes[0].as_str().unwrap().to_owned();
+                protected.insert((method.to_uppercase(), path.clone(), scope));
+            }
+        }
+    }
+    let routes = ROUTES.iter().filter(|route| route.path != "/api/upload");
+    let routes = routes.map(|route| {
+        let (method, path) = (route.method.to_owned(), route.path.to_owned());
+        (method, path, route.scope.name().to_owned())
+    });
+    assert_eq!(protected, routes.collect());
+}
