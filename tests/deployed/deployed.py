@@ -23,7 +23,7 @@ def main():
         try:
             stack = deploy(template, Architecture=architecture, **PARAMETERS)
             for step in [
-                drive.front_door, drive.problems, drive.encrypt_file, drive.encrypt_data,
+                drive.front_door, drive.problems, drive.clients, drive.encrypt_file, drive.encrypt_data,
                 drive.upload_file, drive.presigned, drive.seal_object, drive.logs,
             ]:
                 step(stack)

@@ -1,8 +1,10 @@
 """What a caller sees of a deployed stack, route by route, and what happens to a file in the inbox."""
 
+import hashlib
 import json
 import os
 import uuid
+import zlib
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from urllib.parse import quote
 
@@ -33,7 +35,7 @@ def front_door(stack):
     assert call(stack, "GET", "/health", 200).json()["limits"]["max_body_bytes"] == 4_500_000
     api = call(stack, "GET", "/openapi.json", 200).json()
     assert "/api/files" in api["paths"]
-    assert api["paths"]["/encrypt_file"]["post"]["security"] == api["security"], "public by mistake"
+    assert {} not in api["paths"]["/encrypt_file"]["post"]["security"], "public by mistake"
     call(stack, "GET", "/", 200)
 
 
@@ -61,6 +63,35 @@ def problems(stack):
     body = {"apiKey": "wrong", "userUUID": str(uuid.uuid4()), "sensitiveData": CANARY}
     for path in ["/encrypt", "/verify", "/decrypt"]:
         call(stack, "POST", path, 401, headers={}, json=body)
+
+
+def clients(stack):
+    """A key of the registry, in each function: with its scope, without it, revoked."""
+    for path, scope, rest in [
+        ("/encrypt_file", "sessions", {"files": {"file": b"x"}}),
+        ("/api/upload/", "files:write", {"files": {"file": b"x"}}),
+        ("/encrypt", "values:encrypt", {"json": {"userUUID": str(uuid.uuid4()), "sensitiveData": "x"}}),
+    ]:
+        for scopes, disabled, statuses in [([scope], False, (200, 201)), ([], False, (403,)), ([scope], True, (401,))]:
+            key = new_api_key()
+            record = {
+                "format": "caas-client:v1", "client": CLIENT, "scopes": scopes, "created": "2026-11-21T09:30:00Z",
+                "expires_at": None, "disabled": disabled, "note": "",
+            }
+            name = f"clients/{hashlib.sha256(key.encode()).hexdigest()}.json"
+            aws("s3").put_object(Bucket=stack.outputs["ClientsBucket"], Key=name, Body=json.dumps(record))
+            response = requests.post(stack.url + path, headers={"x-api-key": key}, timeout=120, **rest)
+            assert response.status_code in statuses, f"{path} {scopes}: {response.status_code} {response.text[:300]}"
+
+
+def new_api_key():
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    text = "caas_" + urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
+    crc, checksum = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        crc, digit = divmod(crc, 62)
+        checksum = digits[digit] + checksum
+    return text + checksum
 
 
 def encrypt_file(stack):

@@ -12,6 +12,7 @@ LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
 INBOX = "arn:aws:s3:::caas-inbox-0a1b2c3d-stack"
 VAULT = "arn:aws:s3:::vault"
 USER_KEYS = "arn:aws:s3:::userkeys"
+CLIENTS = "arn:aws:s3:::clients"
 FILE_KEY = KMS_KEY + "filekey"
 USER_KEY = KMS_KEY + "userkey"
 DEAD_LETTERS = f"arn:aws:sqs:us-east-1:{ACCOUNT}:deadletters"
@@ -95,6 +96,12 @@ PERMISSIONS = {
         ]),
     ],
 }
+# Every function that is called with an API key: the registry, which none may change.
+for function in ["EncryptFile", "UploadFile", "EncryptData"]:
+    PERMISSIONS[function] += [
+        (CLIENTS + "/*", None, ["s3:GetObject"]),  # GetObject: the record of a key
+        (CLIENTS, None, ["s3:ListBucket"]),  # absent, not forbidden
+    ]
 # Every function: its own log, and X-Ray, which has no resource-level permissions.
 for function, permissions in PERMISSIONS.items():
     log = f"{LOGS}{function.lower()}logs:*"
@@ -112,11 +119,11 @@ ENVIRONMENT = {
     ],
 }
 HTTP_ENVIRONMENT = [
-    "ALLOWED_ORIGINS", "API_KEYS", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "MAX_BODY_BYTES",
+    "ALLOWED_ORIGINS", "API_KEYS", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "CLIENTS_BUCKET", "MAX_BODY_BYTES",
 ]
 
 # For how many days a bucket keeps deleted and replaced objects.
-BUCKETS = {"Inbox": 1, "Vault": 30, "UserKeys": 1}
+BUCKETS = {"Inbox": 1, "Vault": 30, "UserKeys": 1, "Clients": 365}
 KEYS = {
     "FileKey": ("kms:EncryptionContext:aws:x-amz-cek-alg", "115"),
     "UserKey": ("kms:EncryptionContext:caas:purpose", PURPOSES),
@@ -181,6 +188,16 @@ def flat(policy):
 
 def parts_of(*statements):
     return flat({"Statement": statements})
+
+
+def nobody_writes_clients(condition=None):
+    """Nobody writes the registry, unless a parameter names who does."""
+    return parts_of({
+        "Effect": "Deny", "Principal": "*", "Resource": CLIENTS + "/*",
+        "Action": [
+            "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject", "s3:ReplicateDelete", "s3:ReplicateObject",
+        ],
+    } | ({"Condition": condition} if condition else {}))
 
 
 def trust(service):
@@ -275,13 +292,14 @@ def functions(resources, expect):
         expect(inbox is None or inbox != vault, f"{name}'s inbox is not the vault")
         expect(inbox in (None, INBOX.rsplit(":", 1)[-1]), f"{name}'s inbox is the inbox")
         expect(vault in (None, "vault"), f"{name}'s vault is the vault")
+        expect(variables.get("CLIENTS_BUCKET") in (None, "clients"), f"{name}'s registry is the registry")
         for variable, key in [("FILE_KEY_ID", FILE_KEY), ("USER_KEY_ID", USER_KEY)]:
             expect(variables.get(variable) in (None, key), f"{name}'s key is its key")
 
 
 def buckets(resources, expect):
     found = of_type(resources, "AWS::S3::Bucket")
-    expect(set(found) == set(BUCKETS), "there are three buckets")
+    expect(set(found) == set(BUCKETS), "there are four buckets")
     for name, bucket in found.items():
         public = bucket.get("PublicAccessBlockConfiguration", {})
         expect(len(public) == 4 and all(public.values()), f"{name} is not public")
@@ -313,7 +331,8 @@ def buckets(resources, expect):
         refused = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, arn + "/*"]}
         expect(policy.get("Bucket") == arn.rsplit(":", 1)[-1], f"{name} has a policy")
         statements = policy.get("PolicyDocument", {"Statement": []})
-        expected = parts_of(
+        expected = nobody_writes_clients() if name == "Clients" else set()
+        expected = expected | parts_of(
             refused | {"Condition": {"Bool": {"aws:SecureTransport": "false"}}},
             refused | {"Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}}},
         )
@@ -484,6 +503,7 @@ def other_parameters(template):
         "AllowedOrigins": "https://a.example,https://b.example", "AlarmEmail": "ops@example.com",
         "HttpConcurrency": 5, "SealConcurrency": 7, "MultiRegionKeys": "true",
         "ConfigureApiGatewayLogs": "false", "DeletedFileDays": 90, "Architecture": "x86_64",
+        "KeyAdministratorArn": f"arn:aws:iam::{ACCOUNT}:role/key-administrator",
     }
     resources = resolved(template, **names)
     for bucket, methods in [("Inbox", ["PUT"]), ("Vault", ["GET", "HEAD", "PUT"])]:
@@ -494,6 +514,9 @@ def other_parameters(template):
             faults.append(f"{bucket} allows pages the right methods")
     if "CorsConfiguration" in resources["UserKeys"]["Properties"]:
         faults.append("no page may reach users' keys")
+    others = {"ArnNotEquals": {"aws:PrincipalArn": names["KeyAdministratorArn"]}}
+    if not nobody_writes_clients(others) <= flat(resources["ClientsPolicy"]["Properties"]["PolicyDocument"]):
+        faults.append("only the administrator writes API keys")
     functions = of_type(resources, "AWS::Lambda::Function")
     for name, function in functions.items():
         if function["ReservedConcurrentExecutions"] != (7 if name == "SealObject" else 5):
