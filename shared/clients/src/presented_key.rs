@@ -45,7 +45,8 @@ mod tests {
         let x = |key| ("x-api-key", key);
         let bearer = |key| ("authorization", key);
         type Sent<'a> = &'a [(&'static str, &'a str)];
-        let cases: &[(Sent<'_>, Option<&str>, Result<Option<&str>, ()>)] = &[
+        type Found<'a> = Result<Option<&'a str>, ()>;
+        let cases: &[(Sent<'_>, Option<&str>, Found<'_>)] = &[
             (&[], None, Ok(None)),
             (&[x("k")], None, Ok(Some("k"))),
             (&[x("")], None, Ok(Some(""))),

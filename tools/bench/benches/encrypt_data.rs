@@ -57,9 +57,8 @@ async fn main() {
 
 fn router(clients: &Clients, cipher: &str) -> Router {
     let settings = settings([("CIPHER_POOL", cipher), ("USER_KEY_CACHE_SECONDS", "3600")]);
-    let Config { http, users } = Config::read(&settings).unwrap();
-    let keys = users.user_keys(clients);
-    encrypt_data::router(Arc::new(Service { http, keys }))
+    let config = Config::read(&settings).unwrap();
+    encrypt_data::router(Arc::new(Service::new(config, clients)))
 }
 
 /// The time from a request to the last byte of its response.
