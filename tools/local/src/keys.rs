@@ -55,7 +55,7 @@ enum KeysCommand {
     New {
         /// The client: 1 to 32 characters out of a-z, 0-9 and '-'
         client: ClientName,
-        /// What the key may do; may be repeated [default: everything]
+        /// What the key may do, such as files:read; may be repeated [default: everything]
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<Scope>,
         /// When it expires: in days, hours or minutes (90d, 12h, 30m), or a time in RFC 3339

@@ -4,6 +4,7 @@
 
 mod inbox;
 mod keygen;
+mod keys;
 mod process;
 mod proxies;
 #[cfg(target_os = "linux")]
