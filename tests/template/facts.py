@@ -24,11 +24,13 @@ def facts_in_two_places(template):
     put = constant("shared/vault/src/part.rs", "MAX_PUT_BYTES")
     sweep = constant("shared/inbox/src/settings.rs", "SWEEP_PERIOD")
     cache = constant("shared/users/src/settings.rs", "DEFAULT_CACHE")
+    deleted = constant("tools/local/src/cloud.rs", "DELETED_FILE_DAYS")
     longest_cache = constant("shared/users/src/settings.rs", "MAX_CACHE_SECONDS")
     expected = {
         "MaxBodyBytes": {"Default": body, "MaxValue": body},
         "InboxMaxBytes": {"Default": put, "MaxValue": put},
         "SweepAgeSeconds": {"Default": sweep},
+        "DeletedFileDays": {"Default": deleted},
         "UserKeyCacheSeconds": {"Default": cache, "MaxValue": longest_cache},
     }
     faults = [
