@@ -92,17 +92,17 @@ impl Vault {
     }
 
     async fn fetch(&self, key: &ObjectKey) -> Result<(ObjectInfo, ByteStream), GetError> {
-        let answer = self
+        let response = self
             .s3()
             .get_object()
             .bucket(self.bucket_name())
             .key(key.as_str())
             .send()
             .await;
-        match answer {
-            Ok(mut answer) => {
-                let body = mem::take(&mut answer.body);
-                Ok((ObjectInfo::from(answer), body))
+        match response {
+            Ok(mut response) => {
+                let body = mem::take(&mut response.body);
+                Ok((ObjectInfo::from(response), body))
             }
             Err(error) => Err(match status(&error) {
                 Some(404) => GetError::NotFound,

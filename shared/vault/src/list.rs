@@ -82,7 +82,7 @@ impl Vault {
         start_after: Option<String>,
     ) -> Result<Page, Unavailable> {
         let prefix = format!("{client}/{start}");
-        let answer = self
+        let response = self
             .s3()
             .list_objects_v2()
             .bucket(self.bucket_name())
@@ -94,13 +94,13 @@ impl Vault {
             .await
             .map_err(|error| Unavailable::new("ListObjectsV2", &error))?;
 
-        let encoding = answer.encoding_type;
+        let encoding = response.encoding_type;
         let mut page = Page {
             files: Vec::new(),
             next_cursor: None,
         };
         let mut last = None;
-        for object in answer.contents.unwrap_or_default() {
+        for object in response.contents.unwrap_or_default() {
             let key = decode_key(object.key.as_deref().unwrap_or_default(), encoding.as_ref());
             if let Ok(key) = ObjectKey::parse(&key)
                 && key.client() == client.as_str()
@@ -114,7 +114,7 @@ impl Vault {
             }
             last = Some(key);
         }
-        if answer.is_truncated == Some(true) {
+        if response.is_truncated == Some(true) {
             let path = last.as_deref().and_then(|key| key.split_once('/'));
             page.next_cursor = path.map(|(_, path)| BASE64_URL_SAFE_NO_PAD.encode(path));
         }

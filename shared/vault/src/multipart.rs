@@ -71,9 +71,10 @@ impl MultipartUpload {
             .checksum_type(ChecksumType::FullObject);
         // In its own task, so that a caller that stops waiting does not lose the id.
         let created = tokio::spawn(async move {
-            let answer = request.send().await;
-            let answer = answer.map_err(|error| not_written("CreateMultipartUpload", &error))?;
-            let upload_id = answer.upload_id.ok_or(Unavailable)?;
+            let response = request.send().await;
+            let response =
+                response.map_err(|error| not_written("CreateMultipartUpload", &error))?;
+            let upload_id = response.upload_id.ok_or(Unavailable)?;
             Ok(Self {
                 id: Some(UploadId {
                     client,
@@ -192,7 +193,7 @@ impl Drop for MultipartUpload {
 
 impl UploadId {
     async fn abort(&self) -> Result<(), Unavailable> {
-        let answer = self
+        let response = self
             .client
             .abort_multipart_upload()
             .bucket(&self.bucket)
@@ -200,7 +201,7 @@ impl UploadId {
             .upload_id(&self.upload_id)
             .send()
             .await;
-        match answer {
+        match response {
             Err(error) if status(&error) != Some(404) => {
                 Err(Unavailable::new("AbortMultipartUpload", &error))
             }
@@ -239,7 +240,7 @@ async fn upload_part(
     number: i32,
     part: Bytes,
 ) -> Result<(CompletedPart, Bytes), PutError> {
-    let answer = id
+    let response = id
         .client
         .upload_part()
         .bucket(id.bucket)
@@ -253,8 +254,8 @@ async fn upload_part(
         .map_err(|error| not_written("UploadPart", &error))?;
     let completed = CompletedPart::builder()
         .part_number(number)
-        .set_e_tag(answer.e_tag)
-        .set_checksum_crc64_nvme(answer.checksum_crc64_nvme)
+        .set_e_tag(response.e_tag)
+        .set_checksum_crc64_nvme(response.checksum_crc64_nvme)
         .build();
     Ok((completed, part))
 }

@@ -99,8 +99,8 @@ impl fmt::Debug for ObjectInfo {
 }
 
 /// An object whose metadata the SDK cannot read: it is not ours, and so its metadata is left empty.
-pub(crate) fn unreadable(answer: &HttpResponse) -> ObjectInfo {
-    let header = |name| answer.headers().get(name);
+pub(crate) fn unreadable(response: &HttpResponse) -> ObjectInfo {
+    let header = |name| response.headers().get(name);
     let last_modified = header("last-modified");
     let last_modified =
         last_modified.and_then(|text| DateTime::from_str(text, DateTimeFormat::HttpDate).ok());

@@ -92,7 +92,7 @@ impl Vault {
         let size = source.len;
         let completed = upload.complete(&checksum, options).await;
         let outcome = match completed {
-            Ok(answer) => Ok((answer.e_tag.unwrap_or_default(), answer.version_id)),
+            Ok(response) => Ok((response.e_tag.unwrap_or_default(), response.version_id)),
             Err(error) => {
                 let lost = is_precondition(&error);
                 Err(self.refusal("CompleteMultipartUpload", &error, lost))
@@ -124,7 +124,7 @@ impl Vault {
         let mut sealer = CheckedSealer::new(sealing_key, &opening_key);
         sealer.update(&mut content)?;
         let checksum = sealer.finish(&mut content)?;
-        let answer = self
+        let response = self
             .s3()
             .put_object()
             .bucket(self.bucket_name())
@@ -137,8 +137,8 @@ impl Vault {
             .body(ByteStream::from(content))
             .send()
             .await;
-        let outcome = match answer {
-            Ok(answer) => Ok((answer.e_tag.unwrap_or_default(), answer.version_id)),
+        let outcome = match response {
+            Ok(response) => Ok((response.e_tag.unwrap_or_default(), response.version_id)),
             Err(error) => {
                 let lost = is_precondition(&error);
                 Err(self.refusal("PutObject", &error, lost))

@@ -57,7 +57,7 @@ impl Vault {
         key: &ObjectKey,
         version_id: Option<String>,
     ) -> Result<Option<ObjectInfo>, Unavailable> {
-        let answer = self
+        let response = self
             .s3()
             .head_object()
             .bucket(self.bucket_name())
@@ -66,11 +66,11 @@ impl Vault {
             .set_version_id(version_id)
             .send()
             .await;
-        match answer {
-            Ok(answer) => Ok(Some(answer.into())),
+        match response {
+            Ok(response) => Ok(Some(response.into())),
             Err(error) => match error.raw_response() {
-                Some(answer) if answer.status().as_u16() == 404 => Ok(None),
-                Some(answer) if answer.status().is_success() => Ok(Some(unreadable(answer))),
+                Some(response) if response.status().as_u16() == 404 => Ok(None),
+                Some(response) if response.status().is_success() => Ok(Some(unreadable(response))),
                 _ => Err(Unavailable::new("HeadObject", &error)),
             },
         }

@@ -300,7 +300,7 @@ async fn a_put_that_is_dropped_is_aborted() {
     assert_eq!(stack.visible(VAULT).await, [""; 0]);
 }
 
-/// Says when it is read, and never answers.
+/// Says when it is read, and never has a byte.
 struct Silent(Option<oneshot::Sender<()>>);
 
 impl tokio::io::AsyncRead for Silent {

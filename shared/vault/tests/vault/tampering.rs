@@ -20,7 +20,7 @@ type Metadata = HashMap<String, String>;
 const NAME: &str = "acme/report.pdf";
 
 /// Stores the object and opens it both ways: it must be refused, without a byte given out.
-/// Answers how often KMS was asked.
+/// Returns how many requests KMS got.
 async fn refused(
     stack: &Stack,
     name: &ObjectKey,
@@ -71,7 +71,7 @@ async fn metadata_that_is_not_a_header_is_refused_without_kms() {
         let value = value(name);
         case("removed", name, None);
         case("empty", name, Some(String::new()));
-        case("doubled", name, Some(format!("{value},{value}")));
+        case("duplicate", name, Some(format!("{value},{value}")));
         case("longer", name, Some(format!("{value}A")));
         case("shorter", name, Some(value[..value.len() - 1].to_owned()));
         case("garbled", name, Some("*".repeat(value.len())));
@@ -118,7 +118,7 @@ async fn metadata_that_is_not_a_header_is_refused_without_kms() {
 /// A field twice is more than the SDK reads. No S3 of ours stores that, so this one is a stand-in.
 #[tokio::test]
 async fn metadata_that_the_sdk_cannot_read_is_refused_too() {
-    const ANSWER: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 40\r\n\
+    const RESPONSE: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 40\r\n\
         Content-Type: text/plain\r\nETag: \"tag\"\r\nLast-Modified: Thu, 01 Jan 1970 00:01:40 GMT\r\n\
         x-amz-version-id: seven\r\nx-amz-meta-x-amz-c: 115\r\nx-amz-meta-x-amz-c: 115\r\n\r\n";
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -130,8 +130,8 @@ async fn metadata_that_the_sdk_cannot_read_is_refused_too() {
             let head = request.next().unwrap().unwrap().starts_with("HEAD ");
             request.find(|line| line.as_ref().unwrap().is_empty());
             let body = if head { 0 } else { 40 };
-            let answer = [ANSWER.as_bytes(), &vec![7; body]].concat();
-            connection.write_all(&answer).unwrap();
+            let response = [RESPONSE.as_bytes(), &vec![7; body]].concat();
+            connection.write_all(&response).unwrap();
         }
     });
     let config = ClientsConfig {
