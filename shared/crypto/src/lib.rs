@@ -103,7 +103,7 @@ pub use gcm::{MessageTooLong, NotAuthentic};
 pub use pool::{Cipher, CipherPool, InvalidPool, NotInPool, Pool, SaltLength, SaltPool};
 pub use secret::{ContentKey, DataKey, InvalidKey, RandomnessUnavailable, RecordKey, UserKey};
 pub use user_id::UserId;
-pub use user_key::{KeyId, UserKeyVersion};
+pub use user_key::{KeyId, RecordedVersion, UserKeyVersion};
 pub use user_keyset::{MAX_VERSIONS, RECORD_FORMAT, RotateError, UserKeyset};
 pub use user_record::{InvalidRecord, MAX_RECORD_LEN, RecordContent, UserRecord};
 pub use xaes::SealError;

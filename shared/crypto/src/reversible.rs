@@ -108,16 +108,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Cipher, UserId, UserKey, UserKeyVersion};
+    use crate::{Cipher, RecordedVersion, UserId, UserKey, UserKeyVersion};
 
     fn key() -> UserKeyVersion {
         let user = UserId {
             client: "acme".parse().unwrap(),
             user: Uuid::from_u128(1),
         };
-        let (id, secret) = (KeyId::from([3; 8]), UserKey::from([5; 32]));
-        let salt_length = "8".parse().unwrap();
-        UserKeyVersion::new(user, 0x0102_0304, id, secret, Cipher::Md5, salt_length, 0)
+        let recorded = RecordedVersion {
+            number: 0x0102_0304,
+            id: KeyId::from([3; 8]),
+            secret: UserKey::from([5; 32]),
+            cipher: Cipher::Md5,
+            salt_length: "8".parse().unwrap(),
+            created_at: 0,
+        };
+        UserKeyVersion::new(user, recorded)
     }
 
     #[test]

@@ -59,16 +59,27 @@ impl From<[u8; KeyId::LEN]> for KeyId {
     }
 }
 
+/// One version of a user's key as the user's record keeps it.
+pub struct RecordedVersion {
+    /// From 1.
+    pub number: u32,
+    /// Its random name.
+    pub id: KeyId,
+    /// What everything is derived from.
+    pub secret: UserKey,
+    /// The cipher of its digests.
+    pub cipher: Cipher,
+    /// The length of their salt.
+    pub salt_length: SaltLength,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub created_at: u64,
+}
+
 /// One version of a user's key, with everything derived from it. It is as secret as the key itself
 /// and is wiped on drop.
 pub struct UserKeyVersion {
     user: UserId,
-    number: u32,
-    id: KeyId,
-    secret: UserKey,
-    cipher: Cipher,
-    salt_length: SaltLength,
-    created_at: u64,
+    recorded: RecordedVersion,
     derived: OnceLock<Derived>,
 }
 
@@ -79,24 +90,11 @@ struct Derived {
 }
 
 impl UserKeyVersion {
-    /// The version as its record keeps it; `created_at` is in seconds since 1970-01-01T00:00:00Z.
-    pub fn new(
-        user: UserId,
-        number: u32,
-        id: KeyId,
-        secret: UserKey,
-        cipher: Cipher,
-        salt_length: SaltLength,
-        created_at: u64,
-    ) -> Self {
+    /// The version of this user's key.
+    pub fn new(user: UserId, recorded: RecordedVersion) -> Self {
         Self {
             user,
-            number,
-            id,
-            secret,
-            cipher,
-            salt_length,
-            created_at,
+            recorded,
             derived: OnceLock::new(),
         }
     }
@@ -114,35 +112,35 @@ impl UserKeyVersion {
         fill_random(&mut id.0)?;
         let secret = UserKey::generate()?;
         let (cipher, salt_length) = select(&secret, user, number, ciphers, salts);
-        Ok(Self::new(
-            user.clone(),
+        let recorded = RecordedVersion {
             number,
             id,
             secret,
             cipher,
             salt_length,
             created_at,
-        ))
+        };
+        Ok(Self::new(user.clone(), recorded))
     }
 
     /// Its number, from 1.
     pub fn number(&self) -> u32 {
-        self.number
+        self.recorded.number
     }
 
     /// Its random name.
     pub fn id(&self) -> KeyId {
-        self.id
+        self.recorded.id
     }
 
     /// The cipher of its digests.
     pub fn cipher(&self) -> Cipher {
-        self.cipher
+        self.recorded.cipher
     }
 
     /// When it was made, in seconds since 1970-01-01T00:00:00Z.
     pub fn created_at(&self) -> u64 {
-        self.created_at
+        self.recorded.created_at
     }
 
     /// The digest of `data` in lower-case hex, always the same for this key version. It cannot be
@@ -165,8 +163,8 @@ impl UserKeyVersion {
         let sealed = self.derived().values.seal(&aad, data)?;
         Ok(reversible::Value {
             user: self.user.user,
-            version: self.number,
-            key_id: self.id,
+            version: self.recorded.number,
+            key_id: self.recorded.id,
             sealed,
         })
     }
@@ -181,7 +179,7 @@ impl UserKeyVersion {
         context: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
         let named = (value.user, value.version, value.key_id);
-        if named != (self.user.user, self.number, self.id) {
+        if named != (self.user.user, self.recorded.number, self.recorded.id) {
             return Err(NotAuthentic);
         }
         let aad = self.value_aad(context);
@@ -189,19 +187,19 @@ impl UserKeyVersion {
     }
 
     pub(crate) fn secret(&self) -> &UserKey {
-        &self.secret
+        &self.recorded.secret
     }
 
     pub(crate) fn salt_length(&self) -> SaltLength {
-        self.salt_length
+        self.recorded.salt_length
     }
 
     fn derived(&self) -> &Derived {
         self.derived.get_or_init(|| {
-            let keys = Derivation::new(&self.secret, &self.user, self.number);
-            let salt = keys.salt(self.salt_length);
+            let keys = Derivation::new(&self.recorded.secret, &self.user, self.recorded.number);
+            let salt = keys.salt(self.recorded.salt_length);
             Derived {
-                digest: KeyedDigest::new(self.cipher, &keys.expand("mac"), &salt),
+                digest: KeyedDigest::new(self.recorded.cipher, &keys.expand("mac"), &salt),
                 values: Xaes::new(&keys.expand("values")),
             }
         })
@@ -209,16 +207,23 @@ impl UserKeyVersion {
 
     fn value_aad(&self, context: &[u8]) -> Vec<u8> {
         let [client, user] = self.user.parts();
-        let version = self.number.to_be_bytes();
-        prefixed(&[DOMAIN, client, user, &version, self.id.as_bytes(), context])
+        let version = self.recorded.number.to_be_bytes();
+        prefixed(&[
+            DOMAIN,
+            client,
+            user,
+            &version,
+            self.recorded.id.as_bytes(),
+            context,
+        ])
     }
 }
 
 impl fmt::Debug for UserKeyVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserKeyVersion")
-            .field("number", &self.number)
-            .field("id", &self.id)
+            .field("number", &self.recorded.number)
+            .field("id", &self.recorded.id)
             .finish_non_exhaustive()
     }
 }
@@ -288,9 +293,15 @@ mod tests {
     }
 
     fn version(secret: u8, user: UserId, number: u32, cipher: Cipher) -> UserKeyVersion {
-        let (id, secret) = (KeyId([3; 8]), UserKey::from([secret; 32]));
-        let salt_length = "16".parse().unwrap();
-        UserKeyVersion::new(user, number, id, secret, cipher, salt_length, 0)
+        let recorded = RecordedVersion {
+            number,
+            id: KeyId([3; 8]),
+            secret: UserKey::from([secret; 32]),
+            cipher,
+            salt_length: "16".parse().unwrap(),
+            created_at: 0,
+        };
+        UserKeyVersion::new(user, recorded)
     }
 
     #[derive(Deserialize)]
@@ -409,7 +420,7 @@ mod tests {
                 // Relabelled, so that the additional data decide.
                 let relabelled = reversible::Value {
                     user: other.user.user,
-                    version: other.number,
+                    version: other.number(),
                     ..value.clone()
                 };
                 for value in [&value, &relabelled] {
@@ -423,10 +434,8 @@ mod tests {
     #[test]
     fn a_reused_number_is_not_the_same_key() {
         let first = version(1, user("acme", 1), 1, Cipher::Sha256);
-        let second = UserKeyVersion {
-            id: KeyId([4; 8]),
-            ..version(1, user("acme", 1), 1, Cipher::Sha256)
-        };
+        let mut second = version(1, user("acme", 1), 1, Cipher::Sha256);
+        second.recorded.id = KeyId([4; 8]);
         let value = first.seal(b"datum", b"").unwrap();
         assert_eq!(second.open(&value, b""), Err(NotAuthentic));
         let relabelled = reversible::Value {

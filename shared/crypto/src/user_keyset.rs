@@ -19,8 +19,9 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::{
-    Cipher, CipherPool, KeyId, NotAuthentic, RandomnessUnavailable, RecordKey, SaltLength,
-    SaltPool, SealError, UserId, UserKey, UserKeyVersion, framing::prefixed, xaes::Xaes,
+    Cipher, CipherPool, KeyId, NotAuthentic, RandomnessUnavailable, RecordKey, RecordedVersion,
+    SaltLength, SaltPool, SealError, UserId, UserKey, UserKeyVersion, framing::prefixed,
+    xaes::Xaes,
 };
 
 /// The name of the format of records.
@@ -138,15 +139,15 @@ fn parse_version(bytes: &[u8; VERSION_LEN], user: &UserId) -> Option<UserKeyVers
     let (id, rest) = rest.split_first_chunk()?;
     let (secret, rest) = rest.split_at_checked(UserKey::LEN)?;
     let ([cipher, salt_length], created_at) = rest.split_first_chunk()?;
-    Some(UserKeyVersion::new(
-        user.clone(),
-        u32::from_be_bytes(*number),
-        KeyId::from(*id),
-        UserKey::try_from(secret).ok()?,
-        Cipher::from_code(*cipher)?,
-        SaltLength::try_from(*salt_length).ok()?,
-        u64::from_be_bytes(created_at.try_into().ok()?),
-    ))
+    let recorded = RecordedVersion {
+        number: u32::from_be_bytes(*number),
+        id: KeyId::from(*id),
+        secret: UserKey::try_from(secret).ok()?,
+        cipher: Cipher::from_code(*cipher)?,
+        salt_length: SaltLength::try_from(*salt_length).ok()?,
+        created_at: u64::from_be_bytes(created_at.try_into().ok()?),
+    };
+    Some(UserKeyVersion::new(user.clone(), recorded))
 }
 
 fn aad(user: &UserId) -> Vec<u8> {

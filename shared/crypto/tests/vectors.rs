@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use caas_crypto::{
-    DataKey, KeyId, UserId, UserKey, UserKeyVersion, session,
+    DataKey, KeyId, RecordedVersion, UserId, UserKey, UserKeyVersion, session,
     stored::{EncryptionContext, Header},
 };
 use serde::Deserialize;
@@ -44,15 +44,15 @@ impl Identity {
             client: self.client.parse().unwrap(),
             user: self.user.parse().unwrap(),
         };
-        UserKeyVersion::new(
-            user,
-            self.version,
-            KeyId::from(<[u8; 8]>::try_from(bytes(&self.key_id)).unwrap()),
-            UserKey::try_from(bytes(&self.secret).as_slice()).unwrap(),
-            cipher.parse().unwrap(),
-            salt_length.try_into().unwrap(),
-            0,
-        )
+        let recorded = RecordedVersion {
+            number: self.version,
+            id: KeyId::from(<[u8; 8]>::try_from(bytes(&self.key_id)).unwrap()),
+            secret: UserKey::try_from(bytes(&self.secret).as_slice()).unwrap(),
+            cipher: cipher.parse().unwrap(),
+            salt_length: salt_length.try_into().unwrap(),
+            created_at: 0,
+        };
+        UserKeyVersion::new(user, recorded)
     }
 }
 
