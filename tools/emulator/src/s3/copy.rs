@@ -10,12 +10,11 @@ use super::{
     conditions::{self, ReadConditions},
     errors,
     multipart::new_part,
-    objects::{attributes, full_checksum, refuse_access_lists, refuse_unsupported},
+    objects::{attributes, refuse_access_lists, refuse_unsupported, whole},
     output::{encryption, fill_checksum, fill_checksum_value, shown_version_id},
     reading,
 };
 use crate::store::{
-    NewObject,
     bucket::{Bucket as StoredBucket, Version},
     checksum::Algorithm,
     record::{Attributes, ObjectRecord},
@@ -107,14 +106,7 @@ pub(super) async fn copy_object(
         .store
         .stage(place, Some(body), &[algorithm], size, api.max_object_bytes)
         .await?;
-    let new = NewObject {
-        etag: hex::encode(staged.digests.md5),
-        checksum: full_checksum(algorithm, staged.digests.checksum(algorithm)),
-        attributes,
-        blobs: vec![(staged.blob, None)],
-        upload_id: None,
-        began: None,
-    };
+    let new = whole(staged, algorithm, attributes);
     let version = api
         .store
         .put(&target, &input.key, precondition, new)

@@ -11,6 +11,7 @@ use crate::store::{
     NewObject,
     checksum::Algorithm,
     record::{Attributes, ChecksumKind, ObjectChecksum},
+    staging::Staged,
 };
 
 /// S3's limit for user metadata: names and values together, in bytes of UTF-8.
@@ -41,14 +42,7 @@ pub(super) async fn put_object(
         .stage(place, body, &[algorithm], announced.length, limit)
         .await?;
     announced.verify(&staged.digests)?;
-    let object = NewObject {
-        etag: hex::encode(staged.digests.md5),
-        checksum: full_checksum(algorithm, staged.digests.checksum(algorithm)),
-        attributes,
-        blobs: vec![(staged.blob, None)],
-        upload_id: None,
-        began: None,
-    };
+    let object = whole(staged, algorithm, attributes);
     let version = api
         .store
         .put(&bucket, &req.input.key, precondition, object)
@@ -153,8 +147,20 @@ pub(super) async fn delete_objects(
     Ok(S3Response::new(output))
 }
 
+/// An object that was not sent in parts.
+pub(super) fn whole(staged: Staged, algorithm: Algorithm, attributes: Attributes) -> NewObject {
+    NewObject {
+        etag: hex::encode(staged.digests.md5),
+        checksum: full_checksum(algorithm, staged.digests.checksum(algorithm)),
+        attributes,
+        blobs: vec![(staged.blob, None)],
+        upload_id: None,
+        began: None,
+    }
+}
+
 /// A checksum over all bytes.
-pub(super) fn full_checksum(algorithm: Algorithm, value: Option<String>) -> Option<ObjectChecksum> {
+fn full_checksum(algorithm: Algorithm, value: Option<String>) -> Option<ObjectChecksum> {
     value.map(|value| ObjectChecksum {
         algorithm,
         kind: ChecksumKind::FullObject,
