@@ -2,18 +2,21 @@
 
 use axum::extract::State;
 use caas_clients::AuthenticatedJson;
-use caas_crypto::UserKeyVersion;
+use caas_crypto::{UserKeyVersion, reversible::Value};
 use caas_http::{Json, MAX_JSON_BYTES, OneOrMany, Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{caller, error::no_key};
 
-/// What a body of `/decrypt` holds besides the values, in bytes.
+/// What a body of `/decrypt` holds besides the values and their context, in bytes.
 const DECRYPT_OVERHEAD: usize = 1000;
 
-/// What a value holds besides its datum, and the JSON around it, in bytes at most.
-const VALUE_OVERHEAD: usize = 128;
+/// The quotes around a value, and the comma after it.
+const VALUE_JSON: usize = 3;
+
+/// What JSON makes of a byte of UTF-8 at most: `\u0000`.
+const MAX_ESCAPED: usize = 6;
 
 /// An alias, since utoipa composes the schemas of generic types without their own limits.
 pub(crate) type Texts = OneOrMany<String>;
@@ -99,7 +102,7 @@ pub(crate) async fn encrypt(
         return Ok(Json(EncryptResponse { encrypted_data }));
     }
     if reversible {
-        refuse_what_decrypt_would(&body.data, service.http.max_body_bytes)?;
+        refuse_what_decrypt_would(&body.data, context, service.http.max_body_bytes)?;
     }
 
     let key = service.keys.latest(&user).await.map_err(no_key)?;
@@ -125,18 +128,17 @@ fn seal(key: &UserKeyVersion, datum: &str, context: &[u8]) -> Result<String, Pro
     Ok(value.to_string())
 }
 
-/// Rejects data whose values would be too large for `/decrypt` to accept: base64 makes them a third
+/// Rejects data whose values would be too long for `/decrypt` to accept: base64 makes them a third
 /// longer.
 fn refuse_what_decrypt_would(
     data: &OneOrMany<Zeroizing<String>>,
+    context: &[u8],
     max_body_bytes: u64,
 ) -> Result<(), Problem> {
-    let value = |datum: &Zeroizing<String>| datum.len().div_ceil(3) * 4 + VALUE_OVERHEAD;
-    let len: usize = match data {
-        OneOrMany::One(datum) => value(datum),
-        OneOrMany::Many(data) => data.iter().map(value).sum(),
-    };
-    if (len + DECRYPT_OVERHEAD) as u64 > max_body_bytes.min(MAX_JSON_BYTES) {
+    let lens = data.as_slice().iter().map(|datum| datum.len());
+    let values: usize = lens.map(|len| Value::text_len(len) + VALUE_JSON).sum();
+    let body = DECRYPT_OVERHEAD + values + context.len() * MAX_ESCAPED;
+    if body as u64 > max_body_bytes.min(MAX_JSON_BYTES) {
         return Err(Problem::new(
             ProblemKind::TooLarge,
             "The encrypted values would exceed what /decrypt accepts. Send fewer or shorter data.",

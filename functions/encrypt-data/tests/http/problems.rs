@@ -250,6 +250,32 @@ async fn what_could_not_be_sent_back_is_refused() {
         .ok();
 }
 
+/// The longest data that `/encrypt` accepts come back, whatever a serializer makes of the context.
+#[tokio::test]
+async fn the_longest_data_come_back() {
+    let stack = Stack::start().await;
+    let process = stack.process();
+    let control_characters = "\u{1}".repeat(1024);
+    for (count, len, context) in [
+        (1, 749_173, ""),
+        (1, 744_565, control_characters.as_str()),
+        (1000, 673, ""),
+        (1000, 667, control_characters.as_str()),
+    ] {
+        let case = format!("{count} of {len} bytes, a context of {}", context.len());
+        let fields = |len: usize| {
+            let data = vec!["x".repeat(len); count];
+            json!({"sensitiveData": data, "cipher": "aes-256-gcm", "context": context})
+        };
+        let refused = process.post("/encrypt", USER, fields(len + 1)).await;
+        refused.is_problem(&case, 413, "too-large");
+        let values = process.post("/encrypt", USER, fields(len)).await.ok();
+        let fields = json!({"encryptedData": values["encrypted_data"], "context": context});
+        let opened = process.post("/decrypt", USER, fields).await.ok();
+        assert_eq!(opened["errors"], json!([]), "{case}");
+    }
+}
+
 #[tokio::test]
 async fn content_types() {
     let stack = Stack::start().await;
