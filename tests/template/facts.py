@@ -39,6 +39,11 @@ def facts_in_two_places(template):
         for field, value in fields.items()
         if parameters[name][field] != value
     ]
+    limits = [template["Resources"]["SealObject"]["Properties"]["Timeout"]]
+    limits *= constant("shared/inbox/src/model.rs", "RUNS_IN_AN_HOUR")
+    limits.append(template["Globals"]["Function"]["Timeout"])
+    if sum(limits) >= constant("shared/inbox/src/settings.rs", "LONGEST_RUN"):
+        faults.append(f"a delete marker is forgotten before runs of {limits} seconds are over")
     events = template["Resources"]["SealObject"]["Properties"]["Events"].values()
     schedules = [event["Properties"]["Schedule"] for event in events if event["Type"] == "Schedule"]
     if schedules != [f"rate({sweep // 60} minutes)"]:

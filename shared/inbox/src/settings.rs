@@ -12,7 +12,8 @@ pub const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
 /// A sweep is over before the next one begins.
 const SWEEP_TIME: Duration = Duration::from_secs(4 * 60);
 
-/// No run takes longer: Lambda stops it after 15 minutes. A presigned PUT may take longer, because S3
+/// No run takes longer, nor do a `DELETE` and three runs after it, each of which began before the
+/// last one ended: Lambda stops a run after 15 minutes. A presigned PUT may take longer, because S3
 /// does not limit it.
 const LONGEST_RUN: Duration = Duration::from_secs(60 * 60);
 
