@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::{
     Admitted,
     encrypt_file::{ENCRYPTION_KEY, SUFFIX},
+    off_worker::off_worker,
 };
 
 /// A form with the file to decrypt.
@@ -74,7 +75,9 @@ pub(crate) async fn decrypt_file(
     let key: ContentKey = key.parse().map_err(|_| {
         Problem::invalid("The key must be 32 bytes in base64url without padding, 43 characters.")
     })?;
-    let content = session::open(&key, file.content).map_err(|_| {
+    let sealed = file.content;
+    let opened = off_worker(sealed.len(), move || session::open(&key, sealed)).await?;
+    let content = opened.map_err(|_| {
         Problem::new(
             ProblemKind::IntegrityFailure,
             "The file does not open: it was changed, or the key belongs to another file.",

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::Admitted;
+use crate::{Admitted, off_worker::off_worker};
 
 pub(crate) const ENCRYPTION_KEY: HeaderName = HeaderName::from_static("encryption-key");
 
@@ -83,7 +83,9 @@ pub(crate) async fn encrypt_file(
     }
     let FileForm { file, texts: [] } =
         read_file_form(request, service.config.http.max_body_bytes, []).await?;
-    let (key, sealed) = session::seal(file.content).map_err(|error| {
+    let content = file.content;
+    let sealed = off_worker(content.len(), move || session::seal(content)).await?;
+    let (key, sealed) = sealed.map_err(|error| {
         tracing::error!(%error, "cannot encrypt a file");
         Problem::from(ProblemKind::Internal)
     })?;

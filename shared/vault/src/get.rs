@@ -11,7 +11,7 @@ use caas_crypto::{
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
-use crate::{GetError, ObjectInfo, Vault};
+use crate::{GetError, ObjectInfo, Vault, off_worker::off_worker};
 
 /// Plaintext is written to a file in chunks of about this many bytes.
 const WRITE_LEN: usize = 1 << 20;
@@ -38,9 +38,10 @@ impl Vault {
         }
         let opening_key = self.unlock(key, &info).await?;
         let sealed = read(body, info.stored_len).await?;
-        let content = opening_key
-            .open(sealed)
-            .map_err(|_| GetError::NotAuthentic)?;
+        let content = off_worker(sealed.len(), move || {
+            opening_key.open(sealed).map_err(|_| GetError::NotAuthentic)
+        });
+        let content = content.await?;
         Ok(Opened { info, content })
     }
 

@@ -14,6 +14,7 @@ use crate::{
     error::{is_precondition, no_data_key, not_written},
     multipart::MultipartUpload,
     object_info::metadata,
+    off_worker::off_worker,
     part::PartBuffers,
 };
 
@@ -121,9 +122,8 @@ impl Vault {
         let size = content.len() as u64;
         content.reserve_exact(stored::OVERHEAD);
         let (header, sealing_key, opening_key) = self.begin(key).await?;
-        let mut sealer = CheckedSealer::new(sealing_key, &opening_key);
-        sealer.update(&mut content)?;
-        let checksum = sealer.finish(&mut content)?;
+        let sealer = CheckedSealer::new(sealing_key, &opening_key);
+        let (content, checksum) = seal_last(sealer, content).await?;
         let response = self
             .s3()
             .put_object()
@@ -220,7 +220,7 @@ async fn send_parts<R: AsyncRead + Unpin>(
     let mut part = first;
     let mut rest = part.split_off(PART_LEN);
     loop {
-        sealer.update(&mut part)?;
+        (sealer, part) = seal(sealer, part).await?;
         upload.send(part, &mut buffers).await?;
 
         part = buffers.take();
@@ -229,11 +229,35 @@ async fn send_parts<R: AsyncRead + Unpin>(
             break;
         }
     }
-    sealer.update(&mut part)?;
-    let checksum = sealer.finish(&mut part)?;
+    let (part, checksum) = seal_last(sealer, part).await?;
     upload.send(part, &mut buffers).await?;
     upload.all_sent().await?;
     Ok(checksum)
+}
+
+/// Seals a part that is not the last.
+async fn seal(
+    mut sealer: CheckedSealer,
+    mut part: Vec<u8>,
+) -> Result<(CheckedSealer, Vec<u8>), PutError> {
+    off_worker(part.len(), move || {
+        sealer.update(&mut part)?;
+        Ok((sealer, part))
+    })
+    .await
+}
+
+/// Seals the last part, and returns it with the checksum of the body.
+async fn seal_last(
+    mut sealer: CheckedSealer,
+    mut part: Vec<u8>,
+) -> Result<(Vec<u8>, String), PutError> {
+    off_worker(part.len(), move || {
+        sealer.update(&mut part)?;
+        let checksum = sealer.finish(&mut part)?;
+        Ok((part, checksum))
+    })
+    .await
 }
 
 /// The content's source, and how many bytes have been read from it.
