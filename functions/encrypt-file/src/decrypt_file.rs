@@ -4,6 +4,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use caas_aws::{Unavailable, off_worker};
 use caas_crypto::{ContentKey, session};
 use caas_http::{FileForm, FormFile, Problem, ProblemKind, read_file_form, single_header};
 use http::{HeaderMap, header};
@@ -12,7 +13,6 @@ use zeroize::Zeroizing;
 use crate::{
     Admitted,
     encrypt_file::{ENCRYPTION_KEY, SUFFIX},
-    off_worker::off_worker,
 };
 
 /// A form with the file to decrypt.
@@ -76,7 +76,8 @@ pub(crate) async fn decrypt_file(
         Problem::invalid("The key must be 32 bytes in base64url without padding, 43 characters.")
     })?;
     let sealed = file.content;
-    let opened = off_worker(sealed.len(), move || session::open(&key, sealed)).await?;
+    let opened = off_worker(sealed.len(), move || session::open(&key, sealed)).await;
+    let opened = opened.map_err(|Unavailable| ProblemKind::Internal)?;
     let content = opened.map_err(|_| {
         Problem::new(
             ProblemKind::IntegrityFailure,

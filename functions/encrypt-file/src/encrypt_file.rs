@@ -5,13 +5,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use caas_aws::{Unavailable, off_worker};
 use caas_crypto::session;
 use caas_http::{FileForm, FormFile, Json, Problem, ProblemKind, read_file_form};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::{Admitted, off_worker::off_worker};
+use crate::Admitted;
 
 pub(crate) const ENCRYPTION_KEY: HeaderName = HeaderName::from_static("encryption-key");
 
@@ -84,7 +85,8 @@ pub(crate) async fn encrypt_file(
     let FileForm { file, texts: [] } =
         read_file_form(request, service.config.http.max_body_bytes, []).await?;
     let content = file.content;
-    let sealed = off_worker(content.len(), move || session::seal(content)).await?;
+    let sealed = off_worker(content.len(), move || session::seal(content)).await;
+    let sealed = sealed.map_err(|Unavailable| ProblemKind::Internal)?;
     let (key, sealed) = sealed.map_err(|error| {
         tracing::error!(%error, "cannot encrypt a file");
         Problem::from(ProblemKind::Internal)

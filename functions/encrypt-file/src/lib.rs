@@ -6,7 +6,6 @@
 mod config;
 mod decrypt_file;
 mod encrypt_file;
-mod off_worker;
 mod service;
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::{mem, path::Path};
 
 use aws_sdk_s3::primitives::ByteStream;
-use caas_aws::{KmsError, ObjectKey, Unavailable, status};
+use caas_aws::{KmsError, ObjectKey, Unavailable, off_worker, status};
 use caas_crypto::{
     DataKey,
     stored::{OVERHEAD, OpeningKey},
@@ -11,7 +11,7 @@ use caas_crypto::{
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
-use crate::{GetError, ObjectInfo, Vault, off_worker::off_worker};
+use crate::{GetError, ObjectInfo, Vault};
 
 /// Plaintext is written to a file in chunks of about this many bytes.
 const WRITE_LEN: usize = 1 << 20;
@@ -41,7 +41,7 @@ impl Vault {
         let content = off_worker(sealed.len(), move || {
             opening_key.open(sealed).map_err(|_| GetError::NotAuthentic)
         });
-        let content = content.await?;
+        let content = content.await??;
         Ok(Opened { info, content })
     }
 

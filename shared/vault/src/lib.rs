@@ -50,7 +50,6 @@ mod grant;
 mod list;
 mod multipart;
 mod object_info;
-mod off_worker;
 mod part;
 mod put;
 mod settings;

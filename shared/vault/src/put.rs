@@ -1,7 +1,7 @@
 //! Sealing a file into the vault: up to 8 MiB in one request, longer files in parts.
 
 use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
-use caas_aws::{ObjectKey, PutOptions};
+use caas_aws::{ObjectKey, PutOptions, off_worker};
 use caas_crypto::{
     DataKey,
     stored::{self, EncryptionContext, Header, OpeningKey, SealingKey, WrappedKey},
@@ -14,7 +14,6 @@ use crate::{
     error::{is_precondition, no_data_key, not_written},
     multipart::MultipartUpload,
     object_info::metadata,
-    off_worker::off_worker,
     part::PartBuffers,
 };
 
@@ -244,7 +243,7 @@ async fn seal(
         sealer.update(&mut part)?;
         Ok((sealer, part))
     })
-    .await
+    .await?
 }
 
 /// Seals the last part, and returns it with the checksum of the body.
@@ -257,7 +256,7 @@ async fn seal_last(
         let checksum = sealer.finish(&mut part)?;
         Ok((part, checksum))
     })
-    .await
+    .await?
 }
 
 /// The content's source, and how many bytes have been read from it.

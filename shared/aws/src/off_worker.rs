@@ -2,8 +2,9 @@
 
 use std::panic::resume_unwind;
 
-use caas_aws::Unavailable;
 use tokio::task::{JoinError, spawn_blocking};
+
+use crate::Unavailable;
 
 /// Work on more bytes than this does not hold up other tasks.
 const SHORT: usize = 256 << 10;
@@ -12,25 +13,19 @@ const SHORT: usize = 256 << 10;
 /// not stop it; its result is then dropped.
 ///
 /// # Errors
-/// Those of `work`; [`Unavailable`] if the process is stopping.
-pub(crate) async fn off_worker<T, E>(
+/// The process is stopping.
+pub async fn off_worker<T: Send + 'static>(
     len: usize,
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<Unavailable> + Send + 'static,
-{
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Unavailable> {
     if len <= SHORT {
-        return work();
+        return Ok(work());
     }
-    match spawn_blocking(work)
-        .await
-        .map_err(JoinError::try_into_panic)
-    {
-        Ok(done) => done,
+    let done = spawn_blocking(work).await;
+    match done.map_err(JoinError::try_into_panic) {
+        Ok(done) => Ok(done),
         Err(Ok(panic)) => resume_unwind(panic),
-        Err(Err(_)) => Err(Unavailable.into()),
+        Err(Err(_)) => Err(Unavailable),
     }
 }
 
@@ -39,23 +34,20 @@ mod tests {
     use std::{sync::mpsc, time::Duration};
 
     use super::*;
-    use crate::PutError;
 
     #[tokio::test]
     async fn others_go_on_during_long_work() {
         let (others, work) = mpsc::channel();
         let long = off_worker(SHORT + 1, move || {
-            let received = work.recv_timeout(Duration::from_secs(60));
-            received.map_err(|_| PutError::Unavailable)
+            work.recv_timeout(Duration::from_secs(60))
         });
         let (received, ()) = tokio::join!(long, async { others.send(()).unwrap() });
-        received.unwrap();
+        assert_eq!(received, Ok(Ok(())));
     }
 
     #[tokio::test]
     #[should_panic(expected = "a fault")]
     async fn a_panic_is_passed_on() {
-        let fault = || -> Result<(), PutError> { panic!("a fault") };
-        let _ = off_worker(SHORT + 1, fault).await;
+        let _ = off_worker(SHORT + 1, || panic!("a fault")).await;
     }
 }
