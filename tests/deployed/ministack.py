@@ -8,7 +8,8 @@ This module alone works around what ministack 1.5.33 lacks:
 - It discards the gateway responses of an imported API; only tests/template checks them.
 - It never satisfies conditions on KMS's encryption context; they are removed from the roles and the keys
   (tests/template checks them).
-- It serves plain HTTP only; the buckets' policies, which require TLS 1.2, are removed.
+- It serves plain HTTP only; the buckets' policies, which require TLS 1.2, are removed. So is who may write API keys
+  (tests/template checks it).
 - The checksum of a multipart upload is always one of the parts' checksums; for CRC-64/NVME, AWS only knows the whole
   object's.
 - Retries of asynchronous invocations take seconds instead of minutes (with its own option).
@@ -174,7 +175,7 @@ class Stack:
             yield from json.loads(policy)["Statement"]
 
     def forget_conditions(self):
-        for bucket in ["Inbox", "Vault", "UserKeys"]:
+        for bucket in ["Inbox", "Vault", "UserKeys", "Clients"]:
             aws("s3").delete_bucket_policy(Bucket=self.names[bucket])
         for key in ["FileKey", "UserKey"]:
             of = {"KeyId": self.names[key], "PolicyName": "default"}
