@@ -144,9 +144,9 @@ impl FromStr for Expiry {
     }
 }
 
-/// Runs one command.
-pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<()> {
-    let (keys, cloud) = open(&options.place).await?;
+/// Runs one command; `environment` is the operator's.
+pub(crate) async fn run(options: KeysOptions, environment: &Settings) -> anyhow::Result<()> {
+    let (keys, cloud) = open(&options.place, environment).await?;
     let done = execute(&keys, options.command).await;
     if let Some(cloud) = cloud {
         cloud.shutdown().await;
@@ -155,15 +155,14 @@ pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<()> {
 }
 
 /// The registry; and S3, if it had to be started for that.
-async fn open(place: &Place) -> anyhow::Result<(Keys, Option<Cloud>)> {
+async fn open(place: &Place, environment: &Settings) -> anyhow::Result<(Keys, Option<Cloud>)> {
     if place.stack.is_some() || place.bucket.is_some() {
         let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
         let bucket = match (&place.bucket, &place.stack) {
             (Some(bucket), _) => bucket.clone(),
             (None, stack) => bucket_of_stack(&aws, stack.as_deref().unwrap_or_default()).await?,
         };
-        let settings = Settings::new(|name| std::env::var(name).ok());
-        let clients = ClientsConfig::read(&settings)?.connect().await;
+        let clients = ClientsConfig::read(environment)?.connect().await;
         return Ok((Keys::new(clients.s3, bucket), None));
     }
     let folder = &place.data_dir;

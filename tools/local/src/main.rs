@@ -21,6 +21,7 @@ use std::{
 
 use caas_crypto::{CipherPool, ClientName, SaltPool};
 use caas_http::AllowedOrigins;
+use caas_settings::Settings;
 use clap::{Parser, Subcommand};
 use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
@@ -124,7 +125,10 @@ async fn start(mut options: Options) -> anyhow::Result<()> {
             io::stdout().write_all(keygen::text(&client)?.as_bytes())?;
             Ok(())
         }
-        Some(Command::Keys(options)) => keys::run(options).await,
+        Some(Command::Keys(options)) => {
+            let environment = Settings::new(|name| std::env::var(name).ok());
+            keys::run(options, &environment).await
+        }
         Some(Command::Openapi) => Ok(writeln!(io::stdout(), "{}", openapi::document()?)?),
         Some(Command::Problems) => Ok(io::stdout().write_all(problems::document().as_bytes())?),
         None => run(options).await,
