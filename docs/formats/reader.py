@@ -24,7 +24,7 @@ CIPHERS = {1: "blake2b-512", 2: "blake2s-256", 3: "blake3", 4: "md5", 5: "ripemd
            6: "sha1", 7: "sha224", 8: "sha256", 9: "sha384", 10: "sha512"}
 SALT_LENGTHS = (8, 16, 32, 64)
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-VALUE, RECORD = "caas:v2", "caas-user-key:v2"
+VALUE, RECORD, UPLOAD = "caas:v2", "caas-user-key:v2", "caas-upload:v1"
 
 
 class Disagreement(Exception):
@@ -268,6 +268,49 @@ def check_session_file(vector):
     refused(InvalidTag, open_session_file, vector["key"], flipped(file, 12))
 
 
+# Upload tokens
+
+def read_upload_token(text, client):
+    require("prefix of the token", text.startswith(UPLOAD + ":"))
+    content = from_base64url(text[len(UPLOAD) + 1:])
+    size, part_size = struct.unpack(">QQ", content[:16])
+    require("size", size <= 2**36 - 32)
+    require("part size", 2**23 <= part_size <= 5_000_000_000)
+    parts, rest = [], content[16:]
+    for _ in range(3):
+        require("length of a part", len(rest) >= 4)
+        length = int.from_bytes(rest[:4], "big")
+        parts.append(rest[4:4 + length])
+        require("part", len(parts[-1]) == length)
+        rest = rest[4 + length:]
+    require("end of the token", not rest)
+    key, upload_id, header = parts[0].decode(), parts[1].decode(), parts[2]
+    uuid_pattern = "[0-9a-f]{8}-[0-9a-f]{4}-8caa-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    require("object key", re.fullmatch(f"{client}/{uuid_pattern}/[^/]+", key))
+    require("upload id", re.fullmatch("[!-~]{1,1024}", upload_id))
+    require("length of the header", 57 <= len(header) <= 56 + 6144)
+    return key, upload_id, size, part_size, header
+
+
+def check_upload_token(vector):
+    key, upload_id, size, part_size, header = read_upload_token(vector["token"], "acme")
+    agree("fields", (key, upload_id, size, part_size),
+          tuple(vector[field] for field in ("object_key", "upload_id", "size", "part_size")))
+    fields = b"".join(from_base64(vector["metadata"][name]) for name in ("x-amz-d", "x-amz-i", "x-amz-3"))
+    agree("header", header, fields)
+    subject = hashlib.sha256(key.encode()).hexdigest()
+    agree("encryption context", json.loads(vector["metadata"]["x-amz-t"])["caas:object"], subject)
+    lengths = vector["part_lengths"]
+    agree("length of the parts", sum(lengths), size + 16)
+    require("lengths of the parts", set(lengths[:-1]) <= {part_size} and 1 <= lengths[-1] <= part_size)
+    refused(Disagreement, read_upload_token, vector["token"], "another")
+    content = from_base64url(vector["token"][len(UPLOAD) + 1:])
+    for place in (0, 8, 16):
+        changed = UPLOAD + ":" + base64url(content[:place] + b"\xff" + content[place + 1:])
+        refused(Disagreement, read_upload_token, changed, "acme")
+    refused(Disagreement, read_upload_token, UPLOAD + ":" + base64url(content + b"x"), "acme")
+
+
 # API keys
 
 def read_api_key(key):
@@ -340,7 +383,7 @@ def main():
     checks = {"stored": check_object, "digests": lambda vector: check_digests(vector, data),
               "selections": check_selection, "choices": check_choices, "values": check_value, "records": check_record,
               "tombstones": check_tombstone, "session_files": check_session_file, "api_keys": check_api_key,
-              "client_records": check_client_record}
+              "client_records": check_client_record, "upload_tokens": check_upload_token}
     if sorted(vectors) != sorted(checks) or not all(vectors.values()):
         sys.exit(f"kinds of vectors: {sorted(vectors)}")
     failures = []

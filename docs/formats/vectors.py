@@ -237,6 +237,27 @@ def session_file(plaintext):
             "file": (nonce + AESGCM(key).encrypt(nonce, plaintext, None)).hex()}
 
 
+# Upload tokens
+
+PART_SIZE = 8 << 20
+
+
+def upload_token(name, upload_id, size, part_size=PART_SIZE):
+    object_key = f"acme/0191b9c4-7f3e-8caa-9c1d-2f6f0d5c8e11/{name}"
+    metadata = stored_object(object_key, 0)["metadata"]
+    header = b"".join(base64.b64decode(metadata[field])
+                      for field in ["x-amz-d", "x-amz-i", "x-amz-3"])
+    token = (size.to_bytes(8, "big") + part_size.to_bytes(8, "big")
+             + prefixed(object_key.encode(), upload_id.encode(), header))
+    stored = size + 16
+    return {
+        "object_key": object_key, "upload_id": upload_id, "size": size, "part_size": part_size,
+        "part_lengths": [min(part_size, stored - begin) for begin in range(0, stored, part_size)],
+        "metadata": metadata,
+        "token": "caas-upload:v1:" + base64.urlsafe_b64encode(token).decode().rstrip("="),
+    }
+
+
 # API keys
 
 def api_key(number):
@@ -277,6 +298,10 @@ print(json.dumps({
                 record("acme", 2, range(1, 101), 120)],
     "tombstones": [tombstone("acme", 3, 1), tombstone("b-2", 4, 2**32 - 1)],
     "session_files": [session_file(bytes(range(n))) for n in [0, 1, 16, 100]],
+    "upload_tokens": [
+        upload_token("film.mp4", "VXBsb2FkIElE.x_y-z", 20_000_000),
+        upload_token("Grüße ✓.txt", "!" * 1024, 0, 5_000_000_000),
+        upload_token("a", "~", 2**36 - 32, 2**32)],
     "api_keys": [api_key(n) for n in range(4)],
     "client_records": [
         client_record(0), client_record(1, expires_at=None, note="", scopes=[], client="b-2"),

@@ -81,6 +81,30 @@ impl Presigner {
         .await
     }
 
+    /// A PUT of one part of exactly `len` bytes of a multipart upload, and with this MD5 (in base64)
+    /// if it is given. Both are signed; S3 refuses a part that deviates from them.
+    ///
+    /// # Errors
+    /// There are no credentials.
+    pub async fn part(
+        &self,
+        bucket: &str,
+        key: &ObjectKey,
+        (upload_id, number): (&str, u16),
+        len: u64,
+        content_md5: Option<&str>,
+    ) -> Result<PresignedRequest, Unavailable> {
+        self.signed("PUT", "UploadPart", |config| {
+            let part = self.client.upload_part().bucket(bucket).key(key.as_str());
+            part.upload_id(upload_id)
+                .part_number(number.into())
+                .content_length(i64::try_from(len).unwrap_or(i64::MAX))
+                .set_content_md5(content_md5.map(str::to_owned))
+                .presigned(config)
+        })
+        .await
+    }
+
     /// A GET of one version of an object.
     ///
     /// # Errors
@@ -270,6 +294,39 @@ mod tests {
         let names = names.replace("if-none", "host%3Bif-none");
         let parameter = format!("X-Amz-SignedHeaders={names}&");
         assert!(signed.url.contains(&parameter));
+    }
+
+    #[tokio::test]
+    async fn a_part_has_its_number_its_length_and_perhaps_its_md5() {
+        let (presigner, key) = (presigner(None), key());
+        for (md5, headers, names) in [
+            (
+                None,
+                &[("content-length", "5")][..],
+                "content-length%3Bhost",
+            ),
+            (
+                Some("XUFAKrxLKna5cZ2REBfFkg=="),
+                &[
+                    ("content-length", "5"),
+                    ("content-md5", "XUFAKrxLKna5cZ2REBfFkg=="),
+                ],
+                "content-length%3Bcontent-md5%3Bhost",
+            ),
+        ] {
+            let signed = presigner.part("vault", &key, ("u-1", 7), 5, md5);
+            let signed = signed.await.unwrap();
+            let headers = headers.iter();
+            let headers = headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            assert_eq!(signed.headers, headers.collect());
+            for parameter in [
+                "partNumber=7&",
+                "uploadId=u-1&",
+                &format!("X-Amz-SignedHeaders={names}&"),
+            ] {
+                assert!(signed.url.contains(parameter), "{}", signed.url);
+            }
+        }
     }
 
     #[tokio::test]

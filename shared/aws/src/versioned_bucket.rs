@@ -128,11 +128,11 @@ impl VersionedBucket {
         })
     }
 
-    /// All multipart uploads in progress.
+    /// All multipart uploads in progress to keys that begin with `prefix`.
     ///
     /// # Errors
     /// S3 is not available.
-    pub async fn uploads(&self) -> Result<Vec<ListedUpload>, Unavailable> {
+    pub async fn uploads(&self, prefix: &str) -> Result<Vec<ListedUpload>, Unavailable> {
         let mut uploads = Vec::new();
         let mut from = (None, None);
         loop {
@@ -140,6 +140,7 @@ impl VersionedBucket {
                 .client
                 .list_multipart_uploads()
                 .bucket(self.name())
+                .prefix(prefix)
                 .encoding_type(EncodingType::Url)
                 .set_key_marker(from.0)
                 .set_upload_id_marker(from.1)

@@ -92,7 +92,7 @@ impl Sweep<'_> {
     /// When the oldest multipart upload of each key in the inbox began.
     async fn uploads(&self) -> Result<BTreeMap<String, SystemTime>, Unavailable> {
         let mut oldest = BTreeMap::new();
-        for upload in self.inbox.bucket.uploads().await? {
+        for upload in self.inbox.bucket.uploads("").await? {
             let began = oldest.entry(upload.key).or_insert(upload.began);
             *began = upload.began.min(*began);
         }

@@ -31,13 +31,15 @@
 //! ```
 //!
 //! A client may also seal and open files itself, with a presigned request and the key of one
-//! object: [`Vault::grant_upload`] and [`Vault::grant_download`].
+//! object: [`Vault::grant_upload`] and [`Vault::grant_download`]. It can send a file in parts, in
+//! any order and over days: [`Vault::begin_upload`].
 //!
 //! IAM: `kms:GenerateDataKey` and `kms:Decrypt` on the key; `s3:PutObject`, `s3:GetObject`,
 //! `s3:GetObjectVersion` (for [`Vault::grant_download`]), `s3:ListBucket` (without it, S3 returns
 //! 403 for an absent file), `s3:DeleteObject`, `s3:ListBucketVersions` and `s3:DeleteObjectVersion`
-//! (for [`Vault::purge`]), and `s3:AbortMultipartUpload` (with `s3:ListBucketMultipartUploads` for
-//! [`Vault::abort_uploads`]). Give the bucket a lifecycle rule that aborts incomplete multipart
+//! (for [`Vault::purge`]), `s3:ListMultipartUploadParts` (for [`Vault::complete_upload`]), and
+//! `s3:AbortMultipartUpload` (with `s3:ListBucketMultipartUploads` for [`Vault::abort_uploads`] and
+//! [`Vault::abort_uploads_to`]). Give the bucket a lifecycle rule that aborts incomplete multipart
 //! uploads: the vault aborts its own, but not after its process is killed.
 //!
 //! Build with link-time optimisation (`lto = "thin"` or `"fat"`) in the release profile: AES-GCM
@@ -53,6 +55,9 @@ mod object_info;
 mod part;
 mod put;
 mod settings;
+mod upload;
+mod upload_key;
+mod upload_token;
 mod vault;
 
 pub use error::{GetError, PutError};
@@ -60,7 +65,10 @@ pub use get::Opened;
 pub use grant::{DownloadGrant, UploadGrant};
 pub use list::{InvalidCursor, ListError, ListedFile, Page};
 pub use object_info::ObjectInfo;
-pub use part::{MAX_PUT_BYTES, PART_LEN};
+pub use part::{InvalidLayout, MAX_PUT_BYTES, PART_LEN, PartLayout};
 pub use put::Stored;
 pub use settings::VaultSettings;
+pub use upload::{HeldPart, PartETag, PartsGrant, UploadError};
+pub use upload_key::UploadKey;
+pub use upload_token::{InvalidUploadToken, UploadToken};
 pub use vault::Vault;

@@ -17,7 +17,10 @@ use caas_aws::{ObjectKey, PutOptions, Unavailable, status};
 use caas_crypto::stored::Header;
 use tokio::{runtime::Handle, task::JoinSet};
 
-use crate::{PutError, Vault, error::not_written, object_info::metadata, part::PartBuffers};
+use crate::{
+    PutError, Vault, error::not_written, object_info::metadata, part::PartBuffers,
+    upload::may_be_a_clients,
+};
 
 /// How many parts are sent concurrently.
 const CONCURRENCY: usize = 3;
@@ -44,7 +47,7 @@ pub(crate) struct MultipartUpload {
 
 /// Identifies an upload.
 #[derive(Clone)]
-struct UploadId {
+pub(crate) struct UploadId {
     client: Client,
     bucket: String,
     key: String,
@@ -192,7 +195,17 @@ impl Drop for MultipartUpload {
 }
 
 impl UploadId {
-    async fn abort(&self) -> Result<(), Unavailable> {
+    pub(crate) fn new(vault: &Vault, key: String, upload_id: String) -> Self {
+        Self {
+            client: vault.s3().clone(),
+            bucket: vault.bucket_name().to_owned(),
+            key,
+            upload_id,
+        }
+    }
+
+    /// Aborts the upload; false if there is none.
+    pub(crate) async fn abort(&self) -> Result<bool, Unavailable> {
         let response = self
             .client
             .abort_multipart_upload()
@@ -202,10 +215,9 @@ impl UploadId {
             .send()
             .await;
         match response {
-            Err(error) if status(&error) != Some(404) => {
-                Err(Unavailable::new("AbortMultipartUpload", &error))
-            }
-            _ => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if status(&error) == Some(404) => Ok(false),
+            Err(error) => Err(Unavailable::new("AbortMultipartUpload", &error)),
         }
     }
 }
@@ -213,21 +225,19 @@ impl UploadId {
 impl Vault {
     /// Aborts multipart uploads that began before `before`, and returns how many: uploads whose
     /// process was killed, or whose id was lost with S3's response. An active upload would be lost,
-    /// so allow more time than any upload takes. A lifecycle rule does the same, in days.
+    /// so allow more time than any upload takes. A lifecycle rule does the same, in days. That is the
+    /// time for uploads in parts by clients ([`begin_upload`](Self::begin_upload)), which this leaves
+    /// alone.
     ///
     /// # Errors
     /// S3 is not available; some uploads may be aborted.
     pub async fn abort_uploads(&self, before: SystemTime) -> Result<usize, Unavailable> {
         let mut aborted = 0;
-        for upload in self.bucket().uploads().await? {
-            if upload.began < before {
-                let id = UploadId {
-                    client: self.s3().clone(),
-                    bucket: self.bucket_name().to_owned(),
-                    key: upload.key,
-                    upload_id: upload.upload_id,
-                };
-                id.abort().await?;
+        for upload in self.bucket().uploads("").await? {
+            if upload.began < before && !may_be_a_clients(&upload.key) {
+                UploadId::new(self, upload.key, upload.upload_id)
+                    .abort()
+                    .await?;
                 aborted += 1;
             }
         }

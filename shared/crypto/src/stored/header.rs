@@ -108,6 +108,29 @@ impl Header {
         ]
     }
 
+    /// What differs between the headers of objects: commitment (28) ‖ message id (28) ‖ wrapped key.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [
+            &self.commitment[..],
+            &self.message_id,
+            self.wrapped_key.as_bytes(),
+        ]
+        .concat()
+    }
+
+    /// The header with these bytes, of an object with this context: the inverse of
+    /// [`to_bytes`](Self::to_bytes). `None` if they are too few or too many.
+    pub fn from_bytes(bytes: &[u8], encryption_context: EncryptionContext) -> Option<Self> {
+        let (commitment, rest) = bytes.split_first_chunk()?;
+        let (message_id, wrapped_key) = rest.split_first_chunk()?;
+        Some(Self {
+            wrapped_key: wrapped_key.to_vec().try_into().ok()?,
+            encryption_context,
+            commitment: *commitment,
+            message_id: *message_id,
+        })
+    }
+
     /// The wrapped data key, for KMS to unwrap.
     pub fn wrapped_key(&self) -> &WrappedKey {
         &self.wrapped_key
@@ -261,6 +284,18 @@ mod tests {
         let mut reversed = metadata();
         reversed.reverse();
         assert_eq!(parse(&reversed), Ok(header()));
+    }
+
+    #[test]
+    fn bytes_lead_back_to_the_header() {
+        let (bytes, context) = (header().to_bytes(), EncryptionContext::for_object(KEY));
+        let read = Header::from_bytes(&bytes, context.clone());
+        assert_eq!(read, Some(header()));
+        let too_many = vec![0; 56 + WrappedKey::MAX_LEN + 1];
+        for refused in [&[], &bytes[..55], &bytes[..56], &too_many] {
+            let read = Header::from_bytes(refused, context.clone());
+            assert_eq!(read, None, "{}", refused.len());
+        }
     }
 
     #[test]
