@@ -25,12 +25,15 @@ def facts_in_two_places(template):
     sweep = constant("shared/inbox/src/settings.rs", "SWEEP_PERIOD")
     cache = constant("shared/users/src/settings.rs", "DEFAULT_CACHE")
     deleted = constant("tools/local/src/cloud.rs", "DELETED_FILE_DAYS")
+    upload_days = constant("functions/upload-file/src/config.rs", "DEFAULT_UPLOAD_DAYS")
+    longest_upload = constant("functions/upload-file/src/config.rs", "MAX_UPLOAD_DAYS")
     longest_cache = constant("shared/users/src/settings.rs", "MAX_CACHE_SECONDS")
     expected = {
         "MaxBodyBytes": {"Default": body, "MaxValue": body},
         "InboxMaxBytes": {"Default": put, "MaxValue": put},
         "SweepAgeSeconds": {"Default": sweep},
         "DeletedFileDays": {"Default": deleted},
+        "UploadDays": {"Default": upload_days, "MaxValue": longest_upload},
         "UserKeyCacheSeconds": {"Default": cache, "MaxValue": longest_cache},
     }
     faults = [

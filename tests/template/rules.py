@@ -28,7 +28,8 @@ PERMISSIONS = {
     "UploadFile": [
         (VAULT + "/*", None, [
             "s3:PutObject",  # PutObject and the parts of a multipart upload; URLs for a client's PUT
-            "s3:AbortMultipartUpload",  # AbortMultipartUpload of an upload that failed
+            "s3:AbortMultipartUpload",  # AbortMultipartUpload of an upload that failed, or that a client gives up
+            "s3:ListMultipartUploadParts",  # ListParts: what a client has sent
             "s3:GetObject",  # GetObject, HeadObject
             "s3:GetObjectVersion",  # URLs for a client's GET, of one version
             "s3:DeleteObject",  # DeleteObject: a file that stays recoverable
@@ -36,6 +37,7 @@ PERMISSIONS = {
         ]),
         (VAULT, None, [
             "s3:ListBucket",  # ListObjectsV2; absent, not forbidden
+            "s3:ListBucketMultipartUploads",  # ListMultipartUploads: a file deleted while it is being sent
             "s3:ListBucketVersions",  # ListObjectVersions: `purge`
         ]),
         (INBOX + "/*", None, [
@@ -110,7 +112,7 @@ for function, permissions in PERMISSIONS.items():
 
 ENVIRONMENT = {
     "EncryptFile": ["PUBLIC_ENCRYPT_FILE"],
-    "UploadFile": ["FILE_KEY_ID", "INBOX_BUCKET", "INBOX_MAX_BYTES", "VAULT_BUCKET"],
+    "UploadFile": ["FILE_KEY_ID", "INBOX_BUCKET", "INBOX_MAX_BYTES", "UPLOAD_DAYS", "VAULT_BUCKET"],
     "EncryptData": [
         "CIPHER_POOL", "SALT_POOL", "USER_KEYS_BUCKET", "USER_KEY_CACHE_SECONDS", "USER_KEY_ID",
     ],
@@ -124,6 +126,8 @@ HTTP_ENVIRONMENT = [
 
 # For how many days a bucket keeps deleted and replaced objects.
 BUCKETS = {"Inbox": 1, "Vault": 30, "UserKeys": 1, "Clients": 365}
+# For how many days uploads that are not completed live. In the vault, clients send files in parts.
+UPLOAD_DAYS = {"Inbox": 1, "Vault": 7, "UserKeys": 1, "Clients": 1}
 KEYS = {
     "FileKey": ("kms:EncryptionContext:aws:x-amz-cek-alg", "115"),
     "UserKey": ("kms:EncryptionContext:caas:purpose", PURPOSES),
@@ -318,7 +322,7 @@ def buckets(resources, expect):
         # The sweep needs the inbox's delete markers for a while, and then removes them.
         if name != "Inbox":
             noncurrent["ExpiredObjectDeleteMarker"] = True
-        abort = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
+        abort = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UPLOAD_DAYS.get(name)}}
         expect(rules == [noncurrent, abort], f"{name} keeps current objects, and others for its number of days")
         for copy_maker in ["ReplicationConfiguration", "ObjectLockConfiguration", "ObjectLockEnabled"]:
             expect(copy_maker not in bucket, f"{name} has no {copy_maker}")
@@ -502,7 +506,7 @@ def other_parameters(template):
     names = {
         "AllowedOrigins": "https://a.example,https://b.example", "AlarmEmail": "ops@example.com",
         "HttpConcurrency": 5, "SealConcurrency": 7, "MultiRegionKeys": "true",
-        "ConfigureApiGatewayLogs": "false", "DeletedFileDays": 90, "Architecture": "x86_64",
+        "ConfigureApiGatewayLogs": "false", "DeletedFileDays": 90, "UploadDays": 21, "Architecture": "x86_64",
         "KeyAdministratorArn": f"arn:aws:iam::{ACCOUNT}:role/key-administrator",
     }
     resources = resolved(template, **names)
@@ -523,6 +527,12 @@ def other_parameters(template):
             faults.append(f"{name} has its reserved concurrency")
         if function["Architectures"] != ["x86_64"]:
             faults.append(f"{name} runs on x86_64")
+    lifecycle = resources["Vault"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    days = [rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation") for rule in lifecycle]
+    if days != [None, 21]:
+        faults.append("uploads live for their number of days")
+    if functions["UploadFile"]["Environment"]["Variables"]["UPLOAD_DAYS"] != 21:
+        faults.append("upload-file says for how many days uploads live")
     for key in KEYS:
         if resources[key]["Properties"]["MultiRegion"] is not True:
             faults.append(f"{key} can be replicated")

@@ -1,5 +1,7 @@
 //! Stores files encrypted in S3, each under its own key that KMS wraps, and returns them.
 
+mod abort;
+mod complete;
 mod config;
 mod delete;
 mod description;
@@ -7,6 +9,7 @@ mod file;
 mod grant;
 mod idempotency;
 mod list;
+mod parts;
 mod service;
 mod upload;
 mod uploads;
@@ -17,7 +20,7 @@ use axum::{Router, routing::post};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use config::Config;
+pub use config::{Config, DEFAULT_UPLOAD_DAYS};
 pub use service::Service;
 
 /// What the handlers share.
@@ -40,6 +43,9 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(upload::upload))
         .route("/api/upload", post(upload::upload))
         .routes(routes!(uploads::begin))
+        .routes(routes!(parts::parts))
+        .routes(routes!(complete::complete))
+        .routes(routes!(abort::abort))
         .routes(routes!(list::list))
         .routes(routes!(file::get, file::head, delete::delete))
         .routes(routes!(grant::grant))

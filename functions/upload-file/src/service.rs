@@ -3,8 +3,9 @@
 use axum::extract::{FromRequestParts, Path};
 use caas_aws::{Clients, ObjectKey, Presigner, Unavailable, VersionedBucket};
 use caas_clients::{ApiKeys, Caller};
+use caas_crypto::ClientName;
 use caas_http::{HttpConfig, Problem, ProblemKind};
-use caas_vault::{GetError, PutError, Vault};
+use caas_vault::{GetError, PutError, UploadError, UploadToken, Vault};
 use http::request::Parts;
 
 use crate::{Config, State};
@@ -110,6 +111,47 @@ pub(crate) fn from_get_error(error: &GetError, limit: u64) -> Problem {
             tracing::error!("content in memory could not be written");
             ProblemKind::Internal.into()
         }
+    }
+}
+
+/// The upload that a token names. Another client's is reported as one that does not exist.
+pub(crate) fn own_upload(client: &ClientName, token: &str) -> Result<UploadToken, Problem> {
+    let token = UploadToken::parse(token);
+    let token = token.map_err(|_| {
+        Problem::invalid("'upload' must be what POST /api/uploads returned as 'upload'.")
+    })?;
+    match token.key().client() == client.as_str() {
+        true => Ok(token),
+        false => Err(from_upload_error(UploadError::NotFound)),
+    }
+}
+
+pub(crate) fn from_upload_error(error: UploadError) -> Problem {
+    let conflict = |detail| Problem::new(ProblemKind::UploadConflict, detail);
+    match error {
+        UploadError::NotFound => Problem::new(
+            ProblemKind::NotFound,
+            "There is no such upload: it is completed, aborted, deleted or over, or never began.",
+        ),
+        UploadError::Incomplete { number } => Problem::new(
+            ProblemKind::UploadConflict,
+            format!(
+                "Part {number} is missing or has another length than the upload requires. Send it, \
+                 then complete the upload again."
+            ),
+        ),
+        UploadError::OtherParts => conflict(
+            "A part is not the one whose ETag you name: it was replaced. Begin a new upload.",
+        ),
+        UploadError::OtherFile => {
+            conflict("What is stored under this id does not belong to this upload.")
+        }
+        UploadError::NotAuthentic => Problem::invalid("The key in 'upload' does not open."),
+        UploadError::Unavailable => Problem::new(
+            ProblemKind::DependencyUnavailable,
+            "Key management or storage is not available, or is still completing the upload. Send \
+             the same request again.",
+        ),
     }
 }
 

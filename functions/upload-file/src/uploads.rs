@@ -1,6 +1,6 @@
 //! `POST /api/uploads`
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use axum::{
     extract::State,
@@ -8,9 +8,12 @@ use axum::{
 };
 use caas_aws::{ObjectKey, PresignedRequest, PutOptions};
 use caas_clients::Caller;
+use caas_crypto::{ClientName, stored::MAX_PLAINTEXT_LEN};
 use caas_http::{FileName, Json, Problem, ProblemKind};
 use caas_inbox::{AFTER_DELETE, NO_DELETE, SINGLE_USE};
-use caas_vault::{MAX_PUT_BYTES, UploadGrant};
+use caas_vault::{
+    InvalidLayout, MAX_PUT_BYTES, PART_LEN, PartLayout, PartsGrant, UploadGrant, UploadKey,
+};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
@@ -42,6 +45,8 @@ pub(crate) struct UploadRequest {
     )]
     content_type: Option<String>,
     mode: Mode,
+    #[schema(schema_with = part_size)]
+    part_size: Option<u64>,
 }
 
 /// Who encrypts: the service, once the file is in its inbox, or the client, before it sends.
@@ -53,9 +58,17 @@ enum Mode {
     Client,
 }
 
-/// Where and how to send the file.
+/// Where and how to send the file: in one request, or in parts.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Upload {
+#[serde(untagged)]
+enum Upload {
+    One(UploadInOne),
+    Parts(UploadInParts),
+}
+
+/// Where and how to send a file in one request.
+#[derive(Serialize, utoipa::ToSchema)]
+struct UploadInOne {
     /// What will name the file in `/api/files/{id}`. Opaque.
     id: String,
     /// Where to send it. Whoever has this can, until it expires.
@@ -74,12 +87,42 @@ struct Upload {
     encryption: Option<Encryption>,
 }
 
-/// Begin an upload of up to 5 GB
+/// How to send a file in parts.
+#[derive(Serialize, utoipa::ToSchema)]
+struct UploadInParts {
+    /// What will name the file in `/api/files/{id}`. Opaque.
+    id: String,
+    /// What to encrypt the file with, and only this file, once. The parts are those of ciphertext and
+    /// tag, which are one message. A part that is sent again must have the same bytes.
+    encryption: Encryption,
+    /// How to divide ciphertext and tag.
+    parts: Parts,
+    /// Names the upload in `/api/uploads/parts`, `/api/uploads/complete` and `/api/uploads/abort`.
+    /// Opaque, and of no use without the API key.
+    upload: String,
+    /// When S3 may remove what was sent, if the upload is not completed.
+    #[schema(format = DateTime)]
+    ends_at: String,
+}
+
+/// The parts of an upload.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Parts {
+    /// The length of each in bytes, except that the last may be shorter.
+    part_size: u64,
+    /// How many there are. They are numbered from 1.
+    count: u16,
+}
+
+/// Begin an upload of up to 64 GiB
 ///
 /// Returns a request to S3 for the file itself: good for exactly this length, these headers, and five
 /// minutes, and once. In mode `client` the client encrypts, and the plaintext never leaves it. In mode
-/// `inbox` any HTTP client sends the file as it is; it lies unencrypted by us in the inbox until it is
-/// sealed, which takes seconds, and is at `/api/files/{id}` from then on.
+/// `inbox` any HTTP client sends the file as it is, up to 5 GB; it lies unencrypted by us in the inbox
+/// until it is sealed, which takes seconds, and is at `/api/files/{id}` from then on.
+///
+/// In mode `client` with a `part_size`, and always above 5 GB, the file is sent in parts: in any order,
+/// over several connections, and over days. Ask `/api/uploads/parts` where to send them.
 #[utoipa::path(
     post,
     path = "/api/uploads",
@@ -114,7 +157,8 @@ pub(crate) async fn begin(
     let options = PutOptions::default().if_absent();
     let options = options.content_type(content_type.unwrap_or(DEFAULT_CONTENT_TYPE));
     let file = File {
-        key: new_key(&client, Uuid::now_v7(), &name)?,
+        client,
+        name,
         size: request.size,
         options: options.map_err(|_| {
             Problem::invalid(
@@ -122,11 +166,15 @@ pub(crate) async fn begin(
             )
         })?,
     };
-    let upload = match request.mode {
-        Mode::Inbox => file.through_inbox(&service).await,
-        Mode::Client => file.sealed_by_client(&service).await,
+    let (id, upload) = match (request.mode, request.part_size) {
+        (Mode::Inbox, None) => file.through_inbox(&service).await,
+        (Mode::Inbox, Some(_)) => Err(Problem::invalid(
+            "Mode 'inbox' takes a file in one request: leave out 'part_size', or use mode 'client'.",
+        )),
+        (Mode::Client, None) if file.size <= MAX_PUT_BYTES => file.sealed_by_client(&service).await,
+        (Mode::Client, part_size) => file.in_parts(&service, part_size).await,
     }?;
-    let location = format!("/api/files/{}", upload.id);
+    let location = format!("/api/files/{id}");
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, location)],
@@ -137,73 +185,137 @@ pub(crate) async fn begin(
 
 /// What will be uploaded.
 struct File {
-    key: ObjectKey,
+    client: ClientName,
+    name: FileName,
     size: u64,
     options: PutOptions,
 }
 
 impl File {
-    async fn through_inbox(self, service: &Service) -> Result<Upload, Problem> {
+    async fn through_inbox(self, service: &Service) -> Result<(String, Upload), Problem> {
         let (Some(inbox), Some(settings)) = (&service.inbox, &service.config.inbox) else {
             return Err(Problem::invalid(
                 "There is no inbox here: use mode 'client'.",
             ));
         };
-        self.admit(settings.max_bytes.min(MAX_PUT_BYTES))?;
+        let limit = settings.max_bytes.min(MAX_PUT_BYTES);
+        if self.size > limit {
+            return Err(Problem::new(
+                ProblemKind::TooLarge,
+                format!(
+                    "In mode 'inbox' a file has at most {limit} bytes. Mode 'client' sends larger \
+                     files in parts."
+                ),
+            ));
+        }
+        let key = self.key()?;
         let options = self.options.metadata(SINGLE_USE, "true");
         let options = options.map_err(|_| ProblemKind::Internal)?;
-        let (key, size, metadata) = (&self.key, self.size, options.metadata_pairs().collect());
+        let (size, metadata) = (self.size, options.metadata_pairs().collect());
         let request = service
             .presigner
-            .put(inbox.name(), key, size, &options, metadata);
+            .put(inbox.name(), &key, size, &options, metadata);
         let request = request.await.map_err(from_unavailable)?;
-        Ok(upload(key, request, None))
+        Ok(in_one(&key, request, None))
     }
 
-    async fn sealed_by_client(self, service: &Service) -> Result<Upload, Problem> {
-        self.admit(MAX_PUT_BYTES)?;
-        let options = self.options.metadata(AFTER_DELETE, NO_DELETE);
-        let options = options.map_err(|_| ProblemKind::Internal)?;
-        let (key, size) = (&self.key, self.size);
+    async fn sealed_by_client(self, service: &Service) -> Result<(String, Upload), Problem> {
+        let key = self.key()?;
+        let options = after_no_delete(self.options)?;
         let granted = service
             .vault
-            .grant_upload(key, size, &options, &service.presigner)
+            .grant_upload(&key, self.size, &options, &service.presigner)
             .await;
         let UploadGrant {
             request,
             encryption,
         } = granted.map_err(|error| from_put_error(&error))?;
-        Ok(upload(key, request, Some(Encryption::new(&encryption))))
+        Ok(in_one(&key, request, Some(Encryption::new(&encryption))))
     }
 
-    fn admit(&self, limit: u64) -> Result<(), Problem> {
-        if self.size > limit {
-            return Err(Problem::new(
+    async fn in_parts(
+        self,
+        service: &Service,
+        part_size: Option<u64>,
+    ) -> Result<(String, Upload), Problem> {
+        let layout = PartLayout::new(self.size, part_size).map_err(|error| match error {
+            InvalidLayout::Size => Problem::new(
                 ProblemKind::TooLarge,
-                format!("An upload has at most {limit} bytes. Split it into smaller files."),
-            ));
-        }
-        Ok(())
+                format!("A file has at most {MAX_PLAINTEXT_LEN} bytes. Split it."),
+            ),
+            InvalidLayout::PartSize => Problem::invalid(format!(
+                "'part_size' must be from {PART_LEN} to {MAX_PUT_BYTES} bytes."
+            )),
+        })?;
+        let key = UploadKey::new(&self.client, self.name.as_str());
+        let key = key.map_err(|_| ProblemKind::InvalidFilename)?;
+        let id = key.object_key().id();
+        let options = after_no_delete(self.options)?;
+        // Before the upload begins, so that it is not over sooner.
+        let ends_at = SystemTime::now() + service.config.upload_lifetime;
+        let granted = service.vault.begin_upload(key, layout, &options).await;
+        let PartsGrant { token, encryption } = granted.map_err(|error| from_put_error(&error))?;
+        let upload = UploadInParts {
+            id: id.clone(),
+            encryption: Encryption::new(&encryption),
+            parts: Parts {
+                part_size: layout.part_size(),
+                count: layout.count(),
+            },
+            upload: token.to_string(),
+            ends_at: rfc3339(ends_at),
+        };
+        Ok((id, Upload::Parts(upload)))
+    }
+
+    fn key(&self) -> Result<ObjectKey, Problem> {
+        new_key(&self.client, Uuid::now_v7(), &self.name)
     }
 }
 
-fn upload(key: &ObjectKey, request: PresignedRequest, encryption: Option<Encryption>) -> Upload {
-    Upload {
-        id: key.id(),
+/// Marks a file as one that may come back after a deletion, with the client's late request.
+fn after_no_delete(options: PutOptions) -> Result<PutOptions, Problem> {
+    let options = options.metadata(AFTER_DELETE, NO_DELETE);
+    options.map_err(|_| ProblemKind::Internal.into())
+}
+
+fn in_one(
+    key: &ObjectKey,
+    request: PresignedRequest,
+    encryption: Option<Encryption>,
+) -> (String, Upload) {
+    let id = key.id();
+    let upload = UploadInOne {
+        id: id.clone(),
         url: request.url,
         method: request.method,
         headers: request.headers,
         expires_at: rfc3339(request.expires_at),
         encryption,
-    }
+    };
+    (id, Upload::One(upload))
 }
 
 fn file_size() -> Object {
+    whole_number("Its exact length in bytes; in mode `inbox` at most 5,000,000,000.")
+        .minimum(Some(0))
+        .maximum(Some(MAX_PLAINTEXT_LEN))
+        .build()
+}
+
+fn part_size() -> Object {
+    whole_number(
+        "Sends the file in parts of this length in bytes (mode `client`). Above 5 GB, files are sent \
+         in parts of 8 MiB even without it.",
+    )
+    .minimum(Some(PART_LEN as u64))
+    .maximum(Some(MAX_PUT_BYTES))
+    .build()
+}
+
+fn whole_number(description: &'static str) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        .description(Some("Its exact length in bytes."))
-        .minimum(Some(0))
-        .maximum(Some(MAX_PUT_BYTES))
-        .build()
+        .description(Some(description))
 }

@@ -63,6 +63,9 @@ registry! {
         "Use one of the methods in the `Allow` header.";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "Request body too slow",
         "Send the whole body within two minutes, without long pauses.";
+    UploadConflict = "upload-conflict", CONFLICT, "Upload not as described",
+        "Do what `detail` says: send missing parts and complete the upload again, or begin a new \
+         upload if a part was replaced.";
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "Too large",
         "Send less in one request; upload large files with `POST /api/uploads`.";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE,

@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// Deletes a file from both buckets and returns whether it existed. `purge` also removes every
-/// version of it from the vault.
+/// version of it from the vault. A client that is sending the file in parts cannot complete it any
+/// more.
 ///
 /// # Errors
 /// S3 is not available. The deletion may be incomplete; repeat the request.
@@ -19,6 +20,8 @@ pub async fn delete_file(
     key: &ObjectKey,
     purge: bool,
 ) -> Result<bool, Unavailable> {
+    // First, so that what is completed in spite of it is found below.
+    let is_uploading = vault.abort_uploads_to(key).await? > 0;
     let listed = match inbox {
         Some(inbox) => Some(inbox.versions(key).await?),
         None => None,
@@ -30,6 +33,8 @@ pub async fn delete_file(
             .any(|name| info.metadata.contains_key(*name))
     };
     let current = match vault.head(key).await? {
+        // S3 may still be completing it.
+        None if is_uploading => Current::MayReturn,
         None => Current::Nothing,
         Some(info) if may_return(&info) => Current::MayReturn,
         Some(_) => Current::Uploaded,

@@ -11,6 +11,7 @@ use caas_aws::ClientsConfig;
 use caas_emulator::{BucketConfig, Config, Emulator, Lifecycle, ObjectCreated, StartError};
 use caas_http::AllowedOrigins;
 use tokio::sync::mpsc::UnboundedReceiver;
+use upload_file::DEFAULT_UPLOAD_DAYS;
 
 const VAULT_BUCKET: &str = "caas-vault";
 const INBOX_BUCKET: &str = "caas-inbox";
@@ -45,7 +46,10 @@ impl Cloud {
         config.buckets = vec![
             BucketConfig::versioned(VAULT_BUCKET)
                 .with_allowed_origins(origins())
-                .with_lifecycle(lifecycle(DELETED_FILE_DAYS, true)),
+                .with_lifecycle(Lifecycle {
+                    upload_days: Some(DEFAULT_UPLOAD_DAYS),
+                    ..lifecycle(DELETED_FILE_DAYS, true)
+                }),
             BucketConfig::versioned(INBOX_BUCKET)
                 .with_allowed_origins(origins())
                 // The sweep removes delete markers once they are no longer needed.
