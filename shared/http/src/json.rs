@@ -248,6 +248,8 @@ mod tests {
         size: Option<u64>,
         mode: Option<Mode>,
         sender: Option<Sender>,
+        #[serde(default)]
+        urgent: bool,
     }
 
     #[derive(Debug, Deserialize)]
@@ -267,7 +269,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_without_its_value() {
         let long = "n".repeat(41);
-        let known = "is unknown: this route takes secret, other_texts, texts, size, mode, sender";
+        let known =
+            "is unknown: this route takes secret, other_texts, texts, size, mode, sender, urgent";
         let (repeated, string) = ("is repeated: send it once", "must be a string");
         let texts = "must be a string or an array of up to 1000 strings";
         let names_twice = r#","sender":{"name":"hidden","name":"hidden"}"#;
@@ -288,6 +291,9 @@ mod tests {
             (r#","sender":["hidden"]"#, "sender", "must be an object"),
             (r#","sender":{}"#, "sender.name", "is missing"),
             (r#","sender":{"name":true}"#, "sender.name", string),
+            (r#","urgent":"true""#, "urgent", "must be a boolean"),
+            (r#","urgent":1"#, "urgent", "must be a boolean"),
+            (r#","urgent":null"#, "urgent", "must be a boolean"),
             (names_twice, "sender.name", repeated),
             (
                 name_and_age,
@@ -327,10 +333,11 @@ mod tests {
     fn absent_fields_and_arrays_are_read() {
         let read = order(r#"{"secret":"\u0061\n"}"#).unwrap();
         assert_eq!(read.secret.as_str(), "a\n");
-        assert!(read.texts.is_none());
-        let read = order(r#"{"secret":"","other_texts":["a","b"],"size":7}"#).unwrap();
+        assert!(read.texts.is_none() && !read.urgent);
+        let text = r#"{"secret":"","other_texts":["a","b"],"size":7,"urgent":true}"#;
+        let read = order(text).unwrap();
         assert!(matches!(read.texts, Some(OneOrMany::Many(texts)) if texts.len() == 2));
-        assert_eq!(read.size, Some(7));
+        assert_eq!((read.size, read.urgent), (Some(7), true));
     }
 
     fn order(text: &str) -> Result<Order, Problem> {

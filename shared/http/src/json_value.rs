@@ -30,6 +30,7 @@ const MAX_NAME: usize = 31;
 pub(crate) enum Value {
     Text(Zeroizing<String>),
     WholeNumber(u64),
+    Boolean(bool),
     Array(Vec<Value>),
     Object(Vec<(String, Value)>),
     Other,
@@ -110,6 +111,7 @@ impl<'de> Deserializer<'de> for Value {
         match self {
             Self::Text(text) => visitor.visit_str(&text),
             Self::WholeNumber(number) => visitor.visit_u64(number),
+            Self::Boolean(boolean) => visitor.visit_bool(boolean),
             Self::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
             Self::Object(fields) => visitor.visit_map(MapDeserializer::new(fields.into_iter())),
             Self::Other => Err(Error::invalid_type(Unexpected::Other("value"), &visitor)),
@@ -221,8 +223,8 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Object(fields))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Other)
+    fn visit_bool<E>(self, boolean: bool) -> Result<Value, E> {
+        Ok(Value::Boolean(boolean))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
