@@ -6,10 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use aws_sdk_s3::{
-    operation::{
-        abort_multipart_upload::builders::AbortMultipartUploadFluentBuilder,
-        list_object_versions::ListObjectVersionsOutput,
-    },
+    operation::list_object_versions::ListObjectVersionsOutput,
     types::{BucketVersioningStatus, VersioningConfiguration},
 };
 use caas_emulator::{Config, Emulator};
@@ -44,6 +41,7 @@ a_malformed_md5_is_refused: Content-MD5 is ignored
 a_page_has_at_most_1000_keys: max-keys has no upper limit
 a_part_is_copied_on_a_condition: conditions on the source are ignored
 a_part_with_the_wrong_checksum_is_refused: checksums are stored, not compared
+a_part_with_the_wrong_md5_is_refused: Content-MD5 is ignored
 a_suspended_bucket_replaces_the_null_version: suspending drops the older versions
 a_wrong_checksum_is_refused: checksums are stored, not compared
 a_wrong_md5_is_refused: Content-MD5 is ignored
@@ -57,6 +55,7 @@ every_checksum_is_kept_and_given_back: the checksum type is not returned
 metadata_over_2_kb_is_refused: metadata has no limit
 part_numbers_have_limits: part number 0 returns NoSuchUpload
 parts_and_uploads_are_listed: the root element of ListParts differs from AWS's
+parts_are_listed_with_their_checksums: the root element of ListParts differs from AWS's
 parts_must_be_in_order: parts are accepted in any order
 several_deletes_at_once: deleting an absent key adds no delete marker
 the_announced_object_size_must_be_right: x-amz-mp-object-size is ignored
@@ -98,11 +97,6 @@ impl Bucket {
         let request = self.s3.put_bucket_versioning().bucket(&self.name);
         let request = request.versioning_configuration(configuration);
         request.send().await.unwrap();
-    }
-
-    fn abort(&self, key: &str) -> AbortMultipartUploadFluentBuilder {
-        let request = self.s3.abort_multipart_upload().bucket(&self.name);
-        request.key(key)
     }
 }
 

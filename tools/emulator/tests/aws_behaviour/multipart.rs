@@ -29,12 +29,16 @@ crate::behaviours! {
     an_upload_ends_once,
     an_aborted_upload_leaves_nothing,
     parts_and_uploads_are_listed,
+    parts_are_listed_with_their_checksums,
+    uploads_of_a_prefix_are_listed,
     an_unknown_upload,
     part_numbers_have_limits,
     a_composite_checksum,
     a_full_object_checksum,
     the_default_checksum_is_of_the_full_object,
     a_part_with_the_wrong_checksum_is_refused,
+    a_part_with_the_wrong_md5_is_refused,
+    an_upload_needs_a_part,
     the_announced_object_size_must_be_right,
     the_parts_are_attributes_of_the_object,
 }
@@ -215,8 +219,31 @@ async fn parts_and_uploads_are_listed(aws: Aws) {
     assert_eq!(uploads.uploads()[0].key(), Some("k"));
 }
 
+async fn parts_are_listed_with_their_checksums(aws: Aws) {
+    let upload = Upload::with(&aws, Some(ChecksumAlgorithm::Crc32), None).await;
+    let part = upload.part(1, b"123456789".to_vec()).await;
+    let listed = upload.bucket.parts("k").upload_id(&upload.id).send().await;
+    let listed = listed.unwrap();
+    assert_eq!(listed.checksum_algorithm(), Some(&ChecksumAlgorithm::Crc32));
+    // The check value of CRC-32: cbf43926.
+    assert_eq!(listed.parts()[0].checksum_crc32(), Some("y/Q5Jg=="));
+    assert_eq!(listed.parts()[0].e_tag(), part.e_tag());
+}
+
+async fn uploads_of_a_prefix_are_listed(aws: Aws) {
+    let bucket = aws.bucket().await;
+    for key in ["a", "a/b", "a/bc", "b"] {
+        bucket.begin(key).send().await.unwrap();
+    }
+    let listed = bucket.uploads().prefix("a/b").send().await.unwrap();
+    let keys = listed.uploads().iter().map(|upload| upload.key().unwrap());
+    assert_eq!(keys.collect::<Vec<_>>(), ["a/b", "a/bc"]);
+}
+
 async fn an_unknown_upload(aws: Aws) {
     let bucket = aws.bucket().await;
+    let request = bucket.parts("k").upload_id("unknown");
+    assert_refused(request.send().await, 404, "NoSuchUpload");
     let request = bucket.part("k").upload_id("unknown").part_number(1);
     assert_refused(request.send().await, 404, "NoSuchUpload");
     let request = bucket.abort("k").upload_id("unknown");
@@ -264,6 +291,28 @@ async fn a_part_with_the_wrong_checksum_is_refused(aws: Aws) {
     let request = upload.request(1).body(b"part".to_vec().into());
     let part = request.checksum_crc32("AAAAAA==").send().await;
     assert_eq!(refused(part).0, 400);
+}
+
+async fn a_part_with_the_wrong_md5_is_refused(aws: Aws) {
+    let upload = Upload::new(&aws).await;
+    // MD5 of `part` and of nothing, as computed by Python's hashlib.
+    for (md5, refusal) in [
+        ("1B2M2Y8AsgTpgAmY7PhCfg==", Some("BadDigest")),
+        ("1B2M2Y8AsgTpgAmY7PhC", Some("InvalidDigest")),
+        ("9Mk4XxkC9zNLALm07NFk3g==", None),
+    ] {
+        let part = upload.request(1).body(b"part".to_vec().into());
+        let part = part.content_md5(md5).send().await;
+        match refusal {
+            Some(code) => assert_refused(part, 400, code),
+            None => drop(part.unwrap()),
+        }
+    }
+}
+
+async fn an_upload_needs_a_part(aws: Aws) {
+    let upload = Upload::new(&aws).await;
+    upload.assert_incomplete(&[], 400, "MalformedXML").await;
 }
 
 async fn the_announced_object_size_must_be_right(aws: Aws) {

@@ -7,6 +7,7 @@ use aws_sdk_s3::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     operation::{
+        abort_multipart_upload::builders::AbortMultipartUploadFluentBuilder,
         complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder,
         copy_object::builders::CopyObjectFluentBuilder,
         create_multipart_upload::builders::CreateMultipartUploadFluentBuilder,
@@ -56,6 +57,7 @@ impl Bucket {
         begin: create_multipart_upload(key) -> CreateMultipartUploadFluentBuilder;
         part: upload_part(key) -> UploadPartFluentBuilder;
         parts: list_parts(key) -> ListPartsFluentBuilder;
+        abort: abort_multipart_upload(key) -> AbortMultipartUploadFluentBuilder;
         complete: complete_multipart_upload(key) -> CompleteMultipartUploadFluentBuilder;
         uploads: list_multipart_uploads() -> ListMultipartUploadsFluentBuilder;
     }

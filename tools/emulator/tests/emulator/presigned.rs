@@ -125,6 +125,58 @@ async fn a_put_that_deviates_is_refused() {
 }
 
 #[tokio::test]
+async fn a_part_that_keeps_to_it_is_stored_until_the_upload_ends() {
+    let (emulator, _folder) = start().await;
+    let bucket = bucket_of(&emulator);
+    let id = bucket.begin("k").send().await.unwrap().upload_id.unwrap();
+    // MD5 of `hello`, as computed by Python's hashlib.
+    let part = bucket.part("k").upload_id(&id).part_number(2);
+    let part = part
+        .content_length(5)
+        .content_md5("XUFAKrxLKna5cZ2REBfFkg==");
+    let presigned = part.presigned(for_a_minute()).await.unwrap();
+    let uri = presigned.uri();
+    for (name, request, status) in [
+        ("longer", request(&presigned, uri, "").body("hello!"), 403),
+        ("shorter", request(&presigned, uri, "").body("hell"), 403),
+        (
+            "other bytes",
+            request(&presigned, uri, "").body("jello"),
+            400,
+        ),
+        (
+            "no MD5",
+            request(&presigned, uri, "content-md5").body("hello"),
+            403,
+        ),
+        (
+            "another number",
+            request(&presigned, &uri.replace("partNumber=2", "partNumber=3"), "").body("hello"),
+            403,
+        ),
+        ("as signed", request(&presigned, uri, "").body("hello"), 200),
+        ("again", request(&presigned, uri, "").body("hello"), 200),
+    ] {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{name}");
+        if status == 200 {
+            let e_tag = "\"5d41402abc4b2a76b9719d911017c592\"";
+            assert_eq!(response.headers()["etag"], e_tag, "{name}");
+        }
+    }
+    let listed = bucket.parts("k").upload_id(&id).send().await.unwrap();
+    let [part] = listed.parts() else {
+        panic!("{listed:?}")
+    };
+    assert_eq!((part.part_number(), part.size()), (Some(2), Some(5)));
+    let abort = bucket.abort("k").upload_id(&id).send().await;
+    abort.unwrap();
+    let late = request(&presigned, uri, "").body("hello").send().await;
+    assert_eq!(late.unwrap().status(), StatusCode::NOT_FOUND);
+    emulator.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_get_is_for_one_version_and_a_time() {
     let (emulator, _folder) = start().await;
     let bucket = bucket_of(&emulator);
