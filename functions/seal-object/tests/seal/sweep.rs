@@ -6,9 +6,10 @@ use std::{
 };
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use caas_aws::ObjectKey;
+use caas_aws::{ObjectKey, PutOptions};
 use caas_inbox::Report;
 use caas_testing::{Fault, INBOX, VAULT, seeded_bytes};
+use caas_vault::{PartLayout, UploadKey};
 use seal_object::handle;
 use serde_json::json;
 
@@ -145,6 +146,12 @@ async fn abandoned_uploads_are_aborted() {
         let create = stack.clients.s3.create_multipart_upload().bucket(VAULT);
         create.key(key).send().await.unwrap();
     }
+    // A client's upload in parts lives for days.
+    let key = UploadKey::new(&"acme".parse().unwrap(), "a").unwrap();
+    let layout = PartLayout::new(5, None).unwrap();
+    let options = PutOptions::default();
+    let begun = stack.vault.begin_upload(key, layout, &options).await;
+    let token = begun.unwrap().token;
     let mut patient = sweep_settings();
     patient.longest_run = Duration::from_secs(3600);
     let patient = with_sweep(&stack.clients, patient);
@@ -152,5 +159,6 @@ async fn abandoned_uploads_are_aborted() {
     assert_eq!(report.aborted_uploads, 0);
     let report = stack.handle(json!({"sweep": true})).await.unwrap();
     assert_eq!(report.aborted_uploads, 2);
-    assert_eq!(stack.multipart_uploads(VAULT).await, 0);
+    assert_eq!(stack.multipart_uploads(VAULT).await, 1);
+    assert_eq!(stack.vault.held_parts(&token, 1, 1).await, Ok(vec![]));
 }
