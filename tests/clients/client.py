@@ -96,6 +96,18 @@ def stored_files():
     for mode in models.UploadMode:
         body = models.BeginUploadBody(name="film.mp4", size=1_000_000, mode=mode)
         assert call("begin_upload", 201, body=body).parsed.method == "PUT"
+    mode = models.UploadMode.CLIENT
+    body = models.BeginUploadBody(name="film.mp4", size=8_400_000, mode=mode, part_size=8_388_608)
+    upload = call("begin_upload", 201, body=body).parsed
+    assert upload.parts.count == 2
+    body = models.UploadPartsBody(upload=upload.upload, from_=1, count=2, resume=True)
+    parts = call("upload_parts", 200, body=body).parsed
+    assert [part.method for part in parts.parts] == ["PUT", "PUT"] and parts.held == []
+    assert parts.encryption.key == upload.encryption.key
+    sent = [models.SentPart(number=number, etag=f'"{"0" * 32}"') for number in (1, 2)]
+    body = models.CompleteUploadBody(upload=upload.upload, parts=sent)
+    assert call("complete_upload", 409, body=body).parsed.type_ == "/problems/upload-conflict"
+    call("abort_upload", 204, body=models.AbortUploadBody(upload=upload.upload))
     assert call("list_files", 401, api_key="wrong").parsed.type_ == "/problems/unauthorized"
 
 

@@ -117,8 +117,23 @@ async function storedFiles() {
   assert.equal(gone.error?.type, "/problems/not-found");
   for (const mode of ["inbox", "client"] as const) {
     const body = { name: "film.mp4", size: 1_000_000, mode };
-    assert.equal(ok(await client.POST("/api/uploads", { body })).method, "PUT");
+    const begun = ok(await client.POST("/api/uploads", { body }));
+    assert("url" in begun);
+    assert.equal(begun.method, "PUT");
   }
+  const body = { name: "film.mp4", size: 8_400_000, mode: "client", part_size: 8_388_608 } as const;
+  const begun = ok(await client.POST("/api/uploads", { body }));
+  assert("parts" in begun);
+  const { upload } = begun;
+  assert.equal(begun.parts.count, 2);
+  const wanted = { upload, from: 1, count: 2, resume: true };
+  const { parts, held, encryption } = ok(await client.POST("/api/uploads/parts", { body: wanted }));
+  assert.deepEqual([parts.map((part) => part.number), held], [[1, 2], []]);
+  assert.deepEqual(encryption, begun.encryption);
+  const sent = parts.map(({ number }) => ({ number, etag: `"${"0".repeat(32)}"` }));
+  const conflict = await client.POST("/api/uploads/complete", { body: { upload, parts: sent } });
+  assert.equal(conflict.error?.type, "/problems/upload-conflict");
+  assert.equal((await client.POST("/api/uploads/abort", { body: { upload } })).response.status, 204);
   const refused = await anonymous.GET("/api/files");
   assert.equal(refused.error?.type, "/problems/unauthorized");
 }

@@ -201,11 +201,53 @@ def presigned(stack):
     assert head.headers["caas-size"] == str(len(content))
 
 
+def in_parts(stack):
+    """An upload in two parts, sent in reverse, and uploads that end before that."""
+    part_size = 8 << 20
+    content = os.urandom(part_size + 1000)
+    begin = {"name": CANARY + ".mp4", "size": len(content), "mode": "client", "part_size": part_size}
+
+    def begun():
+        upload = call(stack, "POST", "/api/uploads", 201, json=begin).json()
+        assert upload["parts"] == {"part_size": part_size, "count": 2}
+        return upload
+
+    def ask(route, status, upload, **fields):
+        body = {"upload": upload["upload"], **fields}
+        return call(stack, "POST", f"/api/uploads/{route}", status, json=body)
+
+    upload = begun()
+    sealed = aes_gcm(upload["encryption"], "encrypt", content)
+    etags = {}
+    for part in reversed(ask("parts", 200, upload, **{"from": 1, "count": 2}).json()["parts"]):
+        first = (part["number"] - 1) * part_size
+        response = send(part, sealed[first:first + part_size], 200)
+        etags[part["number"]] = response.headers["etag"]
+    resumed = ask("parts", 200, upload, **{"from": 1, "count": 2}, resume=True).json()
+    assert [held["number"] for held in resumed["held"]] == [1, 2], resumed["held"]
+    assert resumed["encryption"] == upload["encryption"]
+    call(stack, "GET", "/api/files/" + upload["id"], 404)
+    named = [{"number": number, "etag": etags[number]} for number in (1, 2)]
+    for _ in range(2):
+        assert ask("complete", 200, upload, parts=named).json()["size"] == len(content)
+    grant = call(stack, "POST", f"/api/files/{upload['id']}/grant", 200).json()
+    fetched = requests.get(grant["url"], timeout=120)
+    assert aes_gcm(grant["encryption"], "decrypt", fetched.content) == content
+    ask("parts", 404, upload, **{"from": 1, "count": 1}, resume=True)
+
+    aborted, deleted = begun(), begun()
+    ask("abort", 204, aborted)
+    call(stack, "DELETE", "/api/files/" + deleted["id"], 204)
+    for ended in (aborted, deleted):
+        ask("complete", 404, ended, parts=named)
+
+
 def send(upload, body, status):
     response = requests.request(
         upload["method"], upload["url"], headers=upload["headers"], data=body, timeout=120
     )
     assert response.status_code == status, f"{response.status_code} {response.text}"
+    return response
 
 
 def aes_gcm(encryption, direction, content):

@@ -8,7 +8,7 @@ from ministack import attempts
 STEPS = {
     "EncryptFile": [drive.clients],
     "EncryptData": [drive.clients, drive.encrypt_data],
-    "UploadFile": [drive.clients, drive.upload_file, drive.presigned],
+    "UploadFile": [drive.clients, drive.upload_file, drive.presigned, drive.in_parts],
     "SealObject": [drive.seal_object],
 }
 
@@ -22,7 +22,6 @@ UNSEEN = {
     ("SealObject", "FindWhatWaitsAndTellAbsentFromForbidden", "s3:ListBucket"),
     ("SealObject", "ListAndTellAbsentFromForbidden", "s3:ListBucket"),
     # No upload fails half-way.
-    ("UploadFile", "StoreReadAndDeleteFiles", "s3:AbortMultipartUpload"),
     ("SealObject", "StoreCheckAndTakeBackFiles", "s3:AbortMultipartUpload"),
     # Nobody deletes a file at the very moment it is sealed.
     ("SealObject", "StoreCheckAndTakeBackFiles", "s3:DeleteObject"),

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// S3 may take minutes to assemble a file; API Gateway waits 29 seconds.
-const DEADLINE: Duration = Duration::from_secs(25);
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// An upload of which every part is sent.
 #[derive(Deserialize, utoipa::ToSchema)]

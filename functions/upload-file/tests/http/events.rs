@@ -4,6 +4,8 @@ use caas_testing::{API_KEY, check_events, invocation_error, with};
 
 use crate::support::{App, upload};
 
+const PROBLEM: &str = "application/problem+json";
+
 /// The response to each event: status, content type, and something in the body.
 const EVENTS: &[(&str, u16, &str, &str)] = &[
     (
@@ -18,6 +20,16 @@ const EVENTS: &[(&str, u16, &str, &str)] = &[
         "application/json",
         "if-none-match",
     ),
+    (
+        "begin_upload_in_parts",
+        201,
+        "application/json",
+        r#""parts":{"part_size":16777216,"count":3577}"#,
+    ),
+    // There is no such upload in a new stack.
+    ("upload_parts", 404, PROBLEM, "/problems/not-found"),
+    ("complete_upload", 404, PROBLEM, "/problems/not-found"),
+    ("abort_upload", 404, PROBLEM, "/problems/not-found"),
     ("delete", 204, "", ""),
     ("get", 200, "text/x-notes; charset=utf-8", "Some notes"),
     ("grant", 200, "application/json", "notes.txt"),

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::support::{App, get, id_of, path_of};
 
+/// Larger than what goes in one request.
 const TOO_LARGE: u64 = 5_000_000_001;
 
 fn begin(key: &str, body: &Value) -> Request<Body> {
@@ -70,7 +71,7 @@ fn parameters(answer: &Value) -> ([u8; 32], [u8; 12], [u8; 2]) {
     )
 }
 
-fn seal(upload: &Value, content: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(upload: &Value, content: &[u8]) -> Vec<u8> {
     let (key, iv, aad) = parameters(upload);
     seal_with(key, iv, &aad, content)
 }
@@ -87,7 +88,7 @@ fn open(grant: &Value, body: &[u8]) -> Vec<u8> {
     cipher.decrypt(&iv.into(), Payload { msg, aad }).unwrap()
 }
 
-fn put(upload: &Value, url: &str, body: Vec<u8>) -> reqwest::RequestBuilder {
+pub(crate) fn put(upload: &Value, url: &str, body: Vec<u8>) -> reqwest::RequestBuilder {
     let headers = upload["headers"].as_object().unwrap();
     let request = reqwest::Client::new().put(url).body(body);
     // The body gives the length.
@@ -395,7 +396,7 @@ async fn what_cannot_be_uploaded_costs_nothing() {
             413,
             "too-large",
             vec![
-                ask("client", TOO_LARGE),
+                ask("client", (1 << 36) - 31),
                 ask("inbox", TOO_LARGE),
                 ask("client", u64::MAX),
                 json!({"name": "a".repeat(1_000_000)}),

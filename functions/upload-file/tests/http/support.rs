@@ -8,6 +8,7 @@ use caas_testing::{
     API_KEY, Proxies, Stack, TestResponse, form, post_form, post_json, request, settings, with,
 };
 use http::{Method, Request};
+use serde_json::Value;
 use upload_file::{Config, Service};
 
 pub(crate) const MAX_BODY_BYTES: u64 = 12_000_000;
@@ -61,6 +62,12 @@ impl App {
     /// Sends a request without a body, as acme.
     pub(crate) async fn ask(&self, method: Method, path: &str) -> TestResponse {
         self.send(request(method, API_KEY, path)).await
+    }
+
+    /// Sends JSON.
+    pub(crate) async fn post(&self, key: &str, path: &str, body: &Value) -> TestResponse {
+        let request = post_json(path, body.to_string());
+        self.send(with(request, "x-api-key", key)).await
     }
 
     /// Uploads a file, which must succeed, and returns its id.
