@@ -24,7 +24,7 @@ def main():
             stack = deploy(template, Architecture=architecture, **PARAMETERS)
             for step in [
                 drive.front_door, drive.problems, drive.clients, drive.encrypt_file, drive.encrypt_data,
-                drive.upload_file, drive.presigned, drive.seal_object, drive.logs,
+                drive.upload_file, drive.presigned, drive.in_parts, drive.seal_object, drive.logs,
             ]:
                 step(stack)
                 print(f"{step.__name__}: ok", flush=True)

@@ -54,6 +54,9 @@ pub(crate) struct Grant {
     name: String,
     /// The content type it was uploaded with.
     content_type: String,
+    /// The ETag of this version. A transfer that takes longer than the URL goes on with another grant
+    /// if that has the same ETag; otherwise the file was replaced.
+    etag: String,
 }
 
 /// Get a link to a file, and the key that opens it
@@ -80,6 +83,7 @@ pub(crate) struct Grant {
             "size": 1000000,
             "name": "film.mp4",
             "content_type": "video/mp4",
+            "etag": "\"0191b9c4\"",
         })),
         Problem,
     )
@@ -102,5 +106,6 @@ pub(crate) async fn grant(
         size: info.size(),
         name: key.file_name().to_owned(),
         content_type: content_type.unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
+        etag: info.e_tag,
     }))
 }

@@ -8,8 +8,9 @@
 #[path = "http/support.rs"]
 mod support;
 
-use caas_testing::{API_KEY, Fault, Log, request, with};
+use caas_testing::{API_KEY, Fault, Log, post_json, request, with};
 use http::Method;
+use serde_json::{Value, json};
 
 use support::{App, begin_upload, get, id_of, upload};
 
@@ -21,6 +22,17 @@ async fn no_canary_in_the_log() {
     let id = app.upload("CANARY-name.txt", b"CANARY-content").await;
     app.put_raw("vault", "acme/CANARY-foreign", b"CANARY-content")
         .await;
+    let begin = json!({"name": "CANARY-name", "size": 5, "mode": "client", "part_size": 8 << 20});
+    let begun = app.post(API_KEY, "/api/uploads", &begin).await.json();
+    let token = begun["upload"].as_str().unwrap();
+    let to_upload = |route: &str, mut fields: Value| {
+        let path = format!("/api/uploads/{route}");
+        if fields.get("upload").is_none() {
+            fields["upload"] = token.into();
+        }
+        with(post_json(&path, fields.to_string()), "x-api-key", API_KEY)
+    };
+    let e_tag = format!("\"{}\"", "0".repeat(32));
     for (s3, kms) in [
         (Fault::Forward, Fault::Forward),
         (Fault::slow_down(), Fault::Forward),
@@ -46,6 +58,17 @@ async fn no_canary_in_the_log() {
             begin_upload("CANARY-name.txt", "client"),
             begin_upload("CANARY-name.txt", "inbox"),
             begin_upload("CANARY-name.txt", "CANARY-mode"),
+            to_upload("parts", json!({"from": 1, "count": 1, "resume": true})),
+            to_upload(
+                "parts",
+                json!({"from": 1, "count": 1, "content_md5": ["CANARY"]}),
+            ),
+            to_upload("complete", json!({"parts": [{"number": 1, "etag": e_tag}]})),
+            to_upload(
+                "complete",
+                json!({"parts": [{"number": 1, "etag": "CANARY"}]}),
+            ),
+            to_upload("abort", json!({"upload": "CANARY-token"})),
             request(Method::POST, API_KEY, &format!("{file}/grant")),
             get(API_KEY, &id),
             get(API_KEY, &id_of("CANARY-foreign")),
@@ -68,18 +91,27 @@ async fn no_canary_in_the_log() {
             statuses.push(app.send(request).await.status.as_u16());
         }
     }
-    for expected in [200, 201, 400, 401, 404, 413, 422, 503] {
+    statuses.push(
+        app.send(to_upload("abort", json!({})))
+            .await
+            .status
+            .as_u16(),
+    );
+    for expected in [200, 201, 204, 400, 401, 404, 409, 413, 422, 503] {
         assert!(statuses.contains(&expected), "{expected} was not provoked");
     }
     let text = log.text();
     assert!(text.contains("S3 request failed"), "failures are logged");
     assert!(text.contains("an object is not in the vault's format"));
     log.lacks(&["CANARY", &id, &id_of("CANARY-foreign"), API_KEY]);
-    log.lacks(&["X-Amz-Signature", "encryption"]);
+    log.lacks(&["X-Amz-Signature", "encryption", "caas-upload:v1", token]);
     // The route's own path, never the request's.
     let routes = [
         "/api/upload/",
         "/api/uploads",
+        "/api/uploads/parts",
+        "/api/uploads/complete",
+        "/api/uploads/abort",
         "/api/files",
         "/api/files/{id}",
         "/api/files/{id}/grant",

@@ -66,6 +66,15 @@ async fn no_key_of_a_stored_file_stays_in_memory() {
     let key = begun["encryption"]["key"].as_str().unwrap();
     keys.push(BASE64_STANDARD.decode(key).unwrap());
     lacks(&keys, "after the beginning of an upload");
+
+    let begin = json!({"name": "a.txt", "size": 10, "mode": "client", "part_size": 8 << 20});
+    let begun = json(request(Method::POST, "/api/uploads").json(&begin)).await;
+    let key = begun["encryption"]["key"].as_str().unwrap();
+    keys.push(BASE64_STANDARD.decode(key).unwrap());
+    let resume = json!({"upload": begun["upload"], "from": 1, "count": 1, "resume": true});
+    let resumed = json(request(Method::POST, "/api/uploads/parts").json(&resume)).await;
+    assert_eq!(resumed["encryption"], begun["encryption"]);
+    lacks(&keys, "after an upload was resumed");
 }
 
 async fn service(input: String) -> axum::Router {

@@ -141,6 +141,7 @@ async fn a_client_seals_and_opens_by_itself() {
         assert_eq!(grant["name"], "ä b.txt");
         assert_eq!(grant["content_type"], "text/x-notes; charset=utf-8");
         assert_eq!(grant["encryption"], upload["encryption"]);
+        assert_eq!(grant["etag"], stored.header("etag"));
         assert_eq!(open(&grant, &fetch(&grant).await), content);
     }
 }
