@@ -245,16 +245,16 @@ async fn made_up_keys_cost_no_more_than_the_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_clients_may_come_at_once() {
+async fn hundreds_of_clients_may_come_at_once() {
     let service = Service::start().await;
     let mut keys = Vec::new();
-    for _ in 0..1_000 {
+    for _ in 0..300 {
         keys.push(service.key(&record(&[Scope::Sessions])).await);
     }
     let twice = keys.iter().chain(&keys);
     let all = join_all(twice.map(|key| service.admits(key, Scope::Sessions))).await;
     assert!(all.iter().all(Result::is_ok));
-    assert_eq!(service.reads(), 1_000);
+    assert_eq!(service.reads(), 300);
 }
 
 struct State(ApiKeys, HttpConfig);
