@@ -7,9 +7,11 @@ use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 use axum::{Router, body::Body};
 use caas_aws::ClientsConfig;
 use caas_clients::{ClientRecord, KeyHash, ROUTES, Scope, Scopes, generate_api_key};
-use caas_testing::{CLIENTS, Stack, send, settings};
-use http::Request;
-use serde_json::Value;
+use caas_testing::{CLIENTS, Stack, form, post_form, post_json, request, send, settings, with};
+use http::{Method, Request};
+use serde_json::{Value, json};
+
+const FILE: &str = r#"Content-Disposition: form-data; name="file"; filename="a.txt""#;
 
 /// All functions behind HTTP, with the registry.
 async fn router(stack: &Stack) -> Router {
@@ -93,6 +95,36 @@ async fn a_route_admits_exactly_its_scope() {
         let stranger = ask(None).await.status.as_u16();
         assert!(matches!(stranger, 400 | 401), "{route:?}");
         assert_eq!(ask(Some("unknown")).await.status, 401, "{route:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_costs_each_function_one_request() {
+    let stack = Stack::start().await;
+    let router = router(&stack).await;
+    let key = key_with(&stack, Scopes::all()).await;
+    let file = || post_form("/encrypt_file", form(&[(FILE, b"content")]));
+    let list = || request(Method::GET, &key, "/api/files");
+    let value = || {
+        let user = "0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11";
+        let body = json!({"userUUID": user, "sensitiveData": "datum"});
+        post_json("/encrypt", body.to_string())
+    };
+    for (case, request, expected) in [
+        ("a session file", with(file(), "x-api-key", &key), (1, 0)),
+        ("another", with(file(), "x-api-key", &key), (0, 0)),
+        ("a listing, which costs one itself", list(), (2, 0)),
+        ("another", list(), (1, 0)),
+        (
+            "a new user, who costs two and one",
+            with(value(), "x-api-key", &key),
+            (3, 1),
+        ),
+        ("the same user", with(value(), "x-api-key", &key), (0, 0)),
+    ] {
+        let (response, calls) = stack.calls_of(send(&router, request)).await;
+        assert!(response.status.is_success(), "{case}: {}", response.text());
+        assert_eq!((calls.s3(), calls.kms()), expected, "{case}: {calls:?}");
     }
 }
 
