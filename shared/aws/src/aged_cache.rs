@@ -152,6 +152,22 @@ where
             .await;
     }
 
+    /// Caches a value whose read began at `since`, unless a cached one is to be kept.
+    pub async fn insert_unless(
+        &self,
+        key: K,
+        since: Moment,
+        value: V,
+        keep: impl FnOnce(&V) -> bool,
+    ) {
+        let put = |entry: Option<moka::Entry<K, Arc<Aged<V>>>>| {
+            let kept = entry.is_some_and(|entry| keep(&entry.value().value));
+            let aged = Arc::new(Aged { since, value });
+            std::future::ready(if kept { Op::Nop } else { Op::Put(aged) })
+        };
+        self.cache.entry(key).and_compute_with(put).await;
+    }
+
     /// Removes this value, but not one that has replaced it.
     pub async fn remove(&self, key: &K, value: &Arc<Aged<V>>) {
         let remove_same = |entry: Option<moka::Entry<K, Arc<Aged<V>>>>| {

@@ -79,7 +79,22 @@ impl OpenedRecords {
         keyset: Arc<UserKeyset>,
     ) {
         let read = Read::new(hash, keyset);
-        self.cache.insert(user.clone(), since, read).await;
+        let is_same = |cached: &Read| cached.hash == hash;
+        let cache = &self.cache;
+        cache.insert_unless(user.clone(), since, read, is_same).await;
+    }
+
+    /// The same for a record that is about to be written, if none is cached.
+    pub(crate) async fn expect(
+        &self,
+        user: &UserId,
+        since: Moment,
+        hash: [u8; 32],
+        keyset: Arc<UserKeyset>,
+    ) {
+        let read = Read::new(hash, keyset);
+        let cache = &self.cache;
+        cache.insert_unless(user.clone(), since, read, |_| true).await;
     }
 
     pub(crate) async fn forget(&self, user: &UserId) {
