@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::service::{from_unavailable, from_upload_error, own_upload};
 
-/// An upload to give up.
+/// An upload to abort.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AbortRequest {
@@ -19,8 +19,8 @@ pub(crate) struct AbortRequest {
 
 /// Abort an upload in parts
 ///
-/// Removes the parts. What is being sent at this moment may stay, invisible, until the upload would
-/// have ended. An upload that is completed is reported as absent: delete its file instead.
+/// Removes the parts. A part in transit may remain, invisible, until the upload would have ended. A
+/// completed upload is reported as absent: delete its file instead.
 #[utoipa::path(
     post,
     path = "/api/uploads/abort",

@@ -16,7 +16,7 @@ use crate::{
 /// S3 may take minutes to assemble a file; API Gateway waits 29 seconds.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// An upload of which every part is sent.
+/// An upload whose parts have all been sent.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CompleteRequest {
@@ -34,16 +34,16 @@ struct SentPart {
     /// Its number, from 1.
     #[schema(minimum = 1, maximum = 8192)]
     number: u16,
-    /// The ETag that S3 returned for it, in its quotes.
+    /// The ETag that S3 returned for it, with its quotes.
     #[schema(pattern = "^\"[0-9a-f]{32}\"$")]
     etag: String,
 }
 
 /// Complete an upload in parts
 ///
-/// The file is there from then on. S3 has compared the ETags: a part that was replaced after its ETag
-/// was returned is refused. A repeat returns the same; repeat the request if its response is lost or
-/// is a 503, because S3 may take longer to assemble a large file than a response may take.
+/// Makes the file visible. S3 compares the ETags and refuses a part that was replaced after its
+/// ETag was returned. If the response is lost or is a 503, repeat the request: a repeat returns the
+/// same, and S3 may need longer to assemble a large file than a response may take.
 #[utoipa::path(
     post,
     path = "/api/uploads/complete",
@@ -79,13 +79,13 @@ pub(crate) async fn complete(
     let numbers = request.parts.iter().map(|part| part.number);
     if !numbers.eq(1..=count) {
         return Err(Problem::invalid(format!(
-            "'parts' must name every part once, in the order of their numbers, from 1 to {count}."
+            "'parts' must name every part from 1 to {count} once, in order."
         )));
     }
     let e_tags = request.parts.iter().map(|part| PartETag::parse(&part.etag));
     let e_tags: Option<Vec<_>> = e_tags.collect();
     let e_tags = e_tags.ok_or_else(|| {
-        Problem::invalid("An 'etag' must be what S3 returned for the part, in its quotes.")
+        Problem::invalid("An 'etag' must be what S3 returned for the part, with its quotes.")
     })?;
     let completed = service.vault.complete_upload(&token, &e_tags);
     let completed = tokio::time::timeout(DEADLINE, completed).await;

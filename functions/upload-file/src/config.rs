@@ -8,7 +8,7 @@ use caas_inbox::InboxSettings;
 use caas_settings::{InvalidSetting, Settings};
 use caas_vault::VaultSettings;
 
-/// For how many days S3 keeps an upload in parts that is not completed, by default.
+/// How many days S3 keeps an incomplete upload in parts, by default.
 pub const DEFAULT_UPLOAD_DAYS: u32 = 7;
 
 const MAX_UPLOAD_DAYS: u32 = 365;
@@ -24,8 +24,8 @@ pub struct Config {
     pub vault: VaultSettings,
     /// The inbox, if there is one.
     pub inbox: Option<InboxSettings>,
-    /// `UPLOAD_DAYS`, 1 to 365, 7 by default: how long an upload in parts lives. It says what the
-    /// lifecycle rule of the vault's bucket does.
+    /// `UPLOAD_DAYS`, 1 to 365, 7 by default: how long an upload in parts lasts, as in the
+    /// lifecycle rule of the vault's bucket.
     pub upload_lifetime: Duration,
 }
 

@@ -54,8 +54,8 @@ pub(crate) struct Grant {
     name: String,
     /// The content type it was uploaded with.
     content_type: String,
-    /// The ETag of this version. A transfer that takes longer than the URL goes on with another grant
-    /// if that has the same ETag; otherwise the file was replaced.
+    /// The ETag of this version. A transfer that outlasts the URL can continue with another grant
+    /// that has the same ETag; with another ETag, the file was replaced.
     etag: String,
 }
 

@@ -29,11 +29,11 @@ pub(crate) struct PartsRequest {
     /// How many parts.
     #[schema(minimum = 1, maximum = 100)]
     count: u16,
-    /// The MD5 of each of these parts, in standard base64. It is signed, too: S3 then accepts only
-    /// these bytes.
+    /// The MD5 of each of these parts, in standard base64. It is signed, so S3 accepts only these
+    /// bytes.
     #[schema(nullable = false, min_items = 1, max_items = 100)]
     content_md5: Option<Vec<String>>,
-    /// Whether to return what to encrypt the file with again.
+    /// Whether to return `encryption` again.
     #[serde(default)]
     resume: bool,
 }
@@ -43,9 +43,9 @@ pub(crate) struct PartsRequest {
 pub(crate) struct PartRequests {
     /// Where to send each part. A part that is sent again replaces the earlier one.
     parts: Vec<PartRequest>,
-    /// Those of them that S3 holds already.
+    /// Those of them that S3 already holds.
     held: Vec<HeldPart>,
-    /// With `resume`: what the file is encrypted with.
+    /// With `resume`: what to encrypt the file with.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     encryption: Option<Encryption>,
@@ -58,7 +58,7 @@ struct PartRequest {
     number: u16,
     /// Where to send it. Whoever has this can, until it expires.
     url: String,
-    /// How.
+    /// The HTTP method.
     method: &'static str,
     /// The headers to send, exactly. All of them are signed; a browser sets `content-length` itself.
     headers: BTreeMap<String, String>,
@@ -78,8 +78,9 @@ struct HeldPart {
 
 /// Get requests to S3 for parts of an upload
 ///
-/// Keep the ETag of every part that S3 accepts: it completes the upload. Before you send a part again,
-/// compare its bytes with those you sent first: other bytes under the same key give away both.
+/// Keep the ETag of every part that S3 accepts: completing the upload requires it. Before you send
+/// a part again, check that its bytes are those you sent first: other bytes under the same key give
+/// away both.
 #[utoipa::path(
     post,
     path = "/api/uploads/parts",
@@ -118,7 +119,7 @@ pub(crate) async fn parts(
         )));
     }
     let md5s = content_md5s(request.content_md5, count)?;
-    // First whether the upload still exists: one that has ended gives no key and no request.
+    // First check that the upload exists: one that has ended gives no key and no request.
     let held = service.vault.held_parts(&token, from, count).await;
     let held = held.map_err(from_upload_error)?;
     let encryption = match request.resume {

@@ -131,7 +131,8 @@ pub(crate) fn from_upload_error(error: UploadError) -> Problem {
     match error {
         UploadError::NotFound => Problem::new(
             ProblemKind::NotFound,
-            "There is no such upload: it is completed, aborted, deleted or over, or never began.",
+            "There is no such upload: it was completed, aborted or deleted, it expired, or it never \
+             began.",
         ),
         UploadError::Incomplete { number } => Problem::new(
             ProblemKind::UploadConflict,
@@ -141,7 +142,7 @@ pub(crate) fn from_upload_error(error: UploadError) -> Problem {
             ),
         ),
         UploadError::OtherParts => conflict(
-            "A part is not the one whose ETag you name: it was replaced. Begin a new upload.",
+            "A part does not have the ETag that you name: it was replaced. Begin a new upload.",
         ),
         UploadError::OtherFile => {
             conflict("What is stored under this id does not belong to this upload.")

@@ -73,15 +73,15 @@ struct UploadInOne {
     id: String,
     /// Where to send it. Whoever has this can, until it expires.
     url: String,
-    /// How.
+    /// The HTTP method.
     method: &'static str,
     /// The headers to send, exactly. All of them are signed; a browser sets `content-length` itself.
     headers: BTreeMap<String, String>,
     /// When S3 begins to refuse it: in five minutes at most.
     #[schema(format = DateTime)]
     expires_at: String,
-    /// In mode `client`: what to encrypt the file with, and only this file, once. The body to send is
-    /// ciphertext and tag.
+    /// In mode `client`: what to encrypt this file with, and nothing else, once. The body to send
+    /// is ciphertext and tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     encryption: Option<Encryption>,
@@ -92,15 +92,15 @@ struct UploadInOne {
 struct UploadInParts {
     /// What will name the file in `/api/files/{id}`. Opaque.
     id: String,
-    /// What to encrypt the file with, and only this file, once. The parts are those of ciphertext and
-    /// tag, which are one message. A part that is sent again must have the same bytes.
+    /// What to encrypt this file with, and nothing else, once, as one message. Divide ciphertext
+    /// and tag into the parts. A part that is sent again must have the same bytes.
     encryption: Encryption,
     /// How to divide ciphertext and tag.
     parts: Parts,
     /// Names the upload in `/api/uploads/parts`, `/api/uploads/complete` and `/api/uploads/abort`.
-    /// Opaque, and of no use without the API key.
+    /// Opaque, and useless without an API key of the client.
     upload: String,
-    /// When S3 may remove what was sent, if the upload is not completed.
+    /// When S3 may remove the parts of an incomplete upload.
     #[schema(format = DateTime)]
     ends_at: String,
 }
@@ -108,7 +108,7 @@ struct UploadInParts {
 /// The parts of an upload.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Parts {
-    /// The length of each in bytes, except that the last may be shorter.
+    /// The length of each in bytes; the last may be shorter.
     part_size: u64,
     /// How many there are. They are numbered from 1.
     count: u16,
@@ -116,13 +116,15 @@ struct Parts {
 
 /// Begin an upload of up to 64 GiB
 ///
-/// Returns a request to S3 for the file itself: good for exactly this length, these headers, and five
-/// minutes, and once. In mode `client` the client encrypts, and the plaintext never leaves it. In mode
-/// `inbox` any HTTP client sends the file as it is, up to 5 GB; it lies unencrypted by us in the inbox
-/// until it is sealed, which takes seconds, and is at `/api/files/{id}` from then on.
+/// Returns a request to S3 for the file itself, valid once, for five minutes, for exactly this
+/// length and these headers. In mode `client` the client encrypts, and the plaintext never leaves
+/// it. In mode `inbox` any HTTP client sends the file as it is, up to 5 GB; the inbox holds it,
+/// unencrypted by us, until it is sealed seconds later, and from then on it is at
+/// `/api/files/{id}`.
 ///
-/// In mode `client` with a `part_size`, and always above 5 GB, the file is sent in parts: in any order,
-/// over several connections, and over days. Ask `/api/uploads/parts` where to send them.
+/// In mode `client` with a `part_size`, and always above 5 GB, the file is sent in parts: in any
+/// order, over several connections, and over days. `POST /api/uploads/parts` returns where to send
+/// them.
 #[utoipa::path(
     post,
     path = "/api/uploads",
@@ -251,7 +253,7 @@ impl File {
         let key = key.map_err(|_| ProblemKind::InvalidFilename)?;
         let id = key.object_key().id();
         let options = after_no_delete(self.options)?;
-        // Before the upload begins, so that it is not over sooner.
+        // Taken before the upload begins, so that it does not end sooner.
         let ends_at = SystemTime::now() + service.config.upload_lifetime;
         let granted = service.vault.begin_upload(key, layout, &options).await;
         let PartsGrant { token, encryption } = granted.map_err(|error| from_put_error(&error))?;
@@ -273,7 +275,7 @@ impl File {
     }
 }
 
-/// Marks a file as one that may come back after a deletion, with the client's late request.
+/// Marks a file that a late request of the client may bring back after a deletion.
 fn after_no_delete(options: PutOptions) -> Result<PutOptions, Problem> {
     let options = options.metadata(AFTER_DELETE, NO_DELETE);
     options.map_err(|_| ProblemKind::Internal.into())

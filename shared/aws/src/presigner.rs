@@ -81,8 +81,8 @@ impl Presigner {
         .await
     }
 
-    /// A PUT of one part of exactly `len` bytes of a multipart upload, and with this MD5 (in base64)
-    /// if it is given. Both are signed; S3 refuses a part that deviates from them.
+    /// A PUT of one part of exactly `len` bytes of a multipart upload, with this MD5 (in base64) if
+    /// given. Both are signed; S3 refuses a part that deviates from them.
     ///
     /// # Errors
     /// There are no credentials.

@@ -13,8 +13,8 @@ const KEY_LEN: usize = PREFIX.len() + 43 + CHECKSUM_LEN;
 const CHECKSUM_LEN: usize = 6;
 
 /// A new API key, 54 characters: `caas_`, 256 random bits in base64url without padding, and a
-/// checksum of both, the CRC-32 (ISO 3309) as six base62 digits (`0-9A-Za-z`). By the checksum a
-/// mistyped key is refused, and secret scanners recognise a key, without looking it up.
+/// checksum of both, the CRC-32 (ISO 3309) as six base62 digits (`0-9A-Za-z`). The checksum lets
+/// the service refuse a mistyped key, and secret scanners recognise a key, without a lookup.
 ///
 /// # Errors
 /// The system's random number generator is not available.
@@ -39,7 +39,7 @@ fn checksum(text: &[u8]) -> [u8; CHECKSUM_LEN] {
     digits
 }
 
-/// Whether the text is an API key by its form: prefix, length, characters and checksum.
+/// Whether the text has the form of an API key: prefix, length, characters and checksum.
 pub fn is_api_key(key: &[u8]) -> bool {
     let Some((text, last)) = key.split_last_chunk() else {
         return false;

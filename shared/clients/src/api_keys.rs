@@ -1,4 +1,4 @@
-//! Who a key admits, and to what.
+//! Which client a key admits, and to what.
 
 use std::{fmt, sync::Arc};
 
@@ -13,8 +13,7 @@ use crate::{
     registry::{Entry, Registry, Unknown},
 };
 
-/// The API keys that are accepted: those of the registry, and the configured ones of which the
-/// registry has no record.
+/// The accepted API keys: those of the registry, and the configured ones that have no record there.
 ///
 /// | key | requests to S3 |
 /// |---|---|
@@ -41,7 +40,7 @@ impl ApiKeys {
         Self::with_clock(configured, registry, Arc::new(Moment::now))
     }
 
-    /// The same, by another clock.
+    /// The same, with another clock.
     pub fn with_clock(
         configured: ConfiguredKeys,
         registry: Option<(Client, String)>,
@@ -58,7 +57,7 @@ impl ApiKeys {
     /// The client that this key belongs to, if the key has this scope.
     ///
     /// # Errors
-    /// * `unauthorized`: there is no such key, or it is expired or revoked;
+    /// * `unauthorized`: there is no such key, or it has expired or been revoked;
     /// * `missing-scope`: the key lacks the scope;
     /// * `dependency-unavailable`: S3 is not available, or too many unknown keys are being tried.
     pub async fn admit(&self, key: &[u8], scope: Scope) -> Result<ClientName, Problem> {
@@ -100,7 +99,7 @@ fn unavailable(unknown: Unknown) -> Problem {
         Unknown::Unavailable => ProblemKind::DependencyUnavailable.into(),
         Unknown::Busy => Problem::new(
             ProblemKind::DependencyUnavailable,
-            "Too many unknown API keys are being tried, so that this key cannot be looked up. Try \
+            "Too many unknown API keys are being tried, so this key cannot be looked up. Try \
              again.",
         ),
     }

@@ -13,15 +13,15 @@ use crate::{
     presented_key::{key_in_headers, the_same},
 };
 
-/// The client whose API key is in the headers and has the scope that the route wants. As a handler's
-/// first extractor it refuses a stranger before the body is read.
+/// The client whose API key is in the headers and has the scope that the route requires. As a
+/// handler's first extractor, it rejects unauthorized requests before the body is read.
 #[derive(Clone, Debug)]
 pub struct Caller(pub ClientName);
 
 /// A JSON body that can carry the API key, as `apiKey`. The key is checked before the other fields.
 ///
-/// The headers may hold the key instead, or besides; a wrong one there is refused before the body is
-/// read.
+/// The headers may carry the key instead or as well; a wrong one there is refused before the body
+/// is read.
 pub struct AuthenticatedJson<T> {
     /// The client whose API key it is.
     pub client: ClientName,
@@ -69,12 +69,12 @@ where
     }
 }
 
-/// The scope that the route of this request wants.
+/// The scope that the route of this request requires.
 fn scope_of(method: &Method, extensions: &Extensions) -> Result<Scope, Problem> {
     let path = extensions.get::<MatchedPath>();
     let path = path.map_or("", MatchedPath::as_str);
     Scope::of_route(method.as_str(), path).ok_or_else(|| {
-        tracing::error!("a route that wants an API key names no scope");
+        tracing::error!("a route that requires an API key has no scope");
         ProblemKind::Internal.into()
     })
 }

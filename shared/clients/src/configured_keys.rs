@@ -7,8 +7,8 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use crate::KeyHash;
 
-/// The hashes of the configured keys, each with the client it belongs to. These keys may do
-/// everything.
+/// The hashes of the configured keys, each with the client it belongs to. These keys have every
+/// scope.
 ///
 /// Written as `client:sha256hex,…`; a client may have several keys, for rotation. The default is
 /// empty and refuses everybody.
@@ -16,8 +16,8 @@ use crate::KeyHash;
 pub struct ConfiguredKeys(Vec<(ClientName, KeyHash)>);
 
 impl ConfiguredKeys {
-    /// The client that the key with this hash belongs to. The time taken depends on the number of
-    /// configured keys alone.
+    /// The client that the key with this hash belongs to. The time taken depends only on the number
+    /// of configured keys.
     pub fn client(&self, key: &KeyHash) -> Option<&ClientName> {
         let mut found = u32::MAX;
         for (index, (_, hash)) in (0..).zip(&self.0) {

@@ -8,7 +8,7 @@ use subtle::{Choice, ConstantTimeEq};
 /// The SHA-256 of an API key's text, written as 64 hex digits in lower case. It stands for the key
 /// in settings and in the registry.
 ///
-/// A key has 256 bits of entropy, so that a plain hash is as good as a slow one.
+/// A key has 256 bits of entropy, so a plain hash is as good as a slow one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyHash([u8; 32]);
 

@@ -1,8 +1,9 @@
 //! Who may call: API keys, the clients they belong to, and what each may do.
 //!
-//! The setting `API_KEYS` lists a few keys that may do everything. The registry, a bucket with one
+//! The setting `API_KEYS` lists a few keys with every scope. The registry, a bucket with one
 //! [`ClientRecord`] for each key, has any number of them, with [`Scopes`] and an expiry. Handlers
-//! ask for [`Caller`] or [`AuthenticatedJson`]; the scope that a route wants is in [`ROUTES`].
+//! extract [`Caller`] or [`AuthenticatedJson`]; [`ROUTES`] lists the scope that each route
+//! requires.
 
 mod api_key;
 mod api_keys;

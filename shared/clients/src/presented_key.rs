@@ -1,4 +1,4 @@
-//! The API key of a request, wherever it stands.
+//! The API key of a request, wherever it is.
 
 use caas_http::{API_KEY_HEADER, Problem, ProblemKind};
 use http::{HeaderMap, header};

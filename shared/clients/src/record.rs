@@ -29,16 +29,16 @@ pub struct ClientRecord {
     pub scopes: Scopes,
     /// When the record was made.
     pub created: OffsetDateTime,
-    /// When the key ends to be accepted; `None` if it does not.
+    /// When the key expires; `None` if it does not.
     pub expires_at: Option<OffsetDateTime>,
     /// Whether the key has been revoked.
     pub disabled: bool,
-    /// What people want to know about the key.
+    /// A note about the key.
     pub note: String,
 }
 
 impl ClientRecord {
-    /// Whether the key is still accepted at `now`, as far as its expiry goes.
+    /// Whether the key has not expired at `now`.
     pub fn is_valid_at(&self, now: SystemTime) -> bool {
         let now = OffsetDateTime::from(now);
         self.expires_at.is_none_or(|expires_at| now < expires_at)
@@ -47,7 +47,7 @@ impl ClientRecord {
     /// Reads a record.
     ///
     /// # Errors
-    /// It is too long, or not one JSON object of exactly the format's fields.
+    /// It is too long, or not one JSON object with exactly the format's fields.
     pub fn parse(json: &[u8]) -> Result<Self, InvalidRecord> {
         if json.len() > MAX_RECORD_LEN {
             return Err(InvalidRecord);

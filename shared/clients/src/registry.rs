@@ -16,23 +16,24 @@ use tokio::sync::Semaphore;
 
 use crate::{ClientRecord, InvalidRecord, KeyHash, MAX_RECORD_LEN, Scopes};
 
-/// How long a record is used without reading it again, and so how long a change takes.
+/// How long a record is used before it is read again, and so how long a change takes to apply.
 pub const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// How long a key without a record is refused without looking again: whoever tries a key before it
-/// is made does not wait long.
+/// How long a key without a record is refused before it is looked up again. Short, for keys that
+/// are tried before they are created.
 const MAX_UNKNOWN_AGE: Duration = Duration::from_secs(10);
 
 /// How many records are cached, and as many unknown keys.
 const CAPACITY: u64 = 10_000;
 
-/// How many keys are remembered as known ones, which are read whatever strangers do.
+/// How many known keys are remembered. [`MISSES_PER_SECOND`] does not limit reading their records.
 const KNOWN_CAPACITY: u64 = 100_000;
 
-/// How many reads a second may find no record before keys that are not known are refused unread.
+/// How many reads per second may find no record before unknown keys are refused unread.
 pub const MISSES_PER_SECOND: u32 = 20;
 
-/// How many records are read concurrently: so many reads can exceed the misses of a second.
+/// How many records are read concurrently, and by how many reads [`MISSES_PER_SECOND`] can be
+/// exceeded.
 pub const CONCURRENT_READS: usize = 32;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -42,18 +43,18 @@ pub(crate) struct Registry {
     s3: Client,
     bucket: String,
     clock: Clock,
-    /// What was read of keys that have a record or are configured.
+    /// What was read for keys that have a record or are configured.
     entries: AgedCache<KeyHash, Entry>,
     /// Keys that had a record.
     known: Cache<KeyHash, ()>,
-    /// Keys that had none, and when they were looked up. Apart, so that made-up keys evict no good
-    /// ones.
+    /// Keys that had none, and when they were looked up. Separate, so that made-up keys do not
+    /// evict valid ones.
     unknown: Cache<KeyHash, Moment>,
     reads: Semaphore,
     misses: Misses,
 }
 
-/// What the registry says of a key.
+/// What the registry says about a key.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
     /// Nothing.
@@ -72,7 +73,7 @@ impl Evicted for Entry {
     fn evicted(&self) {}
 }
 
-/// Why nothing is known of a key.
+/// Why a key could not be looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
     /// Too many keys without a record are being tried.
@@ -101,8 +102,8 @@ impl Registry {
         }
     }
 
-    /// What the registry said of this key at most [`MAX_AGE`] ago. At most one GetObject, and none
-    /// for an unknown key while the misses of this second are used up.
+    /// What the registry said about this key at most [`MAX_AGE`] ago. At most one GetObject, and
+    /// none for an unknown key while the misses of this second are used up.
     pub(crate) async fn find(&self, key: KeyHash, is_configured: bool) -> Result<Entry, Unknown> {
         let now = (self.clock)();
         if let Some(since) = self.unknown.get(&key).await

@@ -1,4 +1,4 @@
-//! What a client may do, and which route wants what.
+//! What an API key may do, and the scope that each route requires.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 macro_rules! scopes {
     ($($scope:ident = $name:literal, $allows:literal;)+) => {
-        /// One thing that a client may do.
+        /// A permission of an API key.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Scope {
             $(#[doc = $allows] $scope,)+
@@ -44,19 +44,19 @@ scopes! {
     Sessions = "sessions", "Encrypt and decrypt session files";
 }
 
-/// A route that wants an API key.
+/// A route that requires an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The HTTP method.
     pub method: &'static str,
     /// The path, as in the router and in the OpenAPI document.
     pub path: &'static str,
-    /// What the key's scopes must contain.
+    /// The scope that the key must have.
     pub scope: Scope,
 }
 
-/// Every route that wants an API key, with the scope it wants. A route that is not here refuses
-/// everybody, unless it asks for no [`Caller`](crate::Caller).
+/// Every route that requires an API key, with the scope it requires. Any other route that extracts
+/// a [`Caller`](crate::Caller) refuses everybody.
 pub const ROUTES: &[Route] = &[
     route("POST", "/encrypt", Scope::ValuesEncrypt),
     route("POST", "/verify", Scope::ValuesVerify),
@@ -88,7 +88,7 @@ const fn route(method: &'static str, path: &'static str, scope: Scope) -> Route 
 }
 
 impl Scope {
-    /// The scope that a route wants, if the route is in [`ROUTES`].
+    /// The scope that a route requires, if the route is in [`ROUTES`].
     pub fn of_route(method: &str, path: &str) -> Option<Self> {
         let mut routes = ROUTES.iter();
         let route = routes.find(|route| route.method == method && route.path == path);

@@ -8,7 +8,7 @@ use crate::{ApiKeys, ConfiguredKeys};
 /// Which API keys are accepted.
 #[derive(Clone, Debug)]
 pub struct ApiKeySettings {
-    /// `API_KEYS`: keys that may do everything. None by default.
+    /// `API_KEYS`: keys with every scope. None by default.
     pub configured: ConfiguredKeys,
     /// `CLIENTS_BUCKET`: the bucket of the registry. None by default.
     pub bucket: Option<String>,
@@ -26,7 +26,7 @@ impl ApiKeySettings {
         })
     }
 
-    /// The API keys, with a connection of their own if there is a registry.
+    /// The API keys, with their own connection if there is a registry.
     pub async fn connect(&self, aws: ClientsConfig) -> ApiKeys {
         match self.bucket {
             None => ApiKeys::new(self.configured.clone(), None),

@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// Deletes a file from both buckets and returns whether it existed. `purge` also removes every
-/// version of it from the vault. A client that is sending the file in parts cannot complete it any
-/// more.
+/// version of it from the vault. A client that is sending the file in parts can no longer complete
+/// it.
 ///
 /// # Errors
 /// S3 is not available. The deletion may be incomplete; repeat the request.

@@ -4,15 +4,15 @@ use bytes::Bytes;
 use caas_crypto::stored::{self, MAX_PLAINTEXT_LEN};
 
 /// Content of up to this many bytes is put in one request; longer content is put in parts of this
-/// length. It is also the shortest length of the parts that a client sends: 8,192 of them hold the
-/// longest file, and S3 allows 10,000.
+/// length. It is also the shortest length of parts from clients: 8,192 of them hold the longest
+/// file, and S3 allows 10,000.
 pub const PART_LEN: usize = 8 << 20;
 
 /// The longest file that a client may put in one request, and the longest part: S3 accepts 5 GiB.
 pub const MAX_PUT_BYTES: u64 = 5_000_000_000;
 
 /// How a client divides a file into parts: all of one length, except that the last may be shorter.
-/// The tag at the end counts.
+/// The tag at the end is included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartLayout {
     size: u64,
@@ -70,13 +70,13 @@ pub enum InvalidLayout {
     /// It has more than 2^36 − 32 bytes.
     #[error("the file is longer than {MAX_PLAINTEXT_LEN} bytes")]
     Size,
-    /// Parts have 8 MiB to 5,000,000,000 bytes.
-    #[error("parts have {PART_LEN} to {MAX_PUT_BYTES} bytes")]
+    /// Parts must have 8 MiB to 5,000,000,000 bytes.
+    #[error("parts must have {PART_LEN} to {MAX_PUT_BYTES} bytes")]
     PartSize,
 }
 
-/// The memory of sent parts, reused for the next ones: the allocator would otherwise map megabytes
-/// again for every part.
+/// The memory of sent parts, reused: the allocator would otherwise map megabytes again for every
+/// part.
 #[derive(Default)]
 pub(crate) struct PartBuffers(Vec<Vec<u8>>);
 

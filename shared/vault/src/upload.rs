@@ -49,10 +49,10 @@ impl PartETag {
     }
 }
 
-/// Why an upload does not go on.
+/// Why an upload cannot continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UploadError {
-    /// There is no such upload: it was completed or aborted, its time is over, or it never began.
+    /// There is no such upload: it was completed or aborted, it expired, or it never began.
     #[error("there is no such upload")]
     NotFound,
     /// S3 does not hold this part, or holds one of another length.
@@ -61,7 +61,7 @@ pub enum UploadError {
         /// The part's number.
         number: u16,
     },
-    /// S3 holds other parts than those named, or has completed the upload with others.
+    /// S3 holds parts other than those named, or completed the upload with others.
     #[error("a part is not the one that was named")]
     OtherParts,
     /// Another object is at the key.
@@ -98,7 +98,7 @@ impl Vault {
     ) -> Result<PartsGrant, PutError> {
         options.admit_whole(layout.size())?;
         let (header, sealing_key, _) = self.begin(key.object_key()).await?;
-        // Without a named checksum, S3 accepts parts without one, and makes its own.
+        // If no checksum is named, S3 accepts parts without one, and computes its own.
         let created = self
             .s3()
             .create_multipart_upload()
@@ -120,7 +120,8 @@ impl Vault {
         })
     }
 
-    /// The parts that S3 holds, among `count` from the part `from` on. One ListParts for every 1,000.
+    /// The parts that S3 holds among the `count` parts starting with `from`. One ListParts per
+    /// 1,000.
     ///
     /// # Errors
     /// There is no such upload, or S3 is not available.
@@ -162,8 +163,8 @@ impl Vault {
         }
     }
 
-    /// The grant of an upload again. One Decrypt, and no question to S3 whether the upload exists:
-    /// ask [`held_parts`](Self::held_parts) first.
+    /// Returns the grant of an upload again. One Decrypt. It does not check whether the upload
+    /// exists: call [`held_parts`](Self::held_parts) first.
     ///
     /// # Errors
     /// The token's key does not open, or KMS is not available.
@@ -180,8 +181,8 @@ impl Vault {
         Ok(opening_key.into_grant())
     }
 
-    /// Signs a request that stores one part of `len` bytes, and with this MD5 (in base64) if it is
-    /// given. No request.
+    /// Signs a request that stores one part of `len` bytes, with this MD5 (in base64) if given.
+    /// Sends nothing.
     ///
     /// # Errors
     /// There are no credentials.
@@ -197,10 +198,10 @@ impl Vault {
         request.await
     }
 
-    /// Completes an upload with the parts that have these ETags, from part 1 on, if S3 holds all of
-    /// them in their lengths and no file is there. Repeating it is safe: whether the upload is
-    /// complete is decided by what is stored, not by S3's response, which can be lost, be an error in
-    /// a 200, or come later than anybody waits.
+    /// Completes an upload with the parts that have these ETags, starting with part 1, if S3 holds
+    /// all of them with the right lengths and no file is there. It is safe to repeat: what is
+    /// stored decides whether the upload is complete, not S3's response, which can be lost, an
+    /// error in a 200, or too late.
     ///
     /// # Errors
     /// See [`UploadError`]. After [`Unavailable`](UploadError::Unavailable) the file may be stored.
@@ -224,7 +225,7 @@ impl Vault {
         }
     }
 
-    /// Checks the parts, and has S3 make an object of them.
+    /// Checks the parts, and has S3 assemble them.
     async fn assemble(&self, token: &UploadToken, e_tags: &[PartETag]) -> Result<(), UploadError> {
         let layout = token.layout;
         let held = self.held_parts(token, 1, layout.count()).await?;
@@ -272,8 +273,8 @@ impl Vault {
             .await
     }
 
-    /// Aborts what a client is uploading in parts to this key, and returns how many uploads it were.
-    /// One ListMultipartUploads, but none for keys at which there is no such upload.
+    /// Aborts a client's uploads in parts to this key, and returns how many there were. One
+    /// ListMultipartUploads, or none if the key is not an [`UploadKey`].
     ///
     /// # Errors
     /// S3 is not available.
@@ -292,13 +293,13 @@ impl Vault {
     }
 }
 
-/// Whether an upload to this key may be a client's, which the service does not abandon.
+/// Whether an upload to this key may be a client's, which the sweep does not abort.
 pub(crate) fn may_be_a_clients(key: &str) -> bool {
     let key = ObjectKey::parse(key).ok();
     key.is_some_and(|key| UploadKey::of(key).is_some())
 }
 
-/// The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and how many there are.
+/// The ETag that S3 gives an object of these parts: the MD5 of their MD5s, and their number.
 fn object_e_tag(e_tags: &[PartETag]) -> String {
     let md5s: Vec<_> = e_tags.iter().flat_map(|PartETag(md5)| *md5).collect();
     format!("\"{}-{}\"", hex::encode(Md5::digest(md5s)), e_tags.len())

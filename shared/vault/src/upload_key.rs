@@ -9,10 +9,10 @@ const MARK: u16 = 0xCAA;
 
 /// The key of a file that a client sends in parts: `{client}/{uuid}/{name}`.
 ///
-/// Only these keys begin with such a UUID: of version 8, a Unix time in milliseconds like those of
-/// version 7, the mark `caa`, and random bits. S3's listing of multipart uploads shows the key and
-/// nothing that the service chooses besides, so the key says whose upload it is: a client's, which
-/// may take days, or one of the service itself, which is abandoned after an hour.
+/// The UUID marks these keys: version 8, a Unix time in milliseconds as in version 7, the mark
+/// `caa`, and random bits. The key is all that the service chooses of what S3 lists about a
+/// multipart upload, so the key says whose upload it is: a client's, which may take days, or the
+/// service's own, which is aborted after an hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadKey(ObjectKey);
 
@@ -23,7 +23,7 @@ impl UploadKey {
     /// The name is not legal in a key.
     pub fn new(client: &ClientName, name: &str) -> Result<Self, InvalidObjectKey> {
         let mut bytes = Uuid::now_v7().into_bytes();
-        // Version and variant overwrite the other bits of theirs.
+        // `new_v8` overwrites the bits of version and variant.
         [bytes[6], bytes[7]] = MARK.to_be_bytes();
         let folder = Uuid::new_v8(bytes);
         ObjectKey::new(client, &format!("{folder}/{name}")).map(Self)

@@ -1,4 +1,4 @@
-//! `caas-upload:v1`: what a client sends back to go on with an upload in parts. The format is in
+//! `caas-upload:v1`: what a client returns to continue an upload in parts. The format is in
 //! `docs/formats`.
 
 use std::fmt;
@@ -11,10 +11,10 @@ use crate::{PartLayout, UploadKey};
 
 const PREFIX: &str = "caas-upload:v1:";
 
-/// The longest id of a multipart upload. AWS's have less than 200 bytes.
+/// The longest id of a multipart upload. AWS's have fewer than 200 bytes.
 const MAX_UPLOAD_ID_LEN: usize = 1024;
 
-/// Everything about an upload in parts that S3 does not return before its end.
+/// Everything about an upload in parts that S3 does not return before it ends.
 ///
 /// It is neither secret nor authenticated: whoever has it still needs the API key of the client in
 /// its key, S3 knows whether the upload exists, and KMS unwraps the data key for this object only.

@@ -10,8 +10,8 @@ pub enum KeysError {
     /// No record of the registry has this hash.
     #[error("no API key in the registry has this hash; `list` shows all")]
     NotFound,
-    /// Several records have hashes that begin so.
-    #[error("{0} API keys have hashes that begin so; give more digits")]
+    /// Several records have hashes that begin with these digits.
+    #[error("{0} API keys have hashes that begin with these digits; give more")]
     Ambiguous(usize),
     /// Neither an API key nor the beginning of a hash.
     #[error(
@@ -19,19 +19,19 @@ pub enum KeysError {
         crate::MIN_PREFIX_LEN
     )]
     NotAKey,
-    /// The record is not of the format.
-    #[error("the record {0} cannot be read, and admits nobody; `new` makes another key")]
+    /// The record is malformed.
+    #[error("the record {0} is unreadable and admits nobody; create another key with `new`")]
     Unreadable(String),
     /// The note is too long.
     #[error("the note has more than {} bytes", caas_clients::MAX_NOTE_LEN)]
     LongNote,
-    /// Another operator changed the record at the same time.
-    #[error("somebody else changed the record at the same time; look at it and try again")]
+    /// The record was changed concurrently.
+    #[error("the record was changed concurrently; check it and try again")]
     Conflict,
     /// The operator's role may not write.
     #[error(
-        "these AWS credentials may not do this; the stack's parameter KeyAdministratorArn names the \
-         role that writes keys"
+        "these AWS credentials lack permission; the stack's parameter KeyAdministratorArn names the \
+         role that may write keys"
     )]
     Forbidden,
     /// The stack has no such output.
@@ -40,7 +40,7 @@ pub enum KeysError {
     /// The system's random number generator is not available.
     #[error(transparent)]
     Randomness(#[from] RandomnessUnavailable),
-    /// AWS did not do it.
+    /// A request to AWS failed.
     #[error("{operation} failed")]
     Aws {
         /// The operation.

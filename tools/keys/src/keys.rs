@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::KeysError;
 
-/// How many hex digits of a hash name a key at least.
+/// The fewest hex digits of a hash that name a key.
 pub const MIN_PREFIX_LEN: usize = 8;
 
 /// How many records are read concurrently.
@@ -37,9 +37,9 @@ pub struct NewKey {
     pub client: ClientName,
     /// What the key may do.
     pub scopes: Scopes,
-    /// When it ends to be accepted.
+    /// When it expires; `None` if it does not.
     pub expires_at: Option<OffsetDateTime>,
-    /// What people want to know about it, at most [`MAX_NOTE_LEN`] bytes.
+    /// A note about it, at most [`MAX_NOTE_LEN`] bytes.
     pub note: String,
 }
 
@@ -82,7 +82,7 @@ impl Keys {
         }
     }
 
-    /// Makes a key and stores its record. The service accepts it at once.
+    /// Creates a key and stores its record. The service accepts it at once.
     ///
     /// # Errors
     /// See [`KeysError`].
@@ -104,8 +104,8 @@ impl Keys {
         Ok(AddedKey { text, hash })
     }
 
-    /// Every key, by client and creation; last the hashes whose records cannot be read. One
-    /// ListObjectsV2 for 1,000 keys, and one GetObject for each.
+    /// Every key, by client and creation, and the hashes whose records are unreadable. One
+    /// ListObjectsV2 per 1,000 keys, and one GetObject per key.
     ///
     /// # Errors
     /// See [`KeysError`].
@@ -156,7 +156,7 @@ impl Keys {
         }
     }
 
-    /// Changes when a key ends to be accepted. The service notices within a minute.
+    /// Changes when a key expires. The service notices within a minute.
     ///
     /// # Errors
     /// See [`KeysError`].
@@ -177,7 +177,7 @@ impl Keys {
         self.change(named, |record| record.disabled = true).await
     }
 
-    /// Revokes a key that only the setting `API_KEYS` lists, by a record that refuses it.
+    /// Revokes a key that only the setting `API_KEYS` lists, with a record that refuses it.
     ///
     /// # Errors
     /// See [`KeysError`]; [`KeysError::Conflict`] if it has a record.

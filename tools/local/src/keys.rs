@@ -36,7 +36,7 @@ pub(crate) struct KeysOptions {
 
 #[derive(Debug, Args)]
 struct Place {
-    /// CloudFormation stack whose keys to change, with the AWS credentials of the environment
+    /// CloudFormation stack whose keys to manage, with the AWS credentials of the environment
     #[arg(long, global = true, value_name = "NAME")]
     stack: Option<String>,
 
@@ -51,9 +51,9 @@ struct Place {
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Make a key for a client and print it once
+    /// Create a key for a client and print it once
     New {
-        /// The client: 1 to 32 characters out of a-z, 0-9 and '-'
+        /// The client: 1 to 32 characters from a-z, 0-9 and '-'
         client: ClientName,
         /// What the key may do, such as files:read; may be repeated [default: everything]
         #[arg(long = "scope", value_name = "SCOPE")]
@@ -61,7 +61,7 @@ enum KeysCommand {
         /// When it expires: in days, hours or minutes (90d, 12h, 30m), or a time in RFC 3339
         #[arg(long, value_name = "TIME")]
         expires: Option<Expiry>,
-        /// What people want to know about it
+        /// A note about the key
         #[arg(
             long,
             default_value = "",
@@ -78,7 +78,8 @@ enum KeysCommand {
     },
     /// Show everything about a key
     Show {
-        /// The key's hash, at least its first 8 digits; `-` reads the key itself from the input
+        /// The key's hash, at least its first 8 digits; `-` reads the key itself from standard
+        /// input
         key: String,
     },
     /// Change when a key expires
@@ -89,7 +90,7 @@ enum KeysCommand {
         #[arg(default_value = "now")]
         expires: Expiry,
     },
-    /// Revoke a key for good
+    /// Revoke a key permanently
     Revoke {
         /// As for `show`; all 64 digits for a key that only API_KEYS lists
         key: String,
@@ -99,7 +100,7 @@ enum KeysCommand {
     },
 }
 
-/// When a key ends to be accepted.
+/// When a key expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expiry {
     Never,
@@ -173,7 +174,7 @@ async fn open(place: &Place, environment: &Settings) -> anyhow::Result<(Keys, Op
             folder.display()
         );
     }
-    // A running service is asked; otherwise its S3 is started for this command.
+    // Use a running service; otherwise start its S3 for this command.
     let clients = match local_settings(folder) {
         Some(settings) => ClientsConfig::read(&settings)?.connect().await,
         None => anyhow::bail!("{} has no file `env`", folder.display()),
@@ -219,7 +220,7 @@ async fn execute(keys: &Keys, command: KeysCommand) -> anyhow::Result<()> {
             let key = keys.add(new).await?;
             writeln!(
                 io::stderr(),
-                "A new API key. It is shown only once and stored nowhere; its hash begins with {}.",
+                "A new API key, shown only once and stored nowhere. Its hash begins with {}.",
                 short(&key.hash)
             )?;
             writeln!(out, "{}", *key.text)?;
@@ -255,7 +256,7 @@ async fn execute(keys: &Keys, command: KeysCommand) -> anyhow::Result<()> {
                 }
                 (Err(KeysError::NotFound), None) => anyhow::bail!(
                     "no API key in the registry has this hash; if API_KEYS lists it, add --client \
-                     CLIENT, and a record that refuses it is made"
+                     CLIENT to create a record that refuses it"
                 ),
                 (revoked, _) => show(&revoked?)?,
             }
@@ -264,7 +265,7 @@ async fn execute(keys: &Keys, command: KeysCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The key that an argument names: itself, or with `-` the first line of the input.
+/// The key that an argument names: itself, or with `-` the first line of standard input.
 fn named(argument: String) -> anyhow::Result<Zeroizing<String>> {
     if argument != "-" {
         return Ok(Zeroizing::new(argument));
@@ -292,7 +293,7 @@ fn show(key: &FoundKey) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As many digits as `show` wants, and a few more.
+/// The first digits of a hash, a few more than `show` requires.
 fn short(hash: &KeyHash) -> String {
     hash.to_string()[..12].to_owned()
 }

@@ -101,7 +101,7 @@ enum Command {
         /// The client that gets the key: 1 to 32 characters out of a-z, 0-9 and '-'
         client: ClientName,
     },
-    /// Make, list, expire and revoke API keys, of the local service or of a deployment
+    /// Create, list, expire and revoke API keys of the local service or a deployment
     Keys(KeysOptions),
     /// Print the OpenAPI document, as in openapi.json
     Openapi,

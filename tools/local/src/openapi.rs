@@ -53,7 +53,7 @@ pub(crate) fn document() -> anyhow::Result<String> {
     Ok(api.to_pretty_json()?)
 }
 
-/// Names the scope that each operation wants, in its requirements and for people. (An operation
+/// Names the scope that each operation requires, in its requirements and for people. (An operation
 /// repeats the global requirements, since openapi-python-client ignores those.)
 fn require_scopes(api: &mut OpenApi) {
     for (path, item) in &mut api.paths.paths {
