@@ -81,7 +81,9 @@ impl OpenedRecords {
         let read = Read::new(hash, keyset);
         let is_same = |cached: &Read| cached.hash == hash;
         let cache = &self.cache;
-        cache.insert_unless(user.clone(), since, read, is_same).await;
+        cache
+            .insert_unless(user.clone(), since, read, is_same)
+            .await;
     }
 
     /// The same for a record that is about to be written, if none is cached.
@@ -94,7 +96,9 @@ impl OpenedRecords {
     ) {
         let read = Read::new(hash, keyset);
         let cache = &self.cache;
-        cache.insert_unless(user.clone(), since, read, |_| true).await;
+        cache
+            .insert_unless(user.clone(), since, read, |_| true)
+            .await;
     }
 
     pub(crate) async fn forget(&self, user: &UserId) {

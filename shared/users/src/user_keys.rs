@@ -305,12 +305,16 @@ impl UserKeys {
         let since = (self.clock)();
         let record = self.opened.seal(user, keyset).await?;
         let new = NewRecord::new(user, record);
-        // First, for requests that read the record as soon as it is written.
+        let hash = new.hash;
+        // Before, for requests that read the record as soon as it is written; not over the record
+        // that they read now.
         let opened = &self.opened;
-        opened
-            .insert(user, since, new.hash, Arc::clone(keyset))
-            .await;
-        self.store.write(user, new, over).await
+        opened.expect(user, since, hash, Arc::clone(keyset)).await;
+        let written = self.store.write(user, new, over).await?;
+        if written.is_some() {
+            opened.insert(user, since, hash, Arc::clone(keyset)).await;
+        }
+        Ok(written)
     }
 
     async fn changed(&self, user: &UserId) {
