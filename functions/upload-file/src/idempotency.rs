@@ -29,7 +29,7 @@ impl<'h> IdempotencyKey<'h> {
     }
 
     /// The first part of the path of the one file that is uploaded with this key: a version 8 UUID
-    /// of the SHA-256 of client and key.
+    /// of the SHA-256 of client and key; never one that marks an upload in parts.
     pub(crate) fn folder(&self, client: &ClientName) -> Uuid {
         let hash = Sha256::new()
             .chain_update("caas:idempotency-key:")
@@ -39,12 +39,19 @@ impl<'h> IdempotencyKey<'h> {
             .finalize();
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash[..16]);
+        // The mark of an upload in parts (`UploadKey`).
+        if bytes[6] & 0x0F == 0x0C && bytes[7] == 0xAA {
+            bytes[7] = 0xAB;
+        }
         Uuid::new_v8(bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use caas_aws::ObjectKey;
+    use caas_vault::UploadKey;
+
     use super::*;
 
     fn headers(keys: &[&[u8]]) -> HeaderMap {
@@ -64,6 +71,16 @@ mod tests {
         assert_ne!(folder("acme", "k1"), folder("globex", "k1"));
         // printf 'caas:idempotency-key:acme/k1' | sha256sum, with version and variant set
         assert_eq!(folder("acme", "k1"), "497a6c82-ca17-835c-9cd9-fcfaedb2532d");
+    }
+
+    #[test]
+    fn no_folder_is_that_of_an_upload_in_parts() {
+        let client = "acme".parse().unwrap();
+        for number in 0..20_000 {
+            let folder = IdempotencyKey(&number.to_string()).folder(&client);
+            let key = ObjectKey::new(&client, &format!("{folder}/a")).unwrap();
+            assert_eq!(UploadKey::of(key), None, "{number}");
+        }
     }
 
     #[test]

@@ -128,11 +128,15 @@ impl VersionedBucket {
         })
     }
 
-    /// All multipart uploads in progress to keys that begin with `prefix`.
+    /// The multipart uploads in progress to keys that begin with `prefix`, as far as they are wanted.
     ///
     /// # Errors
     /// S3 is not available.
-    pub async fn uploads(&self, prefix: &str) -> Result<Vec<ListedUpload>, Unavailable> {
+    pub async fn uploads(
+        &self,
+        prefix: &str,
+        wanted: impl Fn(&ListedUpload) -> bool,
+    ) -> Result<Vec<ListedUpload>, Unavailable> {
         let mut uploads = Vec::new();
         let mut from = (None, None);
         loop {
@@ -148,13 +152,14 @@ impl VersionedBucket {
                 .await
                 .map_err(|error| Unavailable::new("ListMultipartUploads", &error))?;
             let decode = |key: &str| decode_key(key, response.encoding_type.as_ref());
-            uploads.extend(response.uploads().iter().filter_map(|upload| {
+            let listed = response.uploads().iter().filter_map(|upload| {
                 Some(ListedUpload {
                     key: decode(upload.key()?),
                     upload_id: upload.upload_id()?.to_owned(),
                     began: time(Some(upload.initiated?)),
                 })
-            }));
+            });
+            uploads.extend(listed.filter(&wanted));
             let next_key = response.next_key_marker().map(decode);
             if response.is_truncated() != Some(true) || next_key.is_none() {
                 return Ok(uploads);

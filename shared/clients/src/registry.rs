@@ -128,13 +128,13 @@ impl Registry {
         if !self.misses.has_room(&(self.clock)()) {
             return Err(Unknown::Busy);
         }
-        let entry = self.get(key).await?;
+        let entry = self.get(key).await;
         match entry {
-            Entry::Absent => self.misses.count(&(self.clock)()),
-            _ => self.known.insert(key, ()).await,
+            Ok(Entry::Refused | Entry::Client { .. }) => self.known.insert(key, ()).await,
+            Ok(Entry::Absent) | Err(_) => self.misses.count(&(self.clock)()),
         }
         drop(permit);
-        Ok(entry)
+        entry
     }
 
     /// One GetObject.

@@ -245,6 +245,24 @@ async fn made_up_keys_cost_no_more_than_the_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_s3_fails_made_up_keys_cost_no_more_either() {
+    let service = Service::start().await;
+    service
+        .proxies
+        .s3
+        .set_rule(|_| Fault::s3(403, "AccessDenied"));
+    let made_up: Vec<_> = (0..500).map(|_| new_key()).collect();
+    let all = join_all(
+        made_up
+            .iter()
+            .map(|key| service.admits(key, Scope::Sessions)),
+    );
+    assert!(all.await.iter().all(|one| *one == Err(503)));
+    let budget = MISSES_PER_SECOND as usize + CONCURRENT_READS;
+    assert!(service.reads() as usize <= budget, "{}", service.reads());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hundreds_of_clients_may_come_at_once() {
     let service = Service::start().await;
     let mut keys = Vec::new();

@@ -11,8 +11,12 @@ use std::{
 use caas_aws::{ListedVersion, Unavailable, VersionsPage};
 use futures::{StreamExt, stream::FuturesUnordered};
 use queue::{Due, Queue};
+use tokio::time::timeout;
 
 use crate::{CONCURRENCY, Failure, Inbox, NamedKey, Report, Settled, steps::forget};
+
+/// How long a sweep aborts multipart uploads at most.
+const ABORTING: Duration = Duration::from_secs(60);
 
 /// How often a long sweep logs its progress.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -31,16 +35,14 @@ impl Inbox {
             began: Instant::now(),
         };
         let mut report = Report::default();
-        match self
-            .vault
-            .abort_uploads(sweep.now - self.sweep.longest_run)
-            .await
-        {
-            Ok(aborted) => report.aborted_uploads = aborted,
-            Err(Unavailable) => report.failed += 1,
-        }
         if sweep.all_keys(&mut report).await.is_err() {
             report.failed += 1;
+        }
+        // Last, since clients decide how many uploads there are to list.
+        let abort = self.vault.abort_uploads(sweep.now - self.sweep.longest_run);
+        match timeout(ABORTING, abort).await {
+            Ok(Ok(aborted)) => report.aborted_uploads = aborted,
+            Ok(Err(Unavailable)) | Err(_) => report.failed += 1,
         }
         report
     }
@@ -92,7 +94,7 @@ impl Sweep<'_> {
     /// When the oldest multipart upload of each key in the inbox began.
     async fn uploads(&self) -> Result<BTreeMap<String, SystemTime>, Unavailable> {
         let mut oldest = BTreeMap::new();
-        for upload in self.inbox.bucket.uploads("").await? {
+        for upload in self.inbox.bucket.uploads("", |_| true).await? {
             let began = oldest.entry(upload.key).or_insert(upload.began);
             *began = upload.began.min(*began);
         }

@@ -13,7 +13,7 @@ use aws_sdk_s3::{
     types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
 };
 use bytes::Bytes;
-use caas_aws::{ObjectKey, PutOptions, Unavailable, status};
+use caas_aws::{ListedUpload, ObjectKey, PutOptions, Unavailable, status};
 use caas_crypto::stored::Header;
 use tokio::{runtime::Handle, task::JoinSet};
 
@@ -233,13 +233,13 @@ impl Vault {
     /// S3 is not available; some uploads may be aborted.
     pub async fn abort_uploads(&self, before: SystemTime) -> Result<usize, Unavailable> {
         let mut aborted = 0;
-        for upload in self.bucket().uploads("").await? {
-            if upload.began < before && !may_be_a_clients(&upload.key) {
-                UploadId::new(self, upload.key, upload.upload_id)
-                    .abort()
-                    .await?;
-                aborted += 1;
-            }
+        let is_abandoned =
+            |upload: &ListedUpload| upload.began < before && !may_be_a_clients(&upload.key);
+        for upload in self.bucket().uploads("", is_abandoned).await? {
+            UploadId::new(self, upload.key, upload.upload_id)
+                .abort()
+                .await?;
+            aborted += 1;
         }
         Ok(aborted)
     }

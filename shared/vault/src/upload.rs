@@ -6,7 +6,9 @@ use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
     types::{CompletedMultipartUpload, CompletedPart},
 };
-use caas_aws::{KmsError, ObjectKey, PresignedRequest, Presigner, PutOptions, Unavailable};
+use caas_aws::{
+    KmsError, ListedUpload, ObjectKey, PresignedRequest, Presigner, PutOptions, Unavailable,
+};
 use caas_crypto::{DataKey, stored::Grant};
 use md5::{Digest, Md5};
 
@@ -153,11 +155,11 @@ impl Vault {
                 })
             });
             held.extend(parts.filter(|part| u32::from(part.number) < end));
-            let is_last = held
-                .last()
-                .is_some_and(|part| u32::from(part.number) + 1 == end);
+            let is_before_end = |next: &String| next.parse().is_ok_and(|next: u32| next + 1 < end);
             match page.next_part_number_marker {
-                Some(next) if page.is_truncated == Some(true) && !is_last => marker = next,
+                Some(next) if page.is_truncated == Some(true) && is_before_end(&next) => {
+                    marker = next;
+                }
                 _ => return Ok(held),
             }
         }
@@ -283,11 +285,10 @@ impl Vault {
             return Ok(0);
         }
         let mut aborted = 0;
-        for upload in self.bucket().uploads(key.as_str()).await? {
-            if upload.key == key.as_str() {
-                let id = UploadId::new(self, upload.key, upload.upload_id);
-                aborted += usize::from(id.abort().await?);
-            }
+        let is_of_it = |upload: &ListedUpload| upload.key == key.as_str();
+        for upload in self.bucket().uploads(key.as_str(), is_of_it).await? {
+            let id = UploadId::new(self, upload.key, upload.upload_id);
+            aborted += usize::from(id.abort().await?);
         }
         Ok(aborted)
     }

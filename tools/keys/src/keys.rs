@@ -8,7 +8,8 @@ use aws_sdk_s3::{
 };
 use caas_aws::status;
 use caas_clients::{
-    ClientRecord, InvalidRecord, KeyHash, MAX_NOTE_LEN, Scopes, generate_api_key, is_api_key,
+    ClientRecord, InvalidRecord, KeyHash, MAX_NOTE_LEN, MAX_RECORD_LEN, Scopes, generate_api_key,
+    is_api_key,
 };
 use caas_crypto::ClientName;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -256,13 +257,17 @@ impl Keys {
         record: &ClientRecord,
         over: Option<&str>,
     ) -> Result<(), KeysError> {
+        let json = record.to_json();
+        if json.len() > MAX_RECORD_LEN {
+            return Err(KeysError::LongNote);
+        }
         let put = self.s3.put_object().bucket(&self.bucket);
         let put = put.key(hash.record_key()).content_type("application/json");
         let put = match over {
             Some(e_tag) => put.if_match(e_tag),
             None => put.if_none_match("*"),
         };
-        let written = put.body(ByteStream::from(record.to_json())).send().await;
+        let written = put.body(ByteStream::from(json)).send().await;
         written.map_err(|error| match status(&error) {
             Some(409 | 412) => KeysError::Conflict,
             _ => failed("PutObject", error),

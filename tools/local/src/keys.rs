@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use aws_config::BehaviorVersion;
 use caas_aws::ClientsConfig;
-use caas_clients::{KeyHash, Scope, Scopes};
+use caas_clients::{KeyHash, Scope, Scopes, is_api_key};
 use caas_crypto::ClientName;
 use caas_http::AllowedOrigins;
 use caas_keys::{FoundKey, Keys, KeysError, NewKey, bucket_of_stack};
@@ -250,7 +250,12 @@ async fn execute(keys: &Keys, command: KeysCommand) -> anyhow::Result<()> {
             let key = named(key)?;
             match (keys.revoke(&key).await, client) {
                 (Err(KeysError::NotFound), Some(client)) => {
-                    let hash = key.parse().unwrap_or_else(|_| KeyHash::of(key.as_str()));
+                    let hash = match is_api_key(key.as_bytes()) {
+                        true => KeyHash::of(key.as_str()),
+                        false => key
+                            .parse()
+                            .context("give all 64 digits of the hash, or `-` and the key itself")?,
+                    };
                     keys.revoke_configured(hash, client).await?;
                     show(&keys.find(&hash.to_string()).await?)?;
                 }

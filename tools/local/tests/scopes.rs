@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
 use axum::{Router, body::Body};
 use caas_aws::ClientsConfig;
-use caas_clients::{ClientRecord, KeyHash, ROUTES, Scope, Scopes, generate_api_key};
+use caas_clients::{ClientRecord, KeyHash, ROUTES, Route, Scope, Scopes, generate_api_key};
 use caas_testing::{CLIENTS, Stack, form, post_form, post_json, request, send, settings, with};
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -146,7 +146,12 @@ fn the_document_protects_what_has_a_scope() {
         }
     }
     let routes = ROUTES.iter().filter(|route| route.path != "/api/upload");
-    let routes = routes.map(|route| {
+    let head = Route {
+        method: "HEAD",
+        path: "/api/files/{id}",
+        scope: Scope::FilesRead,
+    };
+    let routes = routes.chain([&head]).map(|route| {
         let (method, path) = (route.method.to_owned(), route.path.to_owned());
         (method, path, route.scope.name().to_owned())
     });

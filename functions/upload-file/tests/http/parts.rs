@@ -92,33 +92,37 @@ async fn each_step_costs_what_it_must() {
 #[tokio::test]
 async fn what_is_held_is_said() {
     let app = App::start().await;
-    let size = 2 * PART as usize + 5;
+    let size = 3 * PART as usize + 5;
     let mut upload = SentUpload::begin(&app, size).await;
-    assert_eq!(upload.parts(&app, 1, 3).await["held"], json!([]));
-    upload.send(&app, 3).await;
-    upload.send(&app, 1).await;
-    let (first, last) = (
-        json!({"number": 1, "size": PART}),
-        json!({"number": 3, "size": 21}),
-    );
+    assert_eq!(upload.parts(&app, 1, 4).await["held"], json!([]));
+    for number in [4, 3, 1] {
+        upload.send(&app, number).await;
+    }
+    let whole = |number: u16| json!({"number": number, "size": PART});
+    let last = json!({"number": 4, "size": 21});
     for (from, count, held) in [
-        (1, 3, json!([first, last])),
-        (1, 2, json!([first])),
+        (1, 4, json!([whole(1), whole(3), last])),
+        (1, 2, json!([whole(1)])),
+        (1, 1, json!([whole(1)])),
         (2, 1, json!([])),
-        (2, 2, json!([last])),
-        (3, 1, json!([last])),
+        (2, 2, json!([whole(3)])),
+        (3, 2, json!([whole(3), last])),
+        (4, 1, json!([last])),
     ] {
-        let answer = upload.parts(&app, from, count).await;
-        assert_eq!(answer["held"], held, "{from}, {count}");
-        let parts = answer["parts"].as_array().unwrap();
-        let numbers: Vec<_> = parts.iter().map(|part| part["number"].as_u64()).collect();
+        let (parts, calls) = app.calls_of(upload.parts(&app, from, count)).await;
+        assert_eq!(parts["held"], held, "{from} {count}");
+        assert_eq!(names(&calls), [("s3:ListParts", 1)], "{from} {count}");
+        let requests = parts["parts"].as_array().unwrap();
+        let numbers: Vec<_> = requests
+            .iter()
+            .map(|part| part["number"].as_u64())
+            .collect();
         let expected: Vec<_> = (from..from + count).map(Some).collect();
         assert_eq!(numbers, expected);
-        assert!(answer.get("encryption").is_none());
+        assert!(parts.get("encryption").is_none());
     }
 }
 
-/// Uploads of this layout have thousands of parts; nobody sends them here.
 #[tokio::test]
 async fn the_longest_file_has_8192_parts() {
     let app = App::start().await;

@@ -102,6 +102,16 @@ fn a_key_of_the_setting_is_revoked_with_its_client() {
         !refused.status.success() && message.contains("--client"),
         "{message}"
     );
+    let hash = caas_clients::KeyHash::of(key.trim()).to_string();
+    let few = run(
+        folder.path(),
+        &["revoke", &hash[..12], "--client", "local"],
+        "",
+    );
+    assert!(
+        !few.status.success(),
+        "the beginning of a hash names no key"
+    );
     let revoked = keys(folder.path(), &["revoke", "-", "--client", "local"], &key);
     assert!(
         revoked.contains("client   local\nstate    revoked"),
