@@ -28,6 +28,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 type BoxError = Box<dyn Error + Send + Sync>;
 type ProxyBody = BoxBody<Bytes, BoxError>;
 type Rule = dyn Fn(&ProxiedRequest<'_>) -> Fault + Send + Sync;
+type Tap = dyn Fn(u64, &str, &[u8]) + Send + Sync;
 
 /// What happens to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +125,7 @@ pub struct ProxiedRequest<'a> {
 pub struct FaultProxy {
     addr: SocketAddr,
     script: Arc<Mutex<Script>>,
+    tap: Arc<Mutex<Arc<Tap>>>,
     _stop: DropGuard,
 }
 
@@ -136,16 +138,19 @@ impl FaultProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let script = Arc::new(Mutex::new(Script::new(|_| Fault::Forward)));
-        let asked = Arc::clone(&script);
+        let tap: Arc<Mutex<Arc<Tap>>> = Arc::new(Mutex::new(Arc::new(|_, _, _| {})));
+        let (asked, tapped) = (Arc::clone(&script), Arc::clone(&tap));
         let service = service_fn(move |request| {
-            let fault = next_fault(&asked, &request);
-            handle(upstream, request, fault)
+            let (number, fault) = next_fault(&asked, &request);
+            let tap = Arc::clone(&tapped.lock().unwrap());
+            handle(upstream, watched(request, number, tap), fault)
         });
         let stop = CancellationToken::new();
         tokio::spawn(caas_server::serve(listener, service, stop.clone()));
         Ok(Self {
             addr,
             script,
+            tap,
             _stop: stop.drop_guard(),
         })
     }
@@ -163,6 +168,12 @@ impl FaultProxy {
     /// Forwards everything from now on, and restarts the count.
     pub fn clear_rule(&self) {
         self.set_rule(|_| Fault::Forward);
+    }
+
+    /// Shows this function all that arrives of request bodies from now on: the request's number under
+    /// its rule, path and query, and the next bytes.
+    pub fn set_tap(&self, tap: impl Fn(u64, &str, &[u8]) + Send + Sync + 'static) {
+        *self.tap.lock().unwrap() = Arc::new(tap);
     }
 
     /// The number of requests since the rule was set or cleared.
@@ -192,7 +203,8 @@ impl Script {
     }
 }
 
-fn next_fault(script: &Mutex<Script>, request: &Request<Incoming>) -> Fault {
+/// The request's number and its fault.
+fn next_fault(script: &Mutex<Script>, request: &Request<Incoming>) -> (u64, Fault) {
     let (rule, number) = {
         let mut script = script.lock().unwrap();
         script.requests += 1;
@@ -200,18 +212,34 @@ fn next_fault(script: &Mutex<Script>, request: &Request<Incoming>) -> Fault {
     };
     let path = request.uri().path_and_query();
     let target = request.headers().get("x-amz-target");
-    rule(&ProxiedRequest {
+    let fault = rule(&ProxiedRequest {
         method: request.method().as_str(),
         path_and_query: path.map_or("/", |path| path.as_str()),
         target: target.and_then(|target| target.to_str().ok()),
         number,
+    });
+    (number, fault)
+}
+
+/// Shows the body to the tap as it arrives.
+fn watched(request: Request<Incoming>, number: u64, tap: Arc<Tap>) -> Request<ProxyBody> {
+    let path = request.uri().path_and_query().map(ToString::to_string);
+    let path = path.unwrap_or_default();
+    request.map(|body| {
+        let body = body.map_frame(move |frame| {
+            if let Some(data) = frame.data_ref() {
+                tap(number, &path, data);
+            }
+            frame
+        });
+        body.map_err(BoxError::from).boxed()
     })
 }
 
 /// An error here makes the server cut the client's connection.
 async fn handle(
     upstream: SocketAddr,
-    request: Request<Incoming>,
+    request: Request<ProxyBody>,
     fault: Fault,
 ) -> Result<Response<ProxyBody>, BoxError> {
     match fault {
@@ -230,9 +258,9 @@ async fn handle(
         Fault::DelayRequest(time) => tokio::time::sleep(time).await,
         _ => {}
     }
-    let response = forward(upstream, request.map(whole)).await?;
+    let response = forward(upstream, request).await?;
     match fault {
-        Fault::CutResponse(bytes) => return Ok(response.map(|body| cut(body, bytes))),
+        Fault::CutResponse(bytes) => return Ok(response.map(|body| cut(whole(body), bytes))),
         Fault::DropResponse => {
             // After the whole response the server has certainly acted.
             response.into_body().collect().await?;
@@ -263,7 +291,7 @@ fn whole(body: Incoming) -> ProxyBody {
     body.map_err(BoxError::from).boxed()
 }
 
-fn cut(body: Incoming, after: u64) -> ProxyBody {
+fn cut(body: ProxyBody, after: u64) -> ProxyBody {
     let cut = CutBody {
         body,
         left: after,
@@ -274,7 +302,7 @@ fn cut(body: Incoming, after: u64) -> ProxyBody {
 
 /// A body that fails after some bytes.
 struct CutBody {
-    body: Incoming,
+    body: ProxyBody,
     left: u64,
     paused: bool,
 }
