@@ -5,12 +5,13 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
     Client, ServiceError,
     http_client::{Body, NoResponse},
-    response::{GrantResponse, ProblemResponse, UploadResponse},
+    response::{GrantResponse, PartsResponse, ProblemResponse, UploadResponse},
     retry::Attempts,
 };
 
@@ -19,6 +20,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The largest response accepted, in bytes.
 const MAX_RESPONSE: usize = 64 << 10;
+
+/// How many times longer than other requests a completion is repeated: S3 may take minutes to
+/// assemble a file.
+const COMPLETING: u32 = 4;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const SIZE: HeaderName = HeaderName::from_static("caas-size");
@@ -37,6 +42,50 @@ impl Client {
     ) -> Result<UploadResponse, ServiceError> {
         let response = self.call(Method::POST, "/api/uploads", Some(request));
         read(response.await?)
+    }
+
+    /// Where to send `count` parts from this one on, and with `resume` the key again.
+    pub(crate) async fn parts(
+        &self,
+        token: &str,
+        from: u16,
+        count: u16,
+        resume: bool,
+    ) -> Result<PartsResponse, ServiceError> {
+        let request = json!({"upload": token, "from": from, "count": count, "resume": resume});
+        let response = self.call(Method::POST, "/api/uploads/parts", Some(&request));
+        read(response.await?)
+    }
+
+    /// Completes an upload with these ETags, from part 1 on. Repeating it is safe.
+    pub(crate) async fn complete(&self, token: &str, etags: &[String]) -> Result<(), ServiceError> {
+        let parts = (1..).zip(etags);
+        let parts: Vec<_> = parts
+            .map(|(number, etag): (u16, _)| json!({"number": number, "etag": etag}))
+            .collect();
+        let request = json!({"upload": token, "parts": parts});
+        for _ in 1..COMPLETING {
+            let response = self.call(Method::POST, "/api/uploads/complete", Some(&request));
+            match response.await {
+                Err(ServiceError::Unavailable) => {}
+                response => return succeeded(&response?),
+            }
+        }
+        let response = self.call(Method::POST, "/api/uploads/complete", Some(&request));
+        succeeded(&response.await?)
+    }
+
+    /// Aborts an upload, once and as far as possible: S3 removes it later anyway.
+    pub(crate) async fn abort(&self, token: &str) {
+        let request = json!({"upload": token});
+        self.try_once(Method::POST, "/api/uploads/abort", Some(&request))
+            .await;
+    }
+
+    /// Deletes a file, once and as far as possible.
+    pub(crate) async fn delete(&self, id: &str) {
+        let path = format!("/api/files/{id}");
+        self.try_once(Method::DELETE, &path, None).await;
     }
 
     pub(crate) async fn grant(&self, id: &str) -> Result<GrantResponse, ServiceError> {
@@ -70,16 +119,7 @@ impl Client {
     ) -> Result<Response, ServiceError> {
         let mut attempts = Attempts::new(self.retries);
         loop {
-            let mut request = Request::builder()
-                .method(method.clone())
-                .uri(format!("{}{path}", self.url))
-                .header(API_KEY, &self.api_key);
-            if json.is_some() {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-            }
-            let body = json.map(ToString::to_string).unwrap_or_default();
-            let body = Full::from(body).map_err(|never| match never {}).boxed();
-            let request = request.body(body).map_err(|_| ServiceError::Unexpected)?;
+            let request = self.request(method.clone(), path, json)?;
             let wait = match tokio::time::timeout(TIMEOUT, self.call_once(request)).await {
                 Ok(Ok(response)) if !is_transient(response.status) => return Ok(response),
                 Ok(Ok(response)) => retry_after(&response.headers),
@@ -89,6 +129,30 @@ impl Client {
                 return Err(ServiceError::Unavailable);
             }
         }
+    }
+
+    async fn try_once(&self, method: Method, path: &str, json: Option<&serde_json::Value>) {
+        if let Ok(request) = self.request(method, path, json) {
+            let _ = tokio::time::timeout(TIMEOUT, self.call_once(request)).await;
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<&serde_json::Value>,
+    ) -> Result<Request<Body>, ServiceError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header(API_KEY, &self.api_key);
+        if json.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = json.map(ToString::to_string).unwrap_or_default();
+        let body = Full::from(body).map_err(|never| match never {}).boxed();
+        request.body(body).map_err(|_| ServiceError::Unexpected)
     }
 
     async fn call_once(&self, request: Request<Body>) -> Result<Response, NoResponse> {
@@ -125,8 +189,13 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Duration {
 }
 
 fn read<T: DeserializeOwned>(response: Response) -> Result<T, ServiceError> {
+    succeeded(&response)?;
+    serde_json::from_slice(&response.body).map_err(|_| ServiceError::Unexpected)
+}
+
+fn succeeded(response: &Response) -> Result<(), ServiceError> {
     if response.status.is_success() {
-        return serde_json::from_slice(&response.body).map_err(|_| ServiceError::Unexpected);
+        return Ok(());
     }
     let problem: ProblemResponse = serde_json::from_slice(&response.body).unwrap_or_default();
     let code = problem.kind.strip_prefix("/problems/");

@@ -1,6 +1,6 @@
 //! A client for one service and API key.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Uri};
 
@@ -14,7 +14,12 @@ pub struct Client {
     pub(crate) url: Arc<str>,
     pub(crate) api_key: HeaderValue,
     pub(crate) retries: Retries,
+    /// The least time for a transfer, and its least speed in bytes per second.
+    slowest: (Duration, u64),
 }
+
+/// Ten minutes, and 16 KiB/s.
+const SLOWEST: (Duration, u64) = (Duration::from_secs(600), 16 << 10);
 
 impl Client {
     /// Creates a client for the service at this URL (`https://…`, or `http://…` on the same
@@ -34,6 +39,7 @@ impl Client {
             url: url.trim_end_matches('/').into(),
             api_key,
             retries: Retries::default(),
+            slowest: SLOWEST,
         })
     }
 
@@ -42,6 +48,21 @@ impl Client {
     pub fn with_retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
         self
+    }
+
+    /// Limits the time of every transfer, with all its retries, to `time` and what its length takes at
+    /// `bytes_per_second`: by default ten minutes and 16 KiB/s. The limit also holds for each attempt
+    /// to send a part.
+    #[must_use]
+    pub fn with_slowest(mut self, time: Duration, bytes_per_second: u64) -> Self {
+        self.slowest = (time, bytes_per_second.max(1));
+        self
+    }
+
+    /// How long a transfer of `len` bytes may take.
+    pub(crate) fn time_limit(&self, len: u64) -> Duration {
+        let (time, bytes_per_second) = self.slowest;
+        time.saturating_add(Duration::from_secs(len / bytes_per_second))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// S3 must respond within this time, and a response must not pause for longer.
-const STALLED: Duration = Duration::from_secs(30);
+pub(crate) const STALLED: Duration = Duration::from_secs(30);
 
 /// Plaintext is written in chunks of about this many bytes.
 const WRITE_LEN: usize = 1 << 20;
@@ -56,7 +56,7 @@ impl std::fmt::Debug for Downloaded {
 }
 
 /// Why a fetch ended early.
-enum Broken {
+pub(crate) enum Broken {
     /// A retry will not help.
     Permanent(DownloadError),
     /// S3 refuses the presigned request: it has expired, or the version is gone.
@@ -78,12 +78,25 @@ impl Client {
         destination: &Path,
         mut progress: impl FnMut(Progress),
     ) -> Result<Downloaded, DownloadError> {
+        let grant = self.grant(id).await?;
+        let limit = self.time_limit(grant.size);
+        let downloaded = self.download_granted(id, grant, destination, &mut progress);
+        let downloaded = tokio::time::timeout(limit, downloaded).await;
+        downloaded.unwrap_or(Err(DownloadError::Unavailable))
+    }
+
+    async fn download_granted(
+        &self,
+        id: &str,
+        mut grant: GrantResponse,
+        destination: &Path,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Downloaded, DownloadError> {
         let mut attempts = Attempts::new(self.retries);
-        let mut grant = self.grant(id).await?;
         let mut opening = Opening::begin(&grant, destination)?;
         loop {
             let before = opening.received;
-            let Err(broken) = self.fetch(&grant, &mut opening, &mut progress).await else {
+            let Err(broken) = self.fetch(&grant, &mut opening, progress).await else {
                 break;
             };
             if opening.received > before {
@@ -142,11 +155,12 @@ impl Client {
             .map_err(|_| Broken::Permanent(ServiceError::Unexpected.into()))?;
         let response = self.http.send_within(STALLED, request).await;
         let response = response.map_err(|NoResponse| Broken::Transient(Duration::ZERO))?;
-        let mut body = check(response, start, total)?.into_body();
+        let range = (start > 0).then_some((start, total));
+        let mut body = check(response, range, total)?.into_body();
         while opening.received < total {
             let size = grant.size;
             let done = size.min(opening.received);
-            progress(Progress { done, total: size });
+            progress(Progress::of(done, size));
             let frame = tokio::time::timeout(STALLED, body.frame()).await;
             let Ok(Some(Ok(frame))) = frame else {
                 return Err(Broken::Transient(Duration::ZERO));
@@ -155,41 +169,44 @@ impl Client {
                 opening.take(data).await?;
             }
         }
-        progress(Progress {
-            done: grant.size,
-            total: grant.size,
-        });
+        progress(Progress::of(grant.size, grant.size));
         Ok(())
     }
 }
 
-/// Checks that the response is the object from `start` on, and that the object is `total` bytes
-/// long.
-fn check(
+/// Checks that the response is this range of the object (start and end), or all of it, and that the
+/// object is `total` bytes long.
+pub(crate) fn check(
     response: Response<Incoming>,
-    start: u64,
+    range: Option<(u64, u64)>,
     total: u64,
 ) -> Result<Response<Incoming>, Broken> {
     let header = |name| response.headers().get(name)?.to_str().ok();
-    match response.status() {
-        StatusCode::OK if start == 0 => {
+    match (response.status(), range) {
+        (StatusCode::OK, None) => {
             let len = header(header::CONTENT_LENGTH).and_then(|len| len.parse().ok());
             if len.is_some_and(|len: u64| len != total) {
                 return Err(Broken::Permanent(DownloadError::NotAuthentic));
             }
             Ok(response)
         }
-        StatusCode::PARTIAL_CONTENT if start > 0 => {
-            let range = format!("bytes {start}-{}/{total}", total - 1);
+        (StatusCode::PARTIAL_CONTENT, Some((start, end))) => {
+            let range = format!("bytes {start}-{}/{total}", end - 1);
             if header(header::CONTENT_RANGE) != Some(&range) {
                 return Err(Broken::Permanent(DownloadError::NotAuthentic));
             }
             Ok(response)
         }
-        StatusCode::RANGE_NOT_SATISFIABLE => Err(Broken::Permanent(DownloadError::NotAuthentic)),
-        status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => Err(Broken::Refused(status)),
-        status if is_transient(status) => Err(Broken::Transient(retry_after(response.headers()))),
-        status => Err(Broken::Permanent(DownloadError::Refused(status.as_u16()))),
+        (StatusCode::RANGE_NOT_SATISFIABLE, _) => {
+            Err(Broken::Permanent(DownloadError::NotAuthentic))
+        }
+        (status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND), _) => {
+            Err(Broken::Refused(status))
+        }
+        (status, _) if is_transient(status) => {
+            Err(Broken::Transient(retry_after(response.headers())))
+        }
+        (status, _) => Err(Broken::Permanent(DownloadError::Refused(status.as_u16()))),
     }
 }
 
@@ -260,7 +277,8 @@ fn open(
     folder: &Path,
     mut pieces: mpsc::Receiver<Option<Bytes>>,
 ) -> Result<NamedTempFile, DownloadError> {
-    let mut file = SyncedFile::new_in(folder)?;
+    let file = NamedTempFile::new_in(folder).map_err(DownloadError::Destination)?;
+    let mut file = SyncedFile::of(file);
     let mut opener: BodyOpener = key.opener();
     let mut plaintext = Vec::with_capacity(WRITE_LEN + (WRITE_LEN >> 1));
     loop {
@@ -282,23 +300,22 @@ fn open(
 }
 
 /// A temporary file that is synced while it is written, so that little remains to sync at the end.
-struct SyncedFile {
+pub(crate) struct SyncedFile {
     file: NamedTempFile,
     since_sync: usize,
     syncing: Option<thread::JoinHandle<io::Result<()>>>,
 }
 
 impl SyncedFile {
-    fn new_in(folder: &Path) -> Result<Self, DownloadError> {
-        let file = NamedTempFile::new_in(folder).map_err(DownloadError::Destination)?;
-        Ok(Self {
+    pub(crate) fn of(file: NamedTempFile) -> Self {
+        Self {
             file,
             since_sync: 0,
             syncing: None,
-        })
+        }
     }
 
-    fn write(&mut self, plaintext: &[u8]) -> Result<(), DownloadError> {
+    pub(crate) fn write(&mut self, plaintext: &[u8]) -> Result<(), DownloadError> {
         let written = self.file.write_all(plaintext);
         written.map_err(DownloadError::Destination)?;
         self.since_sync += plaintext.len();
@@ -323,7 +340,7 @@ impl SyncedFile {
         outcome.map_err(DownloadError::Destination)
     }
 
-    fn finish(mut self) -> Result<NamedTempFile, DownloadError> {
+    pub(crate) fn finish(mut self) -> Result<NamedTempFile, DownloadError> {
         self.synced()?;
         let synced = self.file.as_file().sync_all();
         synced.map_err(DownloadError::Destination)?;

@@ -29,17 +29,23 @@ pub enum UploadError {
     /// The file cannot be read.
     #[error("the file cannot be read")]
     Source(#[source] io::Error),
-    /// The file's length changed while it was sent.
+    /// The file changed while it was sent: its length, or, in parts, the time of its last change.
     #[error("the file changed while it was sent")]
     Changed,
+    /// The journal cannot be read or written, and without it nothing is sent.
+    #[error("the journal of the upload cannot be read or written")]
+    Journal(#[source] io::Error),
+    /// Another process, or another task, is uploading this file with the same journal.
+    #[error("this file is being uploaded with the same journal")]
+    InProgress,
     /// The service did not begin the upload.
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// S3 refused the file.
     #[error("S3 refused the file with status {0}")]
     Refused(u16),
-    /// Every attempt failed: S3 is unreachable, or the connection broke. If the last attempt
-    /// arrived all the same, the file appears in the listing.
+    /// Every attempt failed, or the time limit is over: S3 is unreachable or too slow, or the
+    /// connection broke. If the last attempt arrived all the same, the file appears in the listing.
     #[error("S3 is unavailable")]
     Unavailable,
 }
@@ -56,10 +62,21 @@ pub enum DownloadError {
     /// The service did not issue a grant.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// The file was replaced while it was downloaded. What had arrived is removed: the next download
+    /// begins anew.
+    #[error("the file was replaced while it was downloaded")]
+    Replaced,
+    /// The file was deleted while it was downloaded. What had arrived is removed.
+    #[error("the file was deleted while it was downloaded")]
+    Deleted,
+    /// Another process, or another task, is downloading to this destination.
+    #[error("another download to this destination is in progress")]
+    InProgress,
     /// S3 refused the request of a new grant.
     #[error("S3 refused to send the file with status {0}")]
     Refused(u16),
-    /// Every attempt failed without progress: S3 is unreachable, or the connection broke.
+    /// Every attempt failed without progress, or the time limit is over: S3 is unreachable or too
+    /// slow, or the connection broke.
     #[error("S3 is unavailable")]
     Unavailable,
 }

@@ -8,7 +8,7 @@ use caas_crypto::{
     stored::{Grant, TAG_LEN},
 };
 use http::Uri;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{ServiceError, client::is_private};
@@ -17,10 +17,54 @@ use crate::{ServiceError, client::is_private};
 #[derive(Deserialize)]
 pub(crate) struct UploadResponse {
     pub(crate) id: String,
+    #[serde(flatten)]
+    pub(crate) way: UploadWay,
+    pub(crate) encryption: Option<Encryption>,
+}
+
+/// How to send the file: in one request, or in parts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum UploadWay {
+    One(PresignedPut),
+    Parts { upload: String, parts: Parts },
+}
+
+/// A PUT to S3.
+#[derive(Deserialize)]
+pub(crate) struct PresignedPut {
     #[serde(deserialize_with = "private_url")]
     pub(crate) url: Uri,
     pub(crate) headers: BTreeMap<String, String>,
+}
+
+/// How to divide ciphertext and tag.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    pub(crate) part_size: u64,
+    pub(crate) count: u16,
+}
+
+/// The response to `POST /api/uploads/parts`.
+#[derive(Deserialize)]
+pub(crate) struct PartsResponse {
+    pub(crate) parts: Vec<PartPut>,
+    pub(crate) held: Vec<HeldPart>,
     pub(crate) encryption: Option<Encryption>,
+}
+
+/// Where to send a part.
+#[derive(Deserialize)]
+pub(crate) struct PartPut {
+    pub(crate) number: u16,
+    #[serde(flatten)]
+    pub(crate) put: PresignedPut,
+}
+
+/// A part that S3 holds.
+#[derive(Deserialize)]
+pub(crate) struct HeldPart {
+    pub(crate) number: u16,
 }
 
 /// The response to `POST /api/files/{id}/grant`.
@@ -32,6 +76,7 @@ pub(crate) struct GrantResponse {
     pub(crate) size: u64,
     pub(crate) name: String,
     pub(crate) content_type: String,
+    pub(crate) etag: String,
 }
 
 /// Refuses a URL whose request others on the network could read.
@@ -81,8 +126,12 @@ mod tests {
     #[test]
     fn presigned_requests_are_never_sent_in_clear() {
         let read = |url: &str| {
-            let response = serde_json::json!({"id": "a", "url": url, "headers": {}});
-            serde_json::from_value::<UploadResponse>(response).is_ok()
+            let put = serde_json::json!({"id": "a", "number": 1, "url": url, "headers": {}});
+            let parts = serde_json::json!({"parts": [put], "held": []});
+            let parts = serde_json::from_value::<PartsResponse>(parts).is_ok();
+            let upload = serde_json::from_value::<UploadResponse>(put).is_ok();
+            assert_eq!(upload, parts);
+            upload
         };
         for url in [
             "https://s3.example/a?b=c",

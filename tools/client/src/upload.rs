@@ -1,15 +1,8 @@
 //! Uploads a file to S3.
 
-use std::{
-    ffi::OsStr,
-    fmt,
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{borrow::Cow, ffi::OsStr, fmt, path::PathBuf, time::Duration};
 
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -18,16 +11,21 @@ use crate::{
     Client, Progress, UploadError,
     api::{is_transient, retry_after},
     http_client::NoResponse,
-    response::UploadResponse,
+    journal::Identity,
+    response::{PresignedPut, UploadResponse, UploadWay},
     retry::Attempts,
     sealed_body::SealedBody,
+    source::Source,
 };
 
 /// A connection that accepts no bytes for this long is abandoned.
-const STALLED: Duration = Duration::from_secs(60);
+pub(crate) const STALLED: Duration = Duration::from_secs(60);
 
 /// How long S3 may take to store a file that has been sent.
-const STORING: Duration = Duration::from_secs(300);
+pub(crate) const STORING: Duration = Duration::from_secs(300);
+
+/// In mode [`Client`](Mode::Client), longer files are sent in parts. In bytes.
+const PARTS_ABOVE: u64 = 64 << 20;
 
 /// The largest error document accepted, in bytes.
 const MAX_ERROR: usize = 64 << 10;
@@ -44,10 +42,11 @@ pub enum Mode {
 /// A file to upload.
 #[derive(Clone)]
 pub struct Upload {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     name: Option<String>,
     content_type: Option<String>,
     mode: Mode,
+    pub(crate) resume_in: Option<PathBuf>,
 }
 
 /// Omits the names.
@@ -77,6 +76,7 @@ impl Upload {
             name: None,
             content_type: None,
             mode,
+            resume_in: None,
         }
     }
 
@@ -94,25 +94,60 @@ impl Upload {
         self
     }
 
+    /// Keeps a journal of an upload in parts in this folder, which must exist: after an error, a
+    /// cancellation or a crash, the same upload goes on where it was. Its file must be the same then;
+    /// otherwise it is uploaded anew.
+    ///
+    /// The journal holds the file's path, name and content type, the SHA-256 of each part's
+    /// ciphertext, and no key. It is removed when the file is uploaded; to give up, use
+    /// [`Client::discard`].
+    #[must_use]
+    pub fn resume_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.resume_in = Some(folder.into());
+        self
+    }
+
     /// The body of `POST /api/uploads`.
-    fn request(&self, size: u64) -> serde_json::Value {
-        let own = self.path.file_name().map(OsStr::to_string_lossy);
-        let name = self.name.as_deref().or(own.as_deref()).unwrap_or_default();
-        let content_type = self.content_type.as_deref();
-        json!({
-            "name": name,
+    pub(crate) fn request(&self, size: u64, part_size: Option<u64>) -> serde_json::Value {
+        let mut request = json!({
+            "name": self.file_name(),
             "size": size,
-            "content_type": content_type.unwrap_or("application/octet-stream"),
+            "content_type": self.content_type_or_default(),
             "mode": match self.mode {
                 Mode::Client => "client",
                 Mode::Inbox => "inbox",
             },
-        })
+        });
+        if let Some(part_size) = part_size {
+            request["part_size"] = part_size.into();
+        }
+        request
+    }
+
+    /// What a journal belongs to, with the service at this URL.
+    pub(crate) fn identity(&self, service: &str) -> Identity {
+        Identity {
+            service: service.to_owned(),
+            source: self.path.to_string_lossy().into_owned(),
+            name: self.file_name().into_owned(),
+            content_type: self.content_type_or_default().to_owned(),
+        }
+    }
+
+    fn file_name(&self) -> Cow<'_, str> {
+        let own = self.path.file_name().map(OsStr::to_string_lossy);
+        let name = self.name.as_deref().map(Cow::Borrowed);
+        name.or(own).unwrap_or_default()
+    }
+
+    fn content_type_or_default(&self) -> &str {
+        let content_type = self.content_type.as_deref();
+        content_type.unwrap_or("application/octet-stream")
     }
 }
 
 /// Why one attempt did not store the file.
-enum Failed {
+pub(crate) enum Failed {
     /// A retry will not help.
     Permanent(UploadError),
     /// S3 refuses the request: it has expired, or the file exists.
@@ -122,10 +157,16 @@ enum Failed {
 }
 
 impl Client {
-    /// Uploads a file of up to 5 GB and reports to `progress`.
+    /// Uploads a file and reports to `progress`: in mode [`Client`](Mode::Client) up to 64 GiB, in
+    /// mode [`Inbox`](Mode::Inbox) up to 5 GB.
     ///
-    /// In mode [`Client`](Mode::Client) every attempt has a new key, so no key seals two
-    /// plaintexts, even if the file changes between attempts.
+    /// No key seals two plaintexts, even if the file changes between attempts. In one request, every
+    /// attempt has a new key. In parts, above 64 MiB in mode `Client`, a part that is sent again has
+    /// the same bytes, or the upload starts over with a new key.
+    ///
+    /// A dropped future leaves nothing that is visible, and an upload in parts is aborted in the
+    /// background. With [`Upload::resume_in`] it is not aborted, and if it was just being completed,
+    /// the file may appear.
     ///
     /// # Errors
     /// See [`UploadError`]. Nothing is stored, except as [`UploadError::Unavailable`] says.
@@ -134,12 +175,30 @@ impl Client {
         upload: &Upload,
         mut progress: impl FnMut(Progress),
     ) -> Result<Uploaded, UploadError> {
-        let (_, size) = open(&upload.path).await?;
-        let request = upload.request(size);
+        let source = Source::open(&upload.path).await?;
+        let size = source.stamp.size;
+        let limit = self.time_limit(size);
+        let uploaded = async {
+            match upload.mode == Mode::Client && size > PARTS_ABOVE {
+                true => self.upload_in_parts(upload, source, &mut progress).await,
+                false => self.upload_in_one(upload, size, &mut progress).await,
+            }
+        };
+        let uploaded = tokio::time::timeout(limit, uploaded).await;
+        uploaded.unwrap_or(Err(UploadError::Unavailable))
+    }
+
+    async fn upload_in_one(
+        &self,
+        upload: &Upload,
+        size: u64,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Uploaded, UploadError> {
+        let request = upload.request(size, None);
         let mut attempts = Attempts::new(self.retries);
         let mut begun = self.begin_upload(&request).await?;
         loop {
-            let (status, wait) = match self.send(upload, size, &begun, &mut progress).await {
+            let (status, wait) = match self.send(upload, size, &begun, progress).await {
                 Ok(()) => break,
                 Err(Failed::Permanent(error)) => return Err(error),
                 Err(Failed::Refused(status)) => (Some(status), Duration::ZERO),
@@ -171,10 +230,14 @@ impl Client {
         begun: &UploadResponse,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), Failed> {
-        let (file, len) = open(&upload.path).await.map_err(Failed::Permanent)?;
-        if len != size {
+        let source = Source::open(&upload.path).await;
+        let Source { file, stamp } = source.map_err(Failed::Permanent)?;
+        if stamp.size != size {
             return Err(Failed::Permanent(UploadError::Changed));
         }
+        let UploadWay::One(PresignedPut { url, headers }) = &begun.way else {
+            return Err(Failed::Permanent(crate::ServiceError::Unexpected.into()));
+        };
         let encryption = begun.encryption.as_ref();
         let grant = encryption.map(|encryption| encryption.grant()).transpose();
         let grant = grant.map_err(|error| Failed::Permanent(error.into()))?;
@@ -183,9 +246,9 @@ impl Client {
             return Err(Failed::Permanent(crate::ServiceError::Unexpected.into()));
         }
         let (body, mut sent, thread) = SealedBody::new(file, size, grant);
-        let headers = begun.headers.iter();
         let request = headers
-            .fold(Request::put(&begun.url), |request, (name, value)| {
+            .iter()
+            .fold(Request::put(url), |request, (name, value)| {
                 request.header(name, value)
             })
             .body(body.boxed())
@@ -194,14 +257,14 @@ impl Client {
         let response = self.http.send(request);
         tokio::pin!(response);
         let mut done = 0;
-        progress(Progress { done, total: size });
+        progress(Progress::of(done, size));
         let response = loop {
             let patience = if done < size { STALLED } else { STORING };
             tokio::select! {
                 response = &mut response => break response,
                 Ok(()) = sent.changed() => {
                     done = size.min(*sent.borrow_and_update());
-                    progress(Progress { done, total: size });
+                    progress(Progress::of(done, size));
                 }
                 // Does not wait for the thread: it ends with the connection, which may take long.
                 () = tokio::time::sleep(patience) => return Err(Failed::Transient(Duration::ZERO)),
@@ -217,19 +280,24 @@ impl Client {
                 });
             }
         };
-        match response.status() {
-            status if status.is_success() => Ok(()),
-            status if is_transient(status) => {
-                Err(Failed::Transient(retry_after(response.headers())))
-            }
-            status @ (StatusCode::FORBIDDEN
-            | StatusCode::CONFLICT
-            | StatusCode::PRECONDITION_FAILED) => Err(Failed::Refused(status)),
-            StatusCode::BAD_REQUEST if is_timeout(response.into_body()).await => {
-                Err(Failed::Transient(Duration::ZERO))
-            }
-            status => Err(Failed::Permanent(UploadError::Refused(status.as_u16()))),
+        match response.status().is_success() {
+            true => Ok(()),
+            false => Err(refused(response).await),
         }
+    }
+}
+
+/// What follows from a response of S3 that reports no success.
+pub(crate) async fn refused(response: Response<Incoming>) -> Failed {
+    match response.status() {
+        status if is_transient(status) => Failed::Transient(retry_after(response.headers())),
+        status @ (StatusCode::FORBIDDEN
+        | StatusCode::CONFLICT
+        | StatusCode::PRECONDITION_FAILED) => Failed::Refused(status),
+        StatusCode::BAD_REQUEST if is_timeout(response.into_body()).await => {
+            Failed::Transient(Duration::ZERO)
+        }
+        status => Failed::Permanent(UploadError::Refused(status.as_u16())),
     }
 }
 
@@ -244,19 +312,4 @@ async fn is_timeout(body: Incoming) -> bool {
         }
         Ok(Err(_)) | Err(_) => false,
     }
-}
-
-/// Opens a regular file and returns its length.
-async fn open(path: &Path) -> Result<(File, u64), UploadError> {
-    let path = path.to_owned();
-    let opened = tokio::task::spawn_blocking(move || {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
-        }
-        Ok((file, metadata.len()))
-    });
-    let opened = opened.await.unwrap_or_else(|error| Err(error.into()));
-    opened.map_err(UploadError::Source)
 }

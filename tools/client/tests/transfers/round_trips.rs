@@ -84,9 +84,11 @@ async fn what_the_service_refuses_is_told() {
     assert_eq!(files_in(&folder), 0);
 
     let (path, large) = (stack.file("a", b"a"), folder.path().join("large"));
-    // A byte more than a file may have, which take no room on the disk.
-    let file = fs::File::create(&large).unwrap();
-    file.set_len((1 << 36) - 31).unwrap();
+    let too_long = folder.path().join("too long");
+    // These take no room on the disk.
+    for (path, len) in [(&large, 5_000_000_001), (&too_long, (1 << 36) - 31)] {
+        fs::File::create(path).unwrap().set_len(len).unwrap();
+    }
     let stranger = Client::new(&stack.service_proxy.url(), "another-key").unwrap();
     let own = &stack.client;
     let (up, inbox) = (Upload::new(&path, Mode::Client), Mode::Inbox);
@@ -98,7 +100,8 @@ async fn what_the_service_refuses_is_told() {
             Upload::new(&path, inbox).name("\n"),
             "invalid-filename",
         ),
-        (own, Upload::new(&large, Mode::Client), "too-large"),
+        (own, Upload::new(&large, Mode::Inbox), "too-large"),
+        (own, Upload::new(&too_long, Mode::Client), "too-large"),
     ] {
         match client.upload(&upload, ignore).await {
             Err(UploadError::Service(ServiceError::Refused { code, .. })) => {

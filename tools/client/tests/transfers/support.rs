@@ -14,12 +14,19 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use caas_client::{
     Client, DownloadError, Downloaded, Mode, Progress, Retries, Upload, UploadError, Uploaded,
 };
-use caas_testing::{API_KEY, FaultProxy, Proxies, settings};
+use caas_testing::{API_KEY, FaultProxy, Proxies, request, seeded_bytes, send, settings};
+use http::Method;
 use hyper_util::service::TowerToHyperService;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use upload_file::{Config, Service};
+
+/// The length of a part.
+pub(crate) const PART: u64 = 8 << 20;
+
+/// The length of [`large`]: it needs ten parts, of which the last has 21 bytes.
+pub(crate) const LARGE: u64 = 9 * PART + 5;
 
 /// How long the service waits for S3 and KMS, as on Lambda.
 const PATIENCE: Duration = Duration::from_secs(14);
@@ -90,6 +97,13 @@ impl Stack {
         self.client.download(id, to, ignore).await
     }
 
+    /// Removes a file with all its versions.
+    pub(crate) async fn purge(&self, id: &str) {
+        let path = format!("/api/files/{id}?purge=true");
+        let purged = send(&self.router, request(Method::DELETE, API_KEY, &path)).await;
+        assert_eq!(purged.status, 204);
+    }
+
     /// An empty folder, and the path of a copy in it.
     pub(crate) fn destination(&self) -> (TempDir, PathBuf) {
         let folder = TempDir::new_in(self.folder.path()).unwrap();
@@ -122,6 +136,17 @@ pub(crate) fn client(url: &str) -> Client {
 pub(crate) fn key_of(id: &str) -> String {
     let path = BASE64_URL_SAFE_NO_PAD.decode(id).unwrap();
     format!("acme/{}", String::from_utf8(path).unwrap())
+}
+
+/// [`LARGE`] bytes, different for every seed.
+pub(crate) fn large(seed: u64) -> Vec<u8> {
+    let block = seeded_bytes(seed, 1 << 20);
+    let mut content = block.repeat((LARGE as usize).div_ceil(block.len()));
+    for (number, block) in (0_u64..).zip(content.chunks_mut(1 << 10)) {
+        block[..8].copy_from_slice(&number.to_be_bytes());
+    }
+    content.truncate(LARGE as usize);
+    content
 }
 
 pub(crate) fn ignore(_: Progress) {}
