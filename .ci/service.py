@@ -59,6 +59,24 @@ def run_blocks(page):
     print(f"{page.relative_to(ROOT)}: {len(found)} blocks ran", flush=True)
 
 
+def interrupted_transfer():
+    """Interrupts examples/large_file.py in its upload and in its download, and lets it go on."""
+    with tempfile.TemporaryDirectory() as name:
+        source, copy = pathlib.Path(name, "source"), pathlib.Path(name, "copy")
+        source.write_bytes(os.urandom(1 << 20) * 300)
+        command = ["bash", "-c", f"source .caas/env && exec python examples/large_file.py {source} {copy}"]
+        for file, size in [(f"{source}.journal", 1000), (f"{copy}.part", 1 << 20)]:
+            transfer = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+            while not (os.path.exists(file) and os.path.getsize(file) > size):
+                assert transfer.poll() is None, "the transfer ended before it was interrupted"
+            transfer.send_signal(signal.SIGINT)
+            assert transfer.wait(120) != 0
+        subprocess.run(command, cwd=ROOT, check=True, timeout=600)
+        assert copy.read_bytes() == source.read_bytes()
+        assert sorted(os.listdir(name)) == ["copy", "source"]
+    print("examples/large_file.py: interrupted twice, and finished", flush=True)
+
+
 def healthy():
     try:
         urllib.request.urlopen("http://localhost:5000/health").close()
@@ -88,6 +106,7 @@ def main():
         wait_until_healthy(server)
         for page in PAGES:
             run_blocks(page)
+        interrupted_transfer()
         transfers = "PYTHON=python cargo run --quiet -p caas-bench --example transfers -- 256"
         commands = [".ci/schemathesis", "tests/clients/run", ".ci/events", "python tests/interop/interop.py", transfers]
         for command in commands:
