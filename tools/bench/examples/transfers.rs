@@ -5,8 +5,9 @@
 //! cargo run --release -p caas-bench --example transfers [-- MIB [RUNS]]
 //! ```
 //!
-//! Uploads MIB (256) in both modes, downloads by grant, and compares every byte; memory must stay
-//! below 64 MiB. If `PYTHON` names an interpreter with `amazon-s3-encryption-client-python`, that
+//! Uploads MIB (256, and above 64) in both modes, downloads by grant over one connection and over four,
+//! and compares every byte; memory must stay below 64 MiB. `curl` moves the same bytes over the same
+//! number of connections. If `PYTHON` names an interpreter with `amazon-s3-encryption-client-python`, that
 //! client opens the uploads, too.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
@@ -15,8 +16,8 @@ use std::{
     env,
     fs::{self, File},
     io::{self, BufWriter, Write},
-    path::Path,
-    process::Command,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -27,6 +28,13 @@ use serde_json::{Value, json};
 
 /// A transfer's memory limit in KiB.
 const MAX_PEAK: u64 = 64 << 10;
+
+/// The length of the parts of an upload in bytes, and how many `caas-client` sends at a time.
+const PART: u64 = 8 << 20;
+const CONNECTIONS: u64 = 4;
+
+/// The most parts in one request.
+const ASKED: u64 = 100;
 
 /// How long sealing a file dropped in the inbox may take.
 const SEALED_WITHIN: Duration = Duration::from_secs(300);
@@ -43,9 +51,15 @@ async fn main() -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
     let source = folder.path().join("source");
     make(&source, mib << 20)?;
+    // What `curl` sends: it cannot send a part of a file.
+    let parts = folder.path().join("parts");
+    fs::create_dir(&parts)?;
+    let split = ["-b", &PART.to_string(), "-a", "5", "-d"];
+    let mut command = Command::new("split");
+    run_to_end(command.args(split).arg(&source).arg(parts.join("part")))?;
 
-    let mut uploads = Times::default();
-    let mut downloads = Times::default();
+    let (mut uploads, mut downloads) = (Times::default(), Times::default());
+    let mut parallel = Times::default();
     let mut kept: Vec<String> = Vec::new();
     for run in 0..runs {
         for id in kept.drain(..) {
@@ -56,29 +70,42 @@ async fn main() -> Result<(), Error> {
         for ours in [run % 2 == 0, run % 2 != 0] {
             let begun = Instant::now();
             if ours {
-                kept.push(service.upload(&source, Mode::Client, &mut uploads).await?);
+                let upload = Upload::new(&source, Mode::Client).resume_in(folder.path());
+                kept.push(service.upload(upload, &mut uploads).await?);
             } else {
-                let id = service.curl_up(&source, mib << 20).await?;
+                let id = service.curl_up(&parts, mib << 20).await?;
                 uploads.curl.push(begun.elapsed());
                 service.purge(&id).await?;
             }
         }
-        for ours in [run % 2 == 0, run % 2 != 0] {
-            let begun = Instant::now();
-            if ours {
-                service.download(&kept[0], &copy, &mut downloads).await?;
-                same(&source, &copy)?;
-            } else {
-                service.curl_down(&kept[0], &copy).await?;
-                downloads.curl.push(begun.elapsed());
-                run_to_end(Command::new("sync").arg(&copy))?;
-                downloads.curl_synced.push(begun.elapsed());
+        for connections in [1, CONNECTIONS] {
+            let times = match connections {
+                1 => &mut downloads,
+                _ => &mut parallel,
+            };
+            for ours in [run % 2 == 0, run % 2 != 0] {
+                if ours {
+                    service
+                        .download(&kept[0], &copy, connections, times)
+                        .await?;
+                    same(&source, &copy)?;
+                    fs::remove_file(&copy)?;
+                    continue;
+                }
+                let begun = Instant::now();
+                let copies = service
+                    .curl_down(&kept[0], folder.path(), connections)
+                    .await?;
+                times.curl.push(begun.elapsed());
+                run_to_end(Command::new("sync").args(&copies))?;
+                times.curl_synced.push(begun.elapsed());
+                copies.iter().try_for_each(fs::remove_file)?;
             }
-            fs::remove_file(&copy)?;
         }
     }
     println!("upload in client mode: {}", uploads.report(mib));
     println!("download by grant:     {}", downloads.report(mib));
+    println!("the same, resumable:   {}", parallel.report(mib));
     let id = service.through_inbox(&source, folder.path(), mib).await?;
     kept.push(id);
     service.time_of_calls(&kept[0]).await?;
@@ -110,31 +137,41 @@ impl Service {
         })
     }
 
-    async fn upload(&self, source: &Path, mode: Mode, times: &mut Times) -> Result<String, Error> {
-        reset_peak()?;
+    async fn upload(&self, upload: Upload, times: &mut Times) -> Result<String, Error> {
+        times.reset()?;
         let begun = Instant::now();
-        let upload = Upload::new(source, mode);
         let uploaded = self.client.upload(&upload, |_| {}).await?;
         times.measured(begun)?;
         Ok(uploaded.id)
     }
 
-    async fn download(&self, id: &str, copy: &Path, times: &mut Times) -> Result<(), Error> {
-        reset_peak()?;
+    async fn download(
+        &self,
+        id: &str,
+        copy: &Path,
+        connections: u64,
+        times: &mut Times,
+    ) -> Result<(), Error> {
+        times.reset()?;
         let begun = Instant::now();
-        self.client.download(id, copy, |_| {}).await?;
+        match connections {
+            1 => self.client.download(id, copy, |_| {}).await?,
+            _ => self.client.resume_download(id, copy, |_| {}).await?,
+        };
         times.measured(begun)
     }
 
     /// Uploads in inbox mode and downloads the sealed file.
     async fn through_inbox(&self, source: &Path, folder: &Path, mib: u64) -> Result<String, Error> {
         let (mut up, mut down) = (Times::default(), Times::default());
-        let id = self.upload(source, Mode::Inbox, &mut up).await?;
+        let id = self
+            .upload(Upload::new(source, Mode::Inbox), &mut up)
+            .await?;
         let begun = Instant::now();
         self.sealed(&id).await?;
         let sealed = begun.elapsed().as_secs_f64();
         let copy = folder.join("copy");
-        self.download(&id, &copy, &mut down).await?;
+        self.download(&id, &copy, 1, &mut down).await?;
         same(source, &copy)?;
         fs::remove_file(&copy)?;
         println!(
@@ -146,23 +183,78 @@ impl Service {
     }
 
     /// Uploads the same number of bytes in place of ciphertext and tag. They do not open.
-    async fn curl_up(&self, source: &Path, size: u64) -> Result<String, Error> {
-        let upload = self.begin(size - 16, "client").await?;
+    async fn curl_up(&self, parts: &Path, size: u64) -> Result<String, Error> {
+        let body =
+            json!({"name": "source", "size": size - 16, "mode": "client", "part_size": PART});
+        let upload = self.post("/api/uploads", &body).await?;
+        let (token, count) = (text(&upload, "upload")?, size.div_ceil(PART));
         let mut curl = Command::new("curl");
-        curl.args(["-fsS", "-o", "-", "-T"]).arg(source);
-        for (name, value) in upload["headers"].as_object().ok_or("no headers")? {
-            let value = value.as_str().unwrap_or_default();
-            curl.args(["-H", &format!("{name}: {value}")]);
+        curl.args(["-fsSZ", "--parallel-max", &CONNECTIONS.to_string()]);
+        curl.args(["-w", "%{urlnum} %header{etag}\n"]);
+        for from in (1..=count).step_by(ASKED as usize) {
+            let body = json!({"upload": token, "from": from, "count": ASKED.min(count + 1 - from)});
+            let asked = self.post("/api/uploads/parts", &body).await?;
+            for part in asked["parts"].as_array().ok_or("no parts")? {
+                let number = part["number"].as_u64().ok_or("no number")? - 1;
+                curl.arg("-T").arg(parts.join(format!("part{number:05}")));
+                curl.args(["-o", "/dev/null", text(part, "url")?]);
+            }
         }
-        run_to_end(curl.arg(text(&upload, "url")?))?;
+        let output = curl.stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            return Err("curl failed".into());
+        }
+        let mut sent = Vec::new();
+        for line in String::from_utf8(output.stdout)?.lines() {
+            let (number, etag) = line.split_once(' ').ok_or("no etag")?;
+            sent.push((number.parse::<u64>()? + 1, etag.to_owned()));
+        }
+        sent.sort();
+        let sent = sent.into_iter();
+        let sent: Vec<_> = sent
+            .map(|(number, etag)| json!({"number": number, "etag": etag}))
+            .collect();
+        let body = json!({"upload": token, "parts": sent});
+        self.post("/api/uploads/complete", &body).await?;
         Ok(text(&upload, "id")?.to_owned())
     }
 
-    async fn curl_down(&self, id: &str, copy: &Path) -> Result<(), Error> {
+    /// Fetches the stored object, an equal part of it over each connection.
+    async fn curl_down(
+        &self,
+        id: &str,
+        folder: &Path,
+        connections: u64,
+    ) -> Result<Vec<PathBuf>, Error> {
         let grant = self.grant(id).await?;
+        let size = grant["size"].as_u64().ok_or("no size")? + 16;
         let mut curl = Command::new("curl");
-        curl.args(["-fsS", text(&grant, "url")?, "-o"]);
-        run_to_end(curl.arg(copy))
+        let mut copies = Vec::new();
+        for number in 0..connections {
+            let (start, end) = (
+                size * number / connections,
+                size * (number + 1) / connections,
+            );
+            let copy = folder.join(format!("copy{number}"));
+            if number > 0 {
+                curl.arg("--next");
+            }
+            curl.args([
+                "-fsSZ",
+                "--no-progress-meter",
+                "-r",
+                &format!("{start}-{}", end - 1),
+            ]);
+            curl.arg("-o").arg(&copy).arg(text(&grant, "url")?);
+            copies.push(copy);
+        }
+        run_to_end(&mut curl)?;
+        Ok(copies)
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        let request = self.request(Method::POST, path).json(body);
+        Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -172,8 +264,7 @@ impl Service {
 
     async fn begin(&self, size: u64, mode: &str) -> Result<Value, Error> {
         let body = json!({"name": "source", "size": size, "mode": mode});
-        let request = self.request(Method::POST, "/api/uploads").json(&body);
-        Ok(request.send().await?.error_for_status()?.json().await?)
+        self.post("/api/uploads", &body).await
     }
 
     async fn grant(&self, id: &str) -> Result<Value, Error> {
@@ -206,7 +297,9 @@ impl Service {
         let path = folder.path().join("small");
         make(&path, 1 << 10)?;
         let mut times = Times::default();
-        let small = self.upload(&path, Mode::Client, &mut times).await?;
+        let small = self
+            .upload(Upload::new(&path, Mode::Client), &mut times)
+            .await?;
         for (what, size, file, id) in [
             ("1 KiB", 1 << 10, "the small file", &*small),
             ("1 GiB", 1 << 30, "the large file", large),
@@ -242,13 +335,23 @@ struct Times {
     /// With a sync to disk, as `caas-client` does before it renames the file.
     curl_synced: Vec<Duration>,
     /// KiB.
+    before: u64,
+    /// By how much a transfer raised the resident memory, in KiB. The allocator keeps what earlier
+    /// transfers have freed, and that is not this one's.
     peak: u64,
 }
 
 impl Times {
+    fn reset(&mut self) -> Result<(), Error> {
+        reset_peak()?;
+        self.before = memory("VmRSS")?;
+        Ok(())
+    }
+
     fn measured(&mut self, begun: Instant) -> Result<(), Error> {
         self.ours.push(begun.elapsed());
-        self.peak = self.peak.max(memory("VmHWM")?);
+        let raised = memory("VmHWM")?.saturating_sub(self.before);
+        self.peak = self.peak.max(raised);
         if self.peak > MAX_PEAK {
             return Err(format!("{} KiB of memory", self.peak).into());
         }
@@ -258,7 +361,7 @@ impl Times {
     fn ours(&mut self, mib: u64) -> String {
         let time = median(&mut self.ours);
         format!(
-            "{time:.2} s ({:.0} MiB/s), peak {:.1} MiB resident",
+            "{time:.2} s ({:.0} MiB/s), {:.1} MiB of memory",
             mib as f64 / time,
             self.peak as f64 / 1024.0
         )
