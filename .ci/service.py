@@ -61,6 +61,8 @@ def run_blocks(page):
 
 def interrupted_transfer():
     """Interrupts examples/large_file.py in its upload and in its download, and lets it go on."""
+    # A shell starts background jobs with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name:
         source, copy = pathlib.Path(name, "source"), pathlib.Path(name, "copy")
         source.write_bytes(os.urandom(1 << 20) * 300)
