@@ -1,20 +1,15 @@
 //! `POST /api/uploads/complete`
 
-use std::time::Duration;
-
 use axum::extract::State;
 use caas_clients::Caller;
 use caas_http::{Json, Problem};
-use caas_vault::{PartETag, UploadError};
+use caas_vault::PartETag;
 use serde::Deserialize;
 
 use crate::{
     description::StoredFile,
     service::{from_upload_error, own_upload},
 };
-
-/// S3 may take minutes to assemble a file; API Gateway waits 29 seconds.
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// An upload whose parts have all been sent.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -87,9 +82,7 @@ pub(crate) async fn complete(
     let e_tags = e_tags.ok_or_else(|| {
         Problem::invalid("An 'etag' must be what S3 returned for the part, with its quotes.")
     })?;
-    let completed = service.vault.complete_upload(&token, &e_tags);
-    let completed = tokio::time::timeout(DEADLINE, completed).await;
-    let info = completed.unwrap_or(Err(UploadError::Unavailable));
+    let info = service.vault.complete_upload(&token, &e_tags).await;
     let info = info.map_err(from_upload_error)?;
     let size = info.size();
     let file = StoredFile::new(token.key(), size, info.content_type, info.last_modified);
