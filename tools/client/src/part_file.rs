@@ -1,16 +1,20 @@
 //! What has arrived of a download: `<destination>.part`.
 //!
-//! It holds ciphertext only. Plaintext is written once the tag of the whole has been verified, to
-//! `<destination>.part.open`, and that file is then renamed. First comes a header of
-//! [`HEADER`] bytes (a JSON object, then spaces), then one byte for each range, `1` if it has
-//! arrived, and from [`BODY`] on the object.
-//! Nothing here is trusted: if the file is damaged, the tag does not fit, and the download begins anew.
+//! It holds ciphertext only: first a header of [`HEADER`] bytes (a JSON object, then spaces), then one
+//! byte for each range, `1` if it has arrived, and from [`BODY`] on the object. While ranges arrive,
+//! they are opened into `<destination>.part.open`, which is removed unless the tag of the whole is
+//! right, and then renamed. Nothing here is trusted: if the part file is damaged, the tag does not fit,
+//! and the download begins anew.
 
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, Sender},
+    },
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -69,7 +73,8 @@ pub(crate) enum Piece {
 /// An open part file. Nobody else can open it meanwhile.
 #[derive(Debug)]
 pub(crate) struct PartFile {
-    file: File,
+    /// Its position belongs to whoever holds it.
+    file: Mutex<File>,
     path: PathBuf,
 }
 
@@ -94,7 +99,9 @@ impl PartFile {
         let mut header = Vec::new();
         let read = (&file).take(HEADER).read_to_end(&mut header);
         read.map_err(DownloadError::Destination)?;
-        Ok((Self { file, path }, serde_json::from_slice(&header).ok()))
+        let found = serde_json::from_slice(&header).ok();
+        let file = Mutex::new(file);
+        Ok((Self { file, path }, found))
     }
 
     /// Empties it, for this version.
@@ -104,29 +111,36 @@ impl PartFile {
             return Err(io::ErrorKind::InvalidData.into());
         }
         header.resize(HEADER as usize, b' ');
-        self.file.set_len(0)?;
+        self.with(|file| file.set_len(0))?;
         self.write(0, &header)?;
-        self.file.set_len(BODY + version.total)
+        self.with(|file| file.set_len(BODY + version.total))
     }
 
     /// Which ranges have arrived.
     pub(crate) fn arrived(&self, version: &Version) -> io::Result<Vec<bool>> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(HEADER))?;
         let mut flags = Vec::new();
-        file.take(version.ranges()).read_to_end(&mut flags)?;
+        self.with(|file| {
+            file.seek(SeekFrom::Start(HEADER))?;
+            file.take(version.ranges()).read_to_end(&mut flags)
+        })?;
         flags.resize(version.ranges() as usize, 0);
         Ok(flags.into_iter().map(|flag| flag == b'1').collect())
     }
 
-    /// Writes all pieces, in their order: a range is marked after its bytes.
-    pub(crate) fn write_all(&self, mut pieces: mpsc::Receiver<Piece>) -> io::Result<()> {
+    /// Writes all pieces, in their order: a range is marked after its bytes, and then `arriving` is
+    /// told.
+    pub(crate) fn write_all(
+        &self,
+        mut pieces: mpsc::Receiver<Piece>,
+        arriving: &Sender<u64>,
+    ) -> io::Result<()> {
         while let Some(piece) = pieces.blocking_recv() {
             match piece {
                 Piece::Bytes(offset, bytes) => self.write(BODY + offset, &bytes)?,
                 Piece::Arrived(range, recorded) => {
                     self.write(HEADER + range, b"1")?;
                     // Whoever was told may have been cancelled.
+                    let _ = arriving.send(range);
                     let _ = recorded.send(());
                 }
             }
@@ -134,59 +148,73 @@ impl PartFile {
         Ok(())
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(offset))?;
-        file.write_all(bytes)
-    }
-
-    /// Verifies the object, and only then writes the plaintext and renames it.
+    /// Opens the object while its ranges arrive, besides those that already have, and moves it to the
+    /// destination once all of it has been verified.
     ///
     /// # Errors
     /// [`NotAuthentic`](DownloadError::NotAuthentic) and
-    /// [`Destination`](DownloadError::Destination).
-    pub(crate) fn finish(
+    /// [`Destination`](DownloadError::Destination), also if a range never arrives.
+    pub(crate) fn open_as_it_arrives(
         &self,
         key: &Grant,
         version: &Version,
         destination: &Path,
+        mut arrived: Vec<bool>,
+        arriving: &Receiver<u64>,
     ) -> Result<(), DownloadError> {
-        self.open_all(key, version, |_| Ok(()))?;
         let mut plaintext = SyncedFile::of(create(with_suffix(destination, ".part.open"))?);
-        // Verified again: the file could have changed.
-        self.open_all(key, version, |opened| plaintext.write(opened))?;
+        let mut opener = key.opener();
+        let (mut chunk, mut opened) = (vec![0; CHUNK], Vec::with_capacity(2 * CHUNK));
+        for range in 0..version.ranges() {
+            while arrived.get(range as usize) == Some(&false) {
+                let given_up = |_| DownloadError::Destination(io::ErrorKind::Interrupted.into());
+                let other = arriving.recv().map_err(given_up)?;
+                if let Some(arrived) = arrived.get_mut(other as usize) {
+                    *arrived = true;
+                }
+            }
+            let end = version.total.min((range + 1) * RANGE);
+            let mut offset = range * RANGE;
+            while offset < end {
+                let wanted = usize::try_from(end - offset).map_or(CHUNK, |left| left.min(CHUNK));
+                let chunk = &mut chunk[..wanted];
+                self.read(BODY + offset, chunk)?;
+                opened.clear();
+                let updated = opener.update(chunk, &mut opened);
+                updated.map_err(|_| DownloadError::NotAuthentic)?;
+                plaintext.write(&opened)?;
+                offset += wanted as u64;
+            }
+        }
+        opener.finish().map_err(|_| DownloadError::NotAuthentic)?;
         let named = plaintext.finish()?.persist(destination);
         named.map_err(|error| DownloadError::Destination(error.error))?;
         self.remove();
         Ok(())
     }
 
-    fn open_all(
-        &self,
-        key: &Grant,
-        version: &Version,
-        mut write: impl FnMut(&[u8]) -> Result<(), DownloadError>,
-    ) -> Result<(), DownloadError> {
-        let mut file = &self.file;
-        let sought = file.seek(SeekFrom::Start(BODY));
-        sought.map_err(DownloadError::Destination)?;
-        let mut opener = key.opener();
-        let (mut chunk, mut opened) = (vec![0; CHUNK], Vec::with_capacity(2 * CHUNK));
-        let mut left = version.total;
-        while left > 0 {
-            let wanted = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
-            let read = file.read(&mut chunk[..wanted]);
-            let len = read.map_err(DownloadError::Destination)?;
-            if len == 0 {
-                return Err(DownloadError::NotAuthentic);
-            }
-            left -= len as u64;
-            opened.clear();
-            let updated = opener.update(&chunk[..len], &mut opened);
-            updated.map_err(|_| DownloadError::NotAuthentic)?;
-            write(&opened)?;
-        }
-        opener.finish().map_err(|_| DownloadError::NotAuthentic)
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DownloadError> {
+        let read = self.with(|file| {
+            file.seek(SeekFrom::Start(offset))?;
+            file.read_exact(bytes)
+        });
+        read.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => DownloadError::NotAuthentic,
+            _ => DownloadError::Destination(error),
+        })
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.with(|file| {
+            file.seek(SeekFrom::Start(offset))?;
+            file.write_all(bytes)
+        })
+    }
+
+    fn with<T>(&self, operation: impl FnOnce(&mut &File) -> T) -> T {
+        // Nothing that is done to the file depends on where a panic left its position.
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        operation(&mut &*file)
     }
 
     /// Removes it: it is of no more use.
@@ -243,13 +271,18 @@ mod tests {
         sealed.extend(sealer.finish());
         let version = version(sealed.len() as u64);
         assert_eq!(version.ranges(), 2);
+        // Writes pieces, and opens what is there then.
         let write = |file: &PartFile, pieces: Vec<Piece>| {
+            let arrived = file.arrived(&version).unwrap();
             let (sender, receiver) = mpsc::channel(8);
             pieces
                 .into_iter()
                 .for_each(|piece| sender.try_send(piece).ok().unwrap());
             drop(sender);
-            file.write_all(receiver).unwrap();
+            let (arriving, arrivals) = std::sync::mpsc::channel();
+            file.write_all(receiver, &arriving).unwrap();
+            drop(arriving);
+            file.open_as_it_arrives(&grant(), &version, &destination, arrived, &arrivals)
         };
         let piece = |start: usize, end: usize| {
             Piece::Bytes(start as u64, Bytes::copy_from_slice(&sealed[start..end]))
@@ -260,7 +293,7 @@ mod tests {
         assert_eq!(found, None);
         file.begin(&version).unwrap();
         assert_eq!(file.arrived(&version).unwrap(), [false, false]);
-        write(
+        let early = write(
             &file,
             vec![
                 piece(range, sealed.len()),
@@ -268,6 +301,12 @@ mod tests {
                 piece(0, 100),
             ],
         );
+        assert!(
+            matches!(early, Err(DownloadError::Destination(_))),
+            "{early:?}"
+        );
+        // No plaintext.
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let busy = PartFile::open(&destination).unwrap_err();
         assert!(matches!(busy, DownloadError::InProgress), "{busy:?}");
         drop(file);
@@ -275,17 +314,21 @@ mod tests {
         let (file, found) = PartFile::open(&destination).unwrap();
         assert_eq!(found, Some(version.clone()));
         assert_eq!(file.arrived(&version).unwrap(), [false, true]);
-        let early = file.finish(&grant(), &version, &destination).unwrap_err();
-        assert!(matches!(early, DownloadError::NotAuthentic), "{early:?}");
-        // No plaintext, and the part file is as it was.
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        write(
-            &file,
-            vec![piece(100, range), Piece::Arrived(0, oneshot::channel().0)],
-        );
         // What an earlier run left there.
         fs::write(folder.path().join("copy.part.open"), "x").unwrap();
-        file.finish(&grant(), &version, &destination).unwrap();
+        let damaged = write(
+            &file,
+            vec![
+                piece(99, range - 1),
+                Piece::Arrived(0, oneshot::channel().0),
+            ],
+        );
+        assert!(
+            matches!(damaged, Err(DownloadError::NotAuthentic)),
+            "{damaged:?}"
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        write(&file, vec![piece(0, range)]).unwrap();
         assert!(fs::read(&destination).unwrap() == content);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

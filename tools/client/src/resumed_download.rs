@@ -36,8 +36,9 @@ const WAITING: usize = 16;
 impl Client {
     /// Like [`download`](Self::download), over four connections, and what has arrived survives errors,
     /// cancellation and crashes: it stays in `<destination>.part`, still encrypted, and the same call
-    /// goes on from there. That needs room for the file twice: it is decrypted once all of it has
-    /// been verified.
+    /// goes on from there. That needs room for the file twice: what arrives is decrypted to
+    /// `<destination>.part.open`, which becomes the destination once all of it has been verified, and
+    /// is removed otherwise.
     ///
     /// # Errors
     /// See [`DownloadError`]. [`Replaced`](DownloadError::Replaced) and
@@ -113,8 +114,7 @@ impl PartDownload<'_> {
             self.begin().await?;
         }
         loop {
-            self.fetch(progress).await?;
-            match self.finish().await {
+            match self.fetch(progress).await {
                 // A crash of the system can lose what was written last.
                 Err(DownloadError::NotAuthentic) if is_resumed => {
                     is_resumed = false;
@@ -135,25 +135,36 @@ impl PartDownload<'_> {
         blocking(move || file.begin(&version).map_err(DownloadError::Destination)).await
     }
 
-    async fn finish(&self) -> Result<(), DownloadError> {
-        let (file, version) = (Arc::clone(&self.file), self.version.clone());
-        let (key, destination) = (self.grant.encryption.grant()?, self.destination.to_owned());
-        blocking(move || file.finish(&key, &version, &destination)).await
-    }
-
-    /// Fetches the ranges that are missing.
+    /// Fetches the ranges that are missing, and opens the object meanwhile.
     async fn fetch(&mut self, progress: &mut impl FnMut(Progress)) -> Result<(), DownloadError> {
         let (file, version) = (Arc::clone(&self.file), self.version.clone());
         let arrived = move || file.arrived(&version).map_err(DownloadError::Destination);
         let arrived = blocking(arrived).await?;
         let (pieces, receiver) = mpsc::channel(WAITING);
+        let (arriving, arrivals) = std::sync::mpsc::channel();
         let file = Arc::clone(&self.file);
-        let writing = spawn_blocking(move || file.write_all(receiver));
-        let fetched = self.fetch_ranges(&arrived, pieces, progress).await;
-        // It ends now, if it has not. Its own error counts.
+        let writing = spawn_blocking(move || file.write_all(receiver, &arriving));
+        let (file, version) = (Arc::clone(&self.file), self.version.clone());
+        let (key, destination) = (self.grant.encryption.grant()?, self.destination.to_owned());
+        let there = arrived.clone();
+        let opening = blocking(move || {
+            file.open_as_it_arrives(&key, &version, &destination, there, &arrivals)
+        });
+        tokio::pin!(opening);
+        // What cannot be written or opened need not be fetched.
+        let (fetched, opened) = tokio::select! {
+            fetched = self.fetch_ranges(&arrived, pieces, progress) => (fetched, None),
+            opened = &mut opening => (Ok(()), Some(opened)),
+        };
+        // Both end now, if they have not. Their own errors count.
         let written = writing.await.unwrap_or_else(|error| Err(error.into()));
+        let opened = match opened {
+            Some(opened) => opened,
+            None => opening.await,
+        };
         written.map_err(DownloadError::Destination)?;
-        fetched
+        fetched?;
+        opened
     }
 
     async fn fetch_ranges(
