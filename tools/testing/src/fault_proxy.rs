@@ -22,7 +22,10 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -40,6 +43,8 @@ pub enum Fault {
     Respond(u16, &'static str, String),
     /// The request is forwarded after this time.
     DelayRequest(Duration),
+    /// The request is forwarded once this gate opens for it.
+    HoldRequest(Gate),
     /// The response is held back for this time.
     DelayResponse(Duration),
     /// Both connections are cut after this many bytes of the request body. A shorter body is forwarded,
@@ -50,6 +55,25 @@ pub enum Fault {
     /// The server acts, and the client's connection is cut before the first byte of the response.
     DropResponse,
 }
+
+/// Where a request is held. Clones are the same gate.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<Notify>);
+
+impl Gate {
+    /// Lets one request pass, now or when it comes.
+    pub fn open(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl PartialEq for Gate {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Gate {}
 
 impl Fault {
     /// An error of S3.
@@ -256,6 +280,10 @@ async fn handle(
             return Err("cut by the rule".into());
         }
         Fault::DelayRequest(time) => tokio::time::sleep(time).await,
+        Fault::HoldRequest(gate) => {
+            gate.0.notified().await;
+            return Ok(forward(upstream, request).await?.map(whole));
+        }
         _ => {}
     }
     let response = forward(upstream, request).await?;

@@ -19,7 +19,7 @@ mod subject;
 use caas_clients::KeyHash;
 
 pub use events::{check_events, events};
-pub use fault_proxy::{Fault, FaultProxy, ProxiedRequest};
+pub use fault_proxy::{Fault, FaultProxy, Gate, ProxiedRequest};
 pub use form::{BOUNDARY, Part, form};
 pub use log::Log;
 pub use manual_clock::ManualClock;

@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use caas_testing::{API_KEY, Fault, ProxiedRequest, VAULT, seeded_bytes};
-use futures::future::join_all;
+use caas_testing::{API_KEY, Fault, Gate, ProxiedRequest, VAULT, seeded_bytes};
+use futures::future::{join, join_all};
 use http::Method;
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::{
     sent_parts::{PART, SentUpload, ask, try_put},
@@ -76,6 +77,38 @@ async fn what_is_stored_decides_not_what_s3_responds() {
         assert!(stored.body == upload.content, "{case}");
     }
     assert_eq!(app.multipart_uploads(VAULT).await, 0);
+}
+
+#[tokio::test]
+async fn a_part_replaced_after_the_check_is_refused_by_s3() {
+    let app = App::start().await;
+    let mut upload = SentUpload::begin(&app, PART as usize + 100).await;
+    upload.send_all(&app).await;
+    let (gate, (checked, mut when_checked)) = (Gate::default(), mpsc::unbounded_channel());
+    let held = gate.clone();
+    app.proxies.s3.set_rule(move |request| {
+        if !is_completion(request) {
+            return Fault::Forward;
+        }
+        checked.send(()).unwrap();
+        Fault::HoldRequest(held.clone())
+    });
+    let mut other = upload.part(1);
+    other[1000] ^= 1;
+    let replace = async {
+        when_checked.recv().await.unwrap();
+        upload.send_directly(&app, 1, other).await;
+        gate.open();
+    };
+    let (completed, ()) = join(upload.complete(&app), replace).await;
+    completed.is_problem("replaced", 409, "upload-conflict");
+    app.proxies.s3.clear_rule();
+    assert!(app.visible(VAULT).await.is_empty());
+
+    upload.send(&app, 1).await;
+    upload.complete(&app).await.ok();
+    let stored = app.send(get(API_KEY, upload.id())).await;
+    assert!(stored.body == upload.content);
 }
 
 #[tokio::test]
