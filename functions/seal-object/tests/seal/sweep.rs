@@ -162,3 +162,31 @@ async fn abandoned_uploads_are_aborted() {
     assert_eq!(stack.multipart_uploads(VAULT).await, 1);
     assert_eq!(stack.vault.held_parts(&token, 1, 1).await, Ok(vec![]));
 }
+
+/// Clients decide how many of these there are, and listing them may take all of the time.
+#[tokio::test]
+async fn uploads_are_listed_after_everything_is_sealed() {
+    let stack = Stack::start().await;
+    stack.drop("acme/a", "a".into()).await;
+    let (proxies, inbox) = stack.proxied(INBOX, VAULT).await;
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&requests);
+    proxies.s3.set_rule(move |request| {
+        let request = format!("{} {}", request.method, request.path_and_query);
+        seen.lock().unwrap().push(request);
+        Fault::Forward
+    });
+    let report = handle(json!({"sweep": true}), &inbox).await.unwrap();
+    assert_eq!(report.sealed, 1);
+    let requests = requests.lock().unwrap();
+    let uploads = format!("GET /{VAULT}/?uploads");
+    let listed = requests
+        .iter()
+        .position(|request| request.starts_with(&uploads));
+    let after = &requests[listed.unwrap()..];
+    let inbox = format!("/{INBOX}");
+    assert!(
+        !after.iter().any(|request| request.contains(&inbox)),
+        "{after:?}"
+    );
+}
