@@ -38,7 +38,7 @@ impl Drop for Abandoned {
         runtime.spawn(async move {
             client.abort(&upload).await;
             if may_be_stored {
-                client.delete(&id).await;
+                let _ = client.delete(&id, false).await;
             }
         });
     }

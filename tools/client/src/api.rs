@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Full, Limited};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -18,20 +20,20 @@ use crate::{
 /// The service responds within 20 seconds; API Gateway gives up after 29.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The largest response accepted, in bytes.
-const MAX_RESPONSE: usize = 64 << 10;
+/// The largest response accepted, in bytes. A page of a listing has up to 1,000 files.
+const MAX_RESPONSE: usize = 8 << 20;
 
 /// How many times longer than other requests a completion is repeated: S3 may take minutes to
 /// assemble a file.
 const COMPLETING: u32 = 4;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const SIZE: HeaderName = HeaderName::from_static("caas-size");
+pub(crate) const SIZE: HeaderName = HeaderName::from_static("caas-size");
 
 /// Status, headers and body.
-struct Response {
-    status: StatusCode,
-    headers: HeaderMap,
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -40,7 +42,7 @@ impl Client {
         &self,
         request: &serde_json::Value,
     ) -> Result<UploadResponse, ServiceError> {
-        let response = self.call(Method::POST, "/api/uploads", Some(request));
+        let response = self.call(Method::POST, "/api/uploads", Some(body(request)?));
         read(response.await?)
     }
 
@@ -53,7 +55,7 @@ impl Client {
         resume: bool,
     ) -> Result<PartsResponse, ServiceError> {
         let request = json!({"upload": token, "from": from, "count": count, "resume": resume});
-        let response = self.call(Method::POST, "/api/uploads/parts", Some(&request));
+        let response = self.call(Method::POST, "/api/uploads/parts", Some(body(&request)?));
         read(response.await?)
     }
 
@@ -63,29 +65,24 @@ impl Client {
         let parts: Vec<_> = parts
             .map(|(number, etag): (u16, _)| json!({"number": number, "etag": etag}))
             .collect();
-        let request = json!({"upload": token, "parts": parts});
+        let request = body(&json!({"upload": token, "parts": parts}))?;
+        let complete = || self.call(Method::POST, "/api/uploads/complete", Some(request.clone()));
         for _ in 1..COMPLETING {
-            let response = self.call(Method::POST, "/api/uploads/complete", Some(&request));
-            match response.await {
+            match complete().await {
                 Err(ServiceError::Unavailable) => {}
                 response => return succeeded(&response?),
             }
         }
-        let response = self.call(Method::POST, "/api/uploads/complete", Some(&request));
-        succeeded(&response.await?)
+        succeeded(&complete().await?)
     }
 
     /// Aborts an upload, once and as far as possible: S3 removes it later anyway.
     pub(crate) async fn abort(&self, token: &str) {
-        let request = json!({"upload": token});
-        self.try_once(Method::POST, "/api/uploads/abort", Some(&request))
-            .await;
-    }
-
-    /// Deletes a file, once and as far as possible.
-    pub(crate) async fn delete(&self, id: &str) {
-        let path = format!("/api/files/{id}");
-        self.try_once(Method::DELETE, &path, None).await;
+        if let Ok(request) = body(&json!({"upload": token})) {
+            let _ = self
+                .call_once(Method::POST, "/api/uploads/abort", Some(request))
+                .await;
+        }
     }
 
     pub(crate) async fn grant(&self, id: &str) -> Result<GrantResponse, ServiceError> {
@@ -111,19 +108,19 @@ impl Client {
     }
 
     /// Sends the request until it gets a response that is not transient.
-    async fn call(
+    pub(crate) async fn call(
         &self,
         method: Method,
         path: &str,
-        json: Option<&serde_json::Value>,
+        body: Option<Bytes>,
     ) -> Result<Response, ServiceError> {
         let mut attempts = Attempts::new(self.retries);
         loop {
-            let request = self.request(method.clone(), path, json)?;
-            let wait = match tokio::time::timeout(TIMEOUT, self.call_once(request)).await {
-                Ok(Ok(response)) if !is_transient(response.status) => return Ok(response),
-                Ok(Ok(response)) => retry_after(&response.headers),
-                Ok(Err(NoResponse)) | Err(_) => Duration::ZERO,
+            let wait = match self.call_once(method.clone(), path, body.clone()).await {
+                Ok(response) if !is_transient(response.status) => return Ok(response),
+                Ok(response) => retry_after(&response.headers),
+                Err(ServiceError::Unavailable) => Duration::ZERO,
+                Err(error) => return Err(error),
             };
             if !attempts.again(wait).await {
                 return Err(ServiceError::Unavailable);
@@ -131,34 +128,34 @@ impl Client {
         }
     }
 
-    async fn try_once(&self, method: Method, path: &str, json: Option<&serde_json::Value>) {
-        if let Ok(request) = self.request(method, path, json) {
-            let _ = tokio::time::timeout(TIMEOUT, self.call_once(request)).await;
-        }
-    }
-
-    fn request(
+    /// Sends the request, with an optional body in JSON.
+    pub(crate) async fn call_once(
         &self,
         method: Method,
         path: &str,
-        json: Option<&serde_json::Value>,
-    ) -> Result<Request<Body>, ServiceError> {
+        body: Option<Bytes>,
+    ) -> Result<Response, ServiceError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
             .header(API_KEY, &self.api_key);
-        if json.is_some() {
+        if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let body = json.map(ToString::to_string).unwrap_or_default();
-        let body = Full::from(body).map_err(|never| match never {}).boxed();
-        request.body(body).map_err(|_| ServiceError::Unexpected)
+        let body = Full::from(body.unwrap_or_default());
+        let body = body.map_err(|never| match never {}).boxed();
+        let request = request.body(body).map_err(|_| ServiceError::Unexpected)?;
+        let response = tokio::time::timeout(TIMEOUT, self.exchange(request)).await;
+        response
+            .unwrap_or(Err(NoResponse))
+            .map_err(|NoResponse| ServiceError::Unavailable)
     }
 
-    async fn call_once(&self, request: Request<Body>) -> Result<Response, NoResponse> {
+    async fn exchange(&self, request: Request<Body>) -> Result<Response, NoResponse> {
         let (parts, body) = self.http.send(request).await?.into_parts();
         let mut body = Limited::new(body, MAX_RESPONSE);
-        let mut read = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE));
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(MAX_RESPONSE);
+        let mut read = Zeroizing::new(Vec::with_capacity(announced.min(MAX_RESPONSE)));
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame.map_err(|_| NoResponse)?.into_data() {
                 read.extend_from_slice(&data);
@@ -170,6 +167,12 @@ impl Client {
             body: read,
         })
     }
+}
+
+/// A body in JSON. It may contain a user's data, and is wiped when the last request is over.
+pub(crate) fn body(value: &impl Serialize) -> Result<Bytes, ServiceError> {
+    let json = serde_json::to_vec(value).map_err(|_| ServiceError::Unexpected)?;
+    Ok(Bytes::from_owner(Zeroizing::new(json)))
 }
 
 /// Whether a retry may succeed.
@@ -188,12 +191,12 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Duration {
     Duration::from_secs(seconds.unwrap_or_default())
 }
 
-fn read<T: DeserializeOwned>(response: Response) -> Result<T, ServiceError> {
+pub(crate) fn read<T: DeserializeOwned>(response: Response) -> Result<T, ServiceError> {
     succeeded(&response)?;
     serde_json::from_slice(&response.body).map_err(|_| ServiceError::Unexpected)
 }
 
-fn succeeded(response: &Response) -> Result<(), ServiceError> {
+pub(crate) fn succeeded(response: &Response) -> Result<(), ServiceError> {
     if response.status.is_success() {
         return Ok(());
     }
@@ -202,6 +205,7 @@ fn succeeded(response: &Response) -> Result<(), ServiceError> {
     Err(ServiceError::Refused {
         status: response.status.as_u16(),
         code: code.unwrap_or("unknown").to_owned(),
+        title: problem.title,
         detail: problem.detail,
     })
 }

@@ -12,6 +12,8 @@ pub enum ServiceError {
         status: u16,
         /// The stable code, such as `not-found`.
         code: String,
+        /// What kind of problem it is, in a few words.
+        title: String,
         /// What went wrong, and what to do.
         detail: String,
     },
@@ -21,6 +23,18 @@ pub enum ServiceError {
     /// The response is not that of CaaS, or of another version of it.
     #[error("the service's response is not understood")]
     Unexpected,
+}
+
+impl ServiceError {
+    /// What the service says of a file that it does not have.
+    pub(crate) fn not_found() -> Self {
+        Self::Refused {
+            status: 404,
+            code: "not-found".to_owned(),
+            title: "Not found".to_owned(),
+            detail: "There is no file with this id.".to_owned(),
+        }
+    }
 }
 
 /// Why a file was not uploaded.

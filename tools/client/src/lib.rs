@@ -1,5 +1,5 @@
-//! Uploads and downloads files of any size through CaaS, with an API key and without AWS
-//! credentials.
+//! Speaks with CaaS: uploads and downloads files of any size, and encrypts users' values, with an API
+//! key and without AWS credentials.
 //!
 //! The service returns a presigned request and, except in inbox mode, the key of one file. This
 //! crate seals or opens the file, and exchanges the bytes with S3 directly, in constant memory.
@@ -52,6 +52,7 @@ mod api;
 mod client;
 mod download;
 mod error;
+mod files;
 mod http_client;
 mod journal;
 mod part_file;
@@ -66,12 +67,17 @@ mod sealed_parts;
 mod source;
 mod upload;
 mod upload_in_parts;
+mod users;
+mod values;
 
 pub use client::{Client, InvalidClient};
 pub use download::Downloaded;
 pub use error::{DownloadError, ServiceError, UploadError};
+pub use files::{FileInfo, FilePage, ListedFile};
 pub use retry::Retries;
 pub use upload::{Mode, Upload, Uploaded};
+pub use users::KeyVersion;
+pub use values::Datum;
 
 /// The progress of an upload or download, in bytes of the file. An upload that starts over goes
 /// back to 0, and one in parts goes back by what was sent of a part that is sent again. What a resumed

@@ -116,6 +116,7 @@ impl Encryption {
 pub(crate) struct ProblemResponse {
     #[serde(rename = "type")]
     pub(crate) kind: String,
+    pub(crate) title: String,
     pub(crate) detail: String,
 }
 

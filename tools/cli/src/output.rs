@@ -1,0 +1,98 @@
+//! What a command prints: results on standard output, everything else on standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::failure::{Exit, Failure};
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct OutputOptions {
+    /// Print results as JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Print results and errors alone: no notes and no progress
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+/// Where results and notes go.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+    terminal: bool,
+}
+
+impl Output {
+    pub(crate) fn new(options: &OutputOptions) -> Self {
+        Self {
+            json: options.json,
+            quiet: options.quiet,
+            terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether results are JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether somebody watches the progress.
+    pub(crate) fn shows_progress(&self) -> bool {
+        self.terminal && !self.quiet && !self.json
+    }
+
+    /// Prints one result: a line for people, or an object.
+    pub(crate) fn result(&self, line: &str, object: &Value) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match self.json {
+            true => writeln!(out, "{object}")?,
+            false => writeln!(out, "{line}")?,
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Says something that is no result.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            // There is nowhere else to say it.
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// The last line of a command that failed.
+    pub(crate) fn failure(&self, failure: &Failure) -> String {
+        if self.json {
+            let error = json!({
+                "error": failure.message(),
+                "next": failure.next_step(),
+                "exit": failure.exit() as u8,
+            });
+            return error.to_string();
+        }
+        let message = match failure.exit() {
+            Exit::Interrupted => failure.message().to_owned(),
+            _ => format!("error: {}", failure.message()),
+        };
+        match failure.next_step() {
+            Some(next) => format!("{message}\n{next}"),
+            None => message,
+        }
+    }
+}
+
+/// Asks a question on the terminal, and reads a line as the answer. `None` without a terminal.
+pub(crate) fn ask(question: &str) -> io::Result<Option<String>> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(None);
+    }
+    write!(io::stderr(), "{question} ")?;
+    io::stderr().flush()?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    Ok(Some(line.trim().to_owned()))
+}
