@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    fs::File,
     io::{self, Read},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -16,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::UploadError;
+use crate::{UploadError, source::Source};
 
 /// The length of a chunk in bytes.
 const CHUNK: usize = 256 << 10;
@@ -32,11 +31,11 @@ pub(crate) struct SealedBody {
 }
 
 impl SealedBody {
-    /// The first `len` bytes of `file`, sealed if there is a grant. The file must end there.
+    /// The first `len` bytes of `source`, sealed if there is a grant. It must end there.
     ///
     /// Also returns the count of bytes sent, and the thread's result.
     pub(crate) fn new(
-        file: File,
+        source: Source,
         len: u64,
         grant: Option<Grant>,
     ) -> (
@@ -52,14 +51,14 @@ impl SealedBody {
             left: len + overhead,
             sent,
         };
-        let thread = tokio::task::spawn_blocking(move || produce(file, len, grant, &sender));
+        let thread = tokio::task::spawn_blocking(move || produce(source, len, grant, &sender));
         (body, count, thread)
     }
 }
 
 /// Ends early, without an error, if the receiver is gone.
 fn produce(
-    mut file: File,
+    mut source: Source,
     len: u64,
     grant: Option<Grant>,
     chunks: &mpsc::Sender<Bytes>,
@@ -69,7 +68,7 @@ fn produce(
     while left > 0 {
         let wanted = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
         let mut chunk = Vec::with_capacity(wanted + OVERHEAD);
-        let read = (&mut file).take(wanted as u64).read_to_end(&mut chunk);
+        let read = source.reader().take(wanted as u64).read_to_end(&mut chunk);
         if read.map_err(UploadError::Source)? < wanted {
             return Err(UploadError::Changed);
         }
@@ -79,14 +78,14 @@ fn produce(
             sealed.map_err(|_| UploadError::Source(io::ErrorKind::FileTooLarge.into()))?;
         }
         if left == 0 {
-            at_end(&mut file)?;
+            at_end(source.reader())?;
         }
         if chunks.blocking_send(chunk.into()).is_err() {
             return Ok(());
         }
     }
     if len == 0 {
-        at_end(&mut file)?;
+        at_end(source.reader())?;
     }
     if let Some(sealer) = sealer {
         let _ = chunks.blocking_send(Bytes::copy_from_slice(&sealer.finish()));
@@ -94,8 +93,8 @@ fn produce(
     Ok(())
 }
 
-fn at_end(file: &mut File) -> Result<(), UploadError> {
-    match file.read(&mut [0]) {
+fn at_end(source: &mut dyn Read) -> Result<(), UploadError> {
+    match source.read(&mut [0]) {
         Ok(0) => Ok(()),
         Ok(_) => Err(UploadError::Changed),
         Err(error) => Err(UploadError::Source(error)),
@@ -146,23 +145,24 @@ mod tests {
         Grant::received(ContentKey::from([3; 32]), &stored::IV, &stored::AAD).unwrap()
     }
 
-    fn file(content: &[u8]) -> File {
+    async fn file(content: &[u8]) -> Source {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content).unwrap();
-        file.reopen().unwrap()
+        Source::open(file.path()).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_body_is_the_file_and_as_long_as_announced() {
         for len in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 10 * CHUNK] {
             let content: Vec<u8> = (0..len).map(|i| (i * 7 / 5) as u8).collect();
-            let (body, sent, thread) = SealedBody::new(file(&content), len as u64, None);
+            let (body, sent, thread) = SealedBody::new(file(&content).await, len as u64, None);
             assert_eq!(body.size_hint().exact(), Some(len as u64));
             let plain = body.collect().await.unwrap().to_bytes();
             assert_eq!((&plain[..], *sent.borrow()), (&content[..], len as u64));
             thread.await.unwrap().unwrap();
 
-            let (body, _, thread) = SealedBody::new(file(&content), len as u64, Some(grant()));
+            let (body, _, thread) =
+                SealedBody::new(file(&content).await, len as u64, Some(grant()));
             assert_eq!(body.size_hint().exact(), Some(len as u64 + 16));
             let sealed = body.collect().await.unwrap().to_bytes();
             thread.await.unwrap().unwrap();
@@ -177,7 +177,7 @@ mod tests {
     async fn a_file_that_is_not_as_long_as_announced_makes_no_body() {
         for (len, announced) in [(0, 1), (1, 0), (10, 9), (10, 11), (CHUNK + 1, CHUNK)] {
             for grant in [None, Some(grant())] {
-                let file = file(&vec![7; len]);
+                let file = file(&vec![7; len]).await;
                 let (body, _, thread) = SealedBody::new(file, announced as u64, grant);
                 let case = format!("{len} as {announced}");
                 let sealed = body.size_hint().exact() > Some(announced as u64);

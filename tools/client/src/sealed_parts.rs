@@ -144,7 +144,7 @@ impl Message {
     /// Appends the ciphertext of the file's next `len` bytes.
     fn seal(&mut self, len: u64, part: &mut Vec<u8>) -> Result<(), UploadError> {
         let start = part.len();
-        let read = (&mut self.source.file).take(len).read_to_end(part);
+        let read = self.source.reader().take(len).read_to_end(part);
         if (read.map_err(UploadError::Source)? as u64) < len {
             return Err(UploadError::Changed);
         }

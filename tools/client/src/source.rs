@@ -1,21 +1,29 @@
-//! The file that is uploaded.
+//! What is uploaded: a file, or what was spooled.
 
 use std::{
     fs::{File, Metadata},
-    io,
+    io::{self, Read},
     path::Path,
     time::UNIX_EPOCH,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::UploadError;
+use crate::{
+    UploadError,
+    spool::{Spool, SpoolReader},
+};
 
-/// A regular file, and what it was when it was opened.
-#[derive(Debug)]
+/// An open source, and what it was when it was opened.
 pub(crate) struct Source {
-    pub(crate) file: File,
+    content: Content,
     pub(crate) stamp: Stamp,
+}
+
+enum Content {
+    /// A regular file.
+    File(File),
+    Spool(SpoolReader),
 }
 
 /// What tells that a file has changed, if it tells: a change can leave both.
@@ -39,16 +47,43 @@ impl Source {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
             }
             let stamp = Stamp::of(&metadata);
-            Ok(Self { file, stamp })
+            Ok(Self {
+                content: Content::File(file),
+                stamp,
+            })
         });
         let opened = opened.await.unwrap_or_else(|error| Err(error.into()));
         opened.map_err(UploadError::Source)
     }
 
-    /// Checks that the file is what it was, as far as its stamp tells.
-    pub(crate) fn check_unchanged(&self) -> Result<(), UploadError> {
-        let metadata = self.file.metadata().map_err(UploadError::Source)?;
-        match Stamp::of(&metadata) == self.stamp {
+    /// What was spooled.
+    pub(crate) fn spooled(spool: &Spool) -> Self {
+        Self {
+            content: Content::Spool(spool.reader()),
+            stamp: Stamp {
+                size: spool.size(),
+                modified: 0,
+            },
+        }
+    }
+
+    pub(crate) fn reader(&mut self) -> &mut (dyn Read + Send) {
+        match &mut self.content {
+            Content::File(file) => file,
+            Content::Spool(spool) => spool,
+        }
+    }
+
+    /// Checks, after all of it was read, that it is what it was: of a file as far as its stamp tells.
+    pub(crate) fn check_unchanged(&mut self) -> Result<(), UploadError> {
+        let is_unchanged = match &mut self.content {
+            Content::File(file) => {
+                let metadata = file.metadata().map_err(UploadError::Source)?;
+                Stamp::of(&metadata) == self.stamp
+            }
+            Content::Spool(spool) => spool.read(&mut [0]).map_err(UploadError::Source)? == 0,
+        };
+        match is_unchanged {
             true => Ok(()),
             false => Err(UploadError::Changed),
         }

@@ -1,6 +1,12 @@
 //! Uploads a file to S3.
 
-use std::{borrow::Cow, ffi::OsStr, fmt, path::PathBuf, time::Duration};
+use std::{
+    borrow::Cow,
+    ffi::OsStr,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -8,7 +14,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::{
-    Client, Progress, UploadError,
+    Client, Progress, Spool, UploadError,
     api::{is_transient, retry_after},
     http_client::NoResponse,
     journal::Identity,
@@ -42,11 +48,18 @@ pub enum Mode {
 /// A file to upload.
 #[derive(Clone)]
 pub struct Upload {
-    pub(crate) path: PathBuf,
+    origin: Origin,
     name: Option<String>,
     content_type: Option<String>,
     mode: Mode,
-    pub(crate) resume_in: Option<PathBuf>,
+    resume_in: Option<PathBuf>,
+}
+
+/// Where the bytes come from.
+#[derive(Clone)]
+enum Origin {
+    File(PathBuf),
+    Spool(Spool),
 }
 
 /// Omits the names.
@@ -71,9 +84,18 @@ pub struct Uploaded {
 impl Upload {
     /// The regular file at `path`, under its own name.
     pub fn new(path: impl Into<PathBuf>, mode: Mode) -> Self {
+        Self::of(Origin::File(path.into()), None, mode)
+    }
+
+    /// What was spooled, under this name.
+    pub fn spooled(spool: Spool, name: impl Into<String>, mode: Mode) -> Self {
+        Self::of(Origin::Spool(spool), Some(name.into()), mode)
+    }
+
+    fn of(origin: Origin, name: Option<String>, mode: Mode) -> Self {
         Self {
-            path: path.into(),
-            name: None,
+            origin,
+            name,
             content_type: None,
             mode,
             resume_in: None,
@@ -101,6 +123,8 @@ impl Upload {
     /// The journal holds the file's path, name and content type, the SHA-256 of each part's
     /// ciphertext, and no key. It is removed when the file is uploaded; to give up, use
     /// [`Client::discard`].
+    ///
+    /// What was [`spooled`](Self::spooled) has no journal: it does not outlive the process.
     #[must_use]
     pub fn resume_in(mut self, folder: impl Into<PathBuf>) -> Self {
         self.resume_in = Some(folder.into());
@@ -124,20 +148,42 @@ impl Upload {
         request
     }
 
+    /// Opens what is uploaded.
+    pub(crate) async fn open(&self) -> Result<Source, UploadError> {
+        match &self.origin {
+            Origin::File(path) => Source::open(path).await,
+            Origin::Spool(spool) => Ok(Source::spooled(spool)),
+        }
+    }
+
+    /// The folder of the journal, and the file that it belongs to.
+    pub(crate) fn journaled(&self) -> Option<(&Path, &Path)> {
+        Some((self.resume_in.as_deref()?, self.path()?))
+    }
+
     /// What a journal belongs to, with the service at this URL.
     pub(crate) fn identity(&self, service: &str) -> Identity {
+        let path = self.path().unwrap_or(Path::new(""));
         Identity {
             service: service.to_owned(),
-            source: self.path.to_string_lossy().into_owned(),
+            source: path.to_string_lossy().into_owned(),
             name: self.file_name().into_owned(),
             content_type: self.content_type_or_default().to_owned(),
         }
     }
 
     fn file_name(&self) -> Cow<'_, str> {
-        let own = self.path.file_name().map(OsStr::to_string_lossy);
+        let own = self.path().and_then(Path::file_name);
+        let own = own.map(OsStr::to_string_lossy);
         let name = self.name.as_deref().map(Cow::Borrowed);
         name.or(own).unwrap_or_default()
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::File(path) => Some(path),
+            Origin::Spool(_) => None,
+        }
     }
 
     fn content_type_or_default(&self) -> &str {
@@ -175,7 +221,7 @@ impl Client {
         upload: &Upload,
         mut progress: impl FnMut(Progress),
     ) -> Result<Uploaded, UploadError> {
-        let source = Source::open(&upload.path).await?;
+        let source = upload.open().await?;
         let size = source.stamp.size;
         let limit = self.time_limit(size);
         let uploaded = async {
@@ -230,9 +276,8 @@ impl Client {
         begun: &UploadResponse,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), Failed> {
-        let source = Source::open(&upload.path).await;
-        let Source { file, stamp } = source.map_err(Failed::Permanent)?;
-        if stamp.size != size {
+        let source = upload.open().await.map_err(Failed::Permanent)?;
+        if source.stamp.size != size {
             return Err(Failed::Permanent(UploadError::Changed));
         }
         let UploadWay::One(PresignedPut { url, headers }) = &begun.way else {
@@ -245,7 +290,7 @@ impl Client {
             // Never send plaintext where ciphertext is expected.
             return Err(Failed::Permanent(crate::ServiceError::Unexpected.into()));
         }
-        let (body, mut sent, thread) = SealedBody::new(file, size, grant);
+        let (body, mut sent, thread) = SealedBody::new(source, size, grant);
         let request = headers
             .iter()
             .fold(Request::put(url), |request, (name, value)| {

@@ -26,10 +26,10 @@ impl Client {
         source: Source,
         progress: &mut impl FnMut(Progress),
     ) -> Result<Uploaded, UploadError> {
-        let Some(folder) = &upload.resume_in else {
+        let Some(journaled) = upload.journaled() else {
             return self.upload_anew(upload, source, None, progress).await;
         };
-        let (journal, restored) = self.journal(folder, upload).await?;
+        let (journal, restored) = self.journal(journaled, upload).await?;
         let Some((begun, recorded)) = restored else {
             return self
                 .upload_anew(upload, source, Some(journal), progress)
@@ -54,7 +54,7 @@ impl Client {
             Err(Ended::Failed(error)) => Err(error),
             Err(Ended::Over) => {
                 self.abort(&begun.upload).await;
-                let source = Source::open(&upload.path).await?;
+                let source = upload.open().await?;
                 self.upload_anew(upload, source, Some(journal), progress)
                     .await
             }
@@ -67,10 +67,10 @@ impl Client {
     /// # Errors
     /// [`UploadError::Journal`] and [`UploadError::InProgress`].
     pub async fn discard(&self, upload: &Upload) -> Result<(), UploadError> {
-        let Some(folder) = &upload.resume_in else {
+        let Some(journaled) = upload.journaled() else {
             return Ok(());
         };
-        let (journal, restored) = self.journal(folder, upload).await?;
+        let (journal, restored) = self.journal(journaled, upload).await?;
         if let Some((begun, _)) = restored {
             self.abort(&begun.upload).await;
         }
@@ -81,12 +81,12 @@ impl Client {
     /// Opens the journal. An upload that was cancelled lets go of it within moments.
     async fn journal(
         &self,
-        folder: &Path,
+        (folder, path): (&Path, &Path),
         upload: &Upload,
     ) -> Result<(JournalFile, Option<(Begun, RecordedParts)>), UploadError> {
         let mut attempts = Attempts::new(self.retries);
         loop {
-            let (folder, path) = (folder.to_owned(), upload.path.clone());
+            let (folder, path) = (folder.to_owned(), path.to_owned());
             let file = upload.identity(&self.url);
             let opened = spawn_blocking(move || {
                 let path = path.canonicalize().map_err(UploadError::Source)?;
