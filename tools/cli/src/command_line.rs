@@ -35,4 +35,9 @@ pub(crate) enum Command {
     Login(commands::login::Login),
     Logout(commands::login::Logout),
     Whoami(commands::login::Whoami),
+    Put(commands::put::Put),
+    Get(commands::get::Get),
+    Ls(commands::ls::Ls),
+    Info(commands::info::Info),
+    Rm(commands::rm::Rm),
 }

@@ -1,6 +1,11 @@
 //! One module a command.
 
+pub(crate) mod get;
+pub(crate) mod info;
 pub(crate) mod login;
+pub(crate) mod ls;
+pub(crate) mod put;
+pub(crate) mod rm;
 
 use crate::{
     command_line::{Command, CommandLine},
@@ -14,5 +19,19 @@ pub(crate) async fn run(command_line: CommandLine, output: &Output) -> Result<()
         Command::Login(command) => command.run(connection, output).await,
         Command::Logout(command) => command.run(connection, output),
         Command::Whoami(command) => command.run(connection, output).await,
+        Command::Put(command) => command.run(connection, output).await,
+        Command::Get(command) => command.run(connection, output).await,
+        Command::Ls(command) => command.run(connection, output).await,
+        Command::Info(command) => command.run(connection, output).await,
+        Command::Rm(command) => command.run(connection, output).await,
+    }
+}
+
+/// How to go on after Ctrl-C.
+pub(crate) fn after_interruption(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Put(command) => Some(command.after_interruption()),
+        Command::Get(command) => Some(command.after_interruption()),
+        _ => None,
     }
 }

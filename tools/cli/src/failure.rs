@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     NotAuthentic = 3,
     /// The service or S3 cannot be reached.
     Network = 4,
-    /// Ctrl-C.
+    /// Ctrl-C, or SIGTERM.
     Interrupted = 130,
 }
 
@@ -59,14 +59,25 @@ impl Failure {
         Self::local(path.display(), cause)
     }
 
-    pub(crate) fn interrupted() -> Self {
-        Self::new(Exit::Interrupted, "interrupted").next("run the same command again to go on")
+    /// Ctrl-C, and how to go on, if that is possible.
+    pub(crate) fn interrupted(next: Option<&str>) -> Self {
+        Self {
+            next: next.map(str::to_owned),
+            ..Self::new(Exit::Interrupted, "interrupted")
+        }
     }
 
     /// Sets what to do next.
     #[must_use]
     pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
+        self
+    }
+
+    /// Sets what to do next, unless that is said already.
+    #[must_use]
+    pub(crate) fn or_next(mut self, next: impl Into<String>) -> Self {
+        self.next.get_or_insert_with(|| next.into());
         self
     }
 
@@ -110,8 +121,21 @@ impl From<InvalidClient> for Failure {
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         match error {
-            ServiceError::Refused { title, detail, .. } => {
-                Self::new(Exit::Refused, format!("{title}: {detail}"))
+            ServiceError::Refused {
+                code,
+                title,
+                detail,
+                ..
+            } => {
+                let exit = match &*code {
+                    "integrity-failure" => Exit::NotAuthentic,
+                    _ => Exit::Refused,
+                };
+                let refused = Self::new(exit, format!("{title}: {detail}"));
+                match &*code {
+                    "unauthorized" => refused.next("`caas login` checks and keeps another key"),
+                    _ => refused,
+                }
             }
             error @ ServiceError::Unavailable => Self::new(Exit::Network, error.to_string())
                 .next("check the URL and the connection; `caas whoami` shows the URL in use"),

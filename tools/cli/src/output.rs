@@ -5,7 +5,10 @@ use std::io::{self, IsTerminal, Write};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    text::{self, escaped},
+};
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Args)]
@@ -20,7 +23,7 @@ pub(crate) struct OutputOptions {
 }
 
 /// Where results and notes go.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
@@ -50,7 +53,7 @@ impl Output {
     pub(crate) fn result(&self, line: &str, object: &Value) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match self.json {
-            true => writeln!(out, "{object}")?,
+            true => writeln!(out, "{}", text::json(object))?,
             false => writeln!(out, "{line}")?,
         }
         Ok(out.flush()?)
@@ -64,19 +67,27 @@ impl Output {
         }
     }
 
+    /// Says what failed.
+    pub(crate) fn report(&self, failure: &Failure) {
+        let _ = writeln!(io::stderr(), "{}", self.failure(failure));
+    }
+
     /// The last line of a command that failed.
-    pub(crate) fn failure(&self, failure: &Failure) -> String {
+    fn failure(&self, failure: &Failure) -> String {
         if self.json {
             let error = json!({
                 "error": failure.message(),
                 "next": failure.next_step(),
                 "exit": failure.exit() as u8,
             });
-            return error.to_string();
+            return text::json(&error);
         }
+        // A message may have several lines, and name a file of this machine.
+        let lines: Vec<_> = failure.message().split('\n').map(escaped).collect();
+        let message = lines.join("\n");
         let message = match failure.exit() {
-            Exit::Interrupted => failure.message().to_owned(),
-            _ => format!("error: {}", failure.message()),
+            Exit::Interrupted => message,
+            _ => format!("error: {message}"),
         };
         match failure.next_step() {
             Some(next) => format!("{message}\n{next}"),
@@ -93,6 +104,7 @@ pub(crate) fn ask(question: &str) -> io::Result<Option<String>> {
     write!(io::stderr(), "{question} ")?;
     io::stderr().flush()?;
     let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
+    // Meanwhile other tasks go on: the one that waits for Ctrl-C.
+    tokio::task::block_in_place(|| io::stdin().read_line(&mut line))?;
     Ok(Some(line.trim().to_owned()))
 }

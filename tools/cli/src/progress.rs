@@ -51,13 +51,25 @@ impl Bars {
         bars
     }
 
+    /// Prints something while the bars are away.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.bars {
+            Some(bars) => bars.suspend(print),
+            None => print(),
+        }
+    }
+
     /// A bar for this file.
     pub(crate) fn bar(&self, name: &str) -> Bar {
+        let bar = ProgressBar::hidden().with_message(name.to_owned());
+        if let Ok(style) = ProgressStyle::with_template(BAR) {
+            bar.set_style(style.progress_chars("=> "));
+        }
         Bar {
             bars: self.bars.clone(),
-            name: name.to_owned(),
+            bar,
             began: Instant::now(),
-            shown: None,
+            is_shown: false,
             done: 0,
         }
     }
@@ -80,9 +92,10 @@ impl Bars {
 #[derive(Debug)]
 pub(crate) struct Bar {
     bars: Option<MultiProgress>,
-    name: String,
+    /// Counts from the beginning, so that the rate is right when it appears.
+    bar: ProgressBar,
     began: Instant,
-    shown: Option<ProgressBar>,
+    is_shown: bool,
     done: u64,
 }
 
@@ -90,24 +103,19 @@ impl Bar {
     fn show(&mut self, done: u64, total: u64) {
         self.done = done;
         let Some(bars) = &self.bars else { return };
-        if self.shown.is_none() && self.began.elapsed() > AFTER {
-            let bar = ProgressBar::new(total).with_message(self.name.clone());
-            if let Ok(style) = ProgressStyle::with_template(BAR) {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            self.shown = Some(bars.add(bar));
-        }
-        if let Some(bar) = &self.shown {
-            bar.set_length(total);
-            bar.set_position(done);
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+        if !self.is_shown && self.began.elapsed() > AFTER {
+            self.is_shown = true;
+            self.bar = bars.add(self.bar.clone());
         }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let Some(bar) = self.shown.take() {
-            bar.finish_and_clear();
+        if self.is_shown {
+            self.bar.finish_and_clear();
         }
     }
 }
