@@ -1,6 +1,6 @@
 //! Requests to the service itself: small JSON in, small JSON out.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
@@ -30,14 +30,43 @@ const COMPLETING: u32 = 4;
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(crate) const SIZE: HeaderName = HeaderName::from_static("caas-size");
 
-/// Status, headers and body.
-pub(crate) struct Response {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    body: Zeroizing<Vec<u8>>,
+/// A response of the service. Its body is wiped when it is dropped.
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+/// Omits headers and body: they may contain keys and content.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
+    /// Sends one request to the service, with an optional content type and body: for what has no
+    /// method here. The path is below the service's URL.
+    ///
+    /// # Errors
+    /// See [`ServiceError`].
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        content: Option<(&str, Vec<u8>)>,
+    ) -> Result<Response, ServiceError> {
+        let content = content.map(|(kind, body)| (kind, Bytes::from_owner(Zeroizing::new(body))));
+        let response = self.send_once(method, path, content).await?;
+        succeeded(&response)?;
+        Ok(response)
+    }
+
     pub(crate) async fn begin_upload(
         &self,
         request: &serde_json::Value,
@@ -135,14 +164,24 @@ impl Client {
         path: &str,
         body: Option<Bytes>,
     ) -> Result<Response, ServiceError> {
+        let content = body.map(|body| ("application/json", body));
+        self.send_once(method, path, content).await
+    }
+
+    async fn send_once(
+        &self,
+        method: Method,
+        path: &str,
+        content: Option<(&str, Bytes)>,
+    ) -> Result<Response, ServiceError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
             .header(API_KEY, &self.api_key);
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+        if let Some((kind, _)) = content {
+            request = request.header(header::CONTENT_TYPE, kind);
         }
-        let body = Full::from(body.unwrap_or_default());
+        let body = Full::from(content.map(|(_, body)| body).unwrap_or_default());
         let body = body.map_err(|never| match never {}).boxed();
         let request = request.body(body).map_err(|_| ServiceError::Unexpected)?;
         let response = tokio::time::timeout(TIMEOUT, self.exchange(request)).await;

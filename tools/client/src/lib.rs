@@ -71,6 +71,7 @@ mod upload_in_parts;
 mod users;
 mod values;
 
+pub use api::Response;
 pub use client::{Client, InvalidClient};
 pub use download::Downloaded;
 pub use error::{DownloadError, ServiceError, UploadError};
