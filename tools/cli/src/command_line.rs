@@ -40,4 +40,12 @@ pub(crate) enum Command {
     Ls(commands::ls::Ls),
     Info(commands::info::Info),
     Rm(commands::rm::Rm),
+    Value(commands::value::Value),
+    User(commands::user::User),
+    Keys(commands::keys::Keys),
+    Doctor(commands::doctor::Doctor),
+    Completions(commands::generate::Completions),
+    Man(commands::generate::Man),
+    #[command(hide = true)]
+    Markdown(commands::generate::Markdown),
 }

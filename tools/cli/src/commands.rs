@@ -1,11 +1,16 @@
 //! One module a command.
 
+pub(crate) mod doctor;
+pub(crate) mod generate;
 pub(crate) mod get;
 pub(crate) mod info;
+pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod user;
+pub(crate) mod value;
 
 use crate::{
     command_line::{Command, CommandLine},
@@ -24,6 +29,13 @@ pub(crate) async fn run(command_line: CommandLine, output: &Output) -> Result<()
         Command::Ls(command) => command.run(connection, output).await,
         Command::Info(command) => command.run(connection, output).await,
         Command::Rm(command) => command.run(connection, output).await,
+        Command::Value(command) => command.run(connection, output).await,
+        Command::User(command) => command.run(connection, output).await,
+        Command::Keys(command) => command.run(output).await,
+        Command::Doctor(command) => command.run(connection, output).await,
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
+        Command::Markdown(command) => command.run(),
     }
 }
 

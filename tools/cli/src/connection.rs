@@ -41,6 +41,41 @@ impl ConnectionOptions {
         }
     }
 
+    /// The service at this URL, or else as [`resolve`](Self::resolve) has it; and the API key for it.
+    /// A key that belongs to another service is not sent to this one.
+    pub(crate) fn service(
+        &self,
+        url: Option<String>,
+    ) -> Result<(String, Option<Zeroizing<String>>), Failure> {
+        let Some(url) = url else {
+            let Profile { url, api_key } = self.resolve()?;
+            return Ok((url, Some(api_key)));
+        };
+        let is_here = |other: &str| other.trim_end_matches('/') == url.trim_end_matches('/');
+        if let Some(name) = &self.profile {
+            let profile = stored(name)?;
+            return match is_here(&profile.url) {
+                true => Ok((url, Some(profile.api_key))),
+                false => Err(Failure::usage(format!(
+                    "profile {name:?} is for {}",
+                    profile.url
+                ))),
+            };
+        }
+        if let Some(api_key) = variable(API_KEY)?
+            && variable(URL)?.is_none_or(|other| is_here(&other))
+        {
+            return Ok((url, Some(api_key)));
+        }
+        let profiles = Profiles::load()?;
+        let profile = profiles
+            .names()
+            .filter_map(|name| profiles.get(name))
+            .find(|profile| is_here(&profile.url));
+        let api_key = profile.map(|profile| profile.api_key.clone());
+        Ok((url, api_key))
+    }
+
     /// A client for the service.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let Profile { url, api_key } = self.resolve()?;

@@ -1,6 +1,6 @@
 //! Why a command failed: what the user reads, and the exit code.
 
-use std::{fmt::Display, io, path::Path, process::ExitCode};
+use std::{error::Error, fmt::Display, io, iter, path::Path, process::ExitCode};
 
 use caas_client::{DownloadError, InvalidClient, ServiceError, UploadError};
 
@@ -100,6 +100,19 @@ impl Failure {
     pub(crate) fn next_step(&self) -> Option<&str> {
         self.next.as_deref()
     }
+}
+
+/// An error with all its causes: the AWS SDK says only there what went wrong.
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes: Vec<_> = causes(error).map(ToString::to_string).collect();
+    causes.join(": ")
+}
+
+/// An error and its causes.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |error| (*error).source())
 }
 
 /// Standard output cannot be written.

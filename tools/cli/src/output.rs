@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::{
     failure::{Exit, Failure},
@@ -107,4 +108,20 @@ pub(crate) fn ask(question: &str) -> io::Result<Option<String>> {
     // Meanwhile other tasks go on: the one that waits for Ctrl-C.
     tokio::task::block_in_place(|| io::stdin().read_line(&mut line))?;
     Ok(Some(line.trim().to_owned()))
+}
+
+/// Like [`ask`], where Ctrl-C must still end the program while it waits.
+pub(crate) async fn ask_off_worker(question: &'static str) -> Result<Option<String>, Failure> {
+    let answer = tokio::task::spawn_blocking(move || ask(question)).await;
+    let answer = answer.map_err(|error| Failure::local("the terminal", &error))?;
+    answer.map_err(|error| Failure::local("the terminal", &error))
+}
+
+/// Asks for a secret on the terminal, and does not show it. Blocks.
+pub(crate) fn ask_secretly(question: &str) -> Result<Zeroizing<String>, Failure> {
+    let secret = rpassword::prompt_password(question).map(Zeroizing::new);
+    secret.map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => Failure::new(Exit::Interrupted, "interrupted"),
+        _ => Failure::local("the terminal", &error),
+    })
 }

@@ -45,8 +45,10 @@ impl Profiles {
     pub(crate) fn load() -> Result<Self, Failure> {
         let path = folders()?.config_dir().join("profiles.json");
         let profiles = match fs::read(&path).map(Zeroizing::new) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map_err(|_| Failure::local(path.display(), &"this file is damaged"))?,
+            Ok(text) => serde_json::from_slice(&text).map_err(|_| {
+                Failure::local(path.display(), &"this file is damaged")
+                    .next("remove it, and log in again")
+            })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(Failure::file(&path, &error)),
         };

@@ -1,0 +1,10 @@
+//! The program as a user and as an operator start it, next to a service.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod canary;
+mod doctor;
+mod keys;
+mod service;
+mod users;
+mod values;
