@@ -110,7 +110,11 @@ def main():
             run_blocks(page)
         interrupted_transfer()
         transfers = "PYTHON=python cargo run --quiet -p caas-bench --example transfers -- 256"
-        commands = [".ci/schemathesis", "tests/clients/run", ".ci/events", "python tests/interop/interop.py", transfers]
+        caas = "cargo run --quiet -p caas-cli --"
+        commands = [
+            f"{caas} keys new acme > /dev/null && {caas} doctor", ".ci/schemathesis", "tests/clients/run", ".ci/events",
+            "python tests/interop/interop.py", transfers,
+        ]
         for command in commands:
             command = ["bash", "-c", f"source .caas/env && {command}"]
             subprocess.run(command, cwd=ROOT, check=True, timeout=1200)

@@ -81,8 +81,8 @@ def clients(stack):
 
 
 def keys(*arguments, standard_input=""):
-    """What `caas-local keys` prints."""
-    command = [os.environ["CAAS_LOCAL"], "keys", "--stack", STACK, *arguments]
+    """What `caas keys` prints."""
+    command = [os.environ["CAAS"], "keys", "--stack", STACK, *arguments]
     environment = {**os.environ, **ROOT, "AWS_ENDPOINT_URL": URL}
     done = subprocess.run(command, input=standard_input, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ const VAULT_BUCKET: &str = "caas-vault";
 const INBOX_BUCKET: &str = "caas-inbox";
 const USER_KEYS_BUCKET: &str = "caas-user-keys";
 /// The bucket of the registry of clients.
-pub(crate) const CLIENTS_BUCKET: &str = "caas-clients";
+const CLIENTS_BUCKET: &str = "caas-clients";
 
 /// How long a deleted or replaced file can be recovered: the template's default.
 const DELETED_FILE_DAYS: u32 = 30;

@@ -5,7 +5,6 @@ mod data_dir;
 mod functions;
 mod host;
 mod keygen;
-mod keys;
 mod openapi;
 mod problems;
 mod serve;
@@ -21,7 +20,6 @@ use std::{
 
 use caas_crypto::{CipherPool, ClientName, SaltPool};
 use caas_http::AllowedOrigins;
-use caas_settings::Settings;
 use clap::{Parser, Subcommand};
 use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cloud::Cloud,
     data_dir::DataDir,
-    keys::KeysOptions,
     serve::{Listeners, StopSignals},
 };
 
@@ -101,8 +98,6 @@ enum Command {
         /// The client that gets the key: 1 to 32 characters out of a-z, 0-9 and '-'
         client: ClientName,
     },
-    /// Create, list, expire and revoke API keys of the local service or a deployment
-    Keys(KeysOptions),
     /// Print the OpenAPI document, as in openapi.json
     Openapi,
     /// Print every kind of problem, as docs/problems.md has it
@@ -124,10 +119,6 @@ async fn start(mut options: Options) -> anyhow::Result<()> {
         Some(Command::Keygen { client }) => {
             io::stdout().write_all(keygen::text(&client)?.as_bytes())?;
             Ok(())
-        }
-        Some(Command::Keys(options)) => {
-            let environment = Settings::new(|name| std::env::var(name).ok());
-            keys::run(options, &environment).await
         }
         Some(Command::Openapi) => Ok(writeln!(io::stdout(), "{}", openapi::document()?)?),
         Some(Command::Problems) => Ok(io::stdout().write_all(problems::document().as_bytes())?),

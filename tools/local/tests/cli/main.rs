@@ -4,7 +4,6 @@
 
 mod inbox;
 mod keygen;
-mod keys;
 mod process;
 mod proxies;
 #[cfg(target_os = "linux")]
