@@ -24,7 +24,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{ContentKey, secret::on_wiped_stack};
 
 /// Length of a nonce in bytes.
-pub(crate) const NONCE_LEN: usize = 12;
+pub const NONCE_LEN: usize = 12;
 
 /// Length of a tag in bytes.
 pub const TAG_LEN: usize = 16;
@@ -141,6 +141,69 @@ impl StreamOpener {
         } else {
             Err(NotAuthentic)
         }
+    }
+}
+
+/// Opens a body, ciphertext ‖ tag, chunk by chunk, in constant memory. It holds back the last 16
+/// bytes, which may be the tag.
+///
+/// [`update`](Self::update) returns **unverified** plaintext: do not release, parse or act on any
+/// of it before [`finish`](Self::finish) has succeeded.
+#[derive(Debug)]
+pub struct BodyOpener {
+    opener: StreamOpener,
+    held: [u8; TAG_LEN],
+    /// Bytes of `held` in use.
+    held_len: usize,
+}
+
+impl BodyOpener {
+    /// Starts a message.
+    pub(crate) fn new(key: &ContentKey, nonce: &Nonce, aad: &[u8]) -> Self {
+        Self {
+            opener: StreamOpener::new(key, nonce, aad),
+            held: [0; TAG_LEN],
+            held_len: 0,
+        }
+    }
+
+    /// Decrypts the next chunk of the body, of any length, and appends the result to `plaintext`,
+    /// unverified.
+    ///
+    /// # Errors
+    /// The body is too long for one message; `plaintext` is unchanged.
+    pub fn update(&mut self, body: &[u8], plaintext: &mut Vec<u8>) -> Result<(), NotAuthentic> {
+        let released = (self.held_len + body.len()).saturating_sub(TAG_LEN);
+        let from_held = released.min(self.held_len);
+        let (ciphertext, tail) = body.split_at(released - from_held);
+
+        let start = plaintext.len();
+        plaintext.reserve(released);
+        plaintext.extend_from_slice(&self.held[..from_held]);
+        plaintext.extend_from_slice(ciphertext);
+        self.held.copy_within(from_held..self.held_len, 0);
+        self.held_len -= from_held;
+        self.held[self.held_len..self.held_len + tail.len()].copy_from_slice(tail);
+        self.held_len += tail.len();
+
+        self.opener
+            .update(&mut plaintext[start..])
+            .map_err(|MessageTooLong| {
+                plaintext.truncate(start);
+                self.held_len = 0; // so that `finish` fails
+                NotAuthentic
+            })
+    }
+
+    /// Ends the body and verifies its tag.
+    ///
+    /// # Errors
+    /// The body is not authentic: discard all of the plaintext.
+    pub fn finish(self) -> Result<(), NotAuthentic> {
+        if self.held_len < TAG_LEN {
+            return Err(NotAuthentic);
+        }
+        self.opener.finish(&self.held)
     }
 }
 

@@ -24,11 +24,11 @@ mod header;
 
 use subtle::ConstantTimeEq;
 
-pub use content::{AAD, BodyOpener, ForeignGrant, Grant, IV, OVERHEAD, OpeningKey, SealingKey};
+pub use content::{AAD, ForeignGrant, Grant, IV, OVERHEAD, OpeningKey, SealingKey};
 pub use context::EncryptionContext;
 pub use header::{Header, HeaderError, InvalidWrappedKey, WrappedKey};
 
-pub use crate::gcm::{MAX_PLAINTEXT_LEN, StreamSealer, TAG_LEN};
+pub use crate::gcm::{BodyOpener, MAX_PLAINTEXT_LEN, StreamSealer, TAG_LEN};
 use crate::{
     ContentKey, DataKey, NotAuthentic, RandomnessUnavailable,
     derive::Prk,
