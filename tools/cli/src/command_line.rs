@@ -14,7 +14,8 @@ Exit codes:
   130  interrupted
 
 Environment:
-  CAAS_URL, CAAS_API_KEY  the service and the API key, unless --profile is given";
+  CAAS_URL, CAAS_API_KEY  the service and the API key, unless --profile is given
+  CAAS_FILE_KEY           the key of the file for `caas decrypt`";
 
 /// Encrypted files and values, in your own cloud
 #[derive(Debug, Parser)]
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Ls(commands::ls::Ls),
     Info(commands::info::Info),
     Rm(commands::rm::Rm),
+    Encrypt(commands::session_files::Encrypt),
+    Decrypt(commands::session_files::Decrypt),
     Value(commands::value::Value),
     User(commands::user::User),
     Keys(commands::keys::Keys),

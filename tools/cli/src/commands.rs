@@ -9,6 +9,7 @@ pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod session_files;
 pub(crate) mod user;
 pub(crate) mod value;
 
@@ -29,6 +30,8 @@ pub(crate) async fn run(command_line: CommandLine, output: &Output) -> Result<()
         Command::Ls(command) => command.run(connection, output).await,
         Command::Info(command) => command.run(connection, output).await,
         Command::Rm(command) => command.run(connection, output).await,
+        Command::Encrypt(command) => command.run(output).await,
+        Command::Decrypt(command) => command.run(output).await,
         Command::Value(command) => command.run(connection, output).await,
         Command::User(command) => command.run(connection, output).await,
         Command::Keys(command) => command.run(output).await,

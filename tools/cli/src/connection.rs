@@ -103,7 +103,7 @@ fn stored(name: &str) -> Result<Profile, Failure> {
 }
 
 /// A variable of the environment, unless it is absent or empty.
-fn variable(name: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+pub(crate) fn variable(name: &str) -> Result<Option<Zeroizing<String>>, Failure> {
     match env::var(name).map(Zeroizing::new) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
         Err(VarError::NotPresent) => Ok(None),

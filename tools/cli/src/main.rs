@@ -1,13 +1,17 @@
 //! `caas`: files and values, encrypted from the command line.
 
+mod blocking;
 mod command_line;
 mod commands;
 mod connection;
+mod destination;
 mod failure;
+mod file_key;
 mod lookup;
 mod output;
 mod profiles;
 mod progress;
+mod pump;
 mod tally;
 mod text;
 
