@@ -20,7 +20,8 @@ pub type PlaintextKey = Box<Zeroizing<[u8; 32]>>;
 #[derive(Clone)]
 pub struct KmsKey {
     client: Client,
-    key_id: String,
+    /// `None` for whichever key wrapped what is unwrapped.
+    key_id: Option<String>,
 }
 
 impl KmsKey {
@@ -28,7 +29,16 @@ impl KmsKey {
     pub fn new(client: Client, key_id: impl Into<String>) -> Self {
         Self {
             client,
-            key_id: key_id.into(),
+            key_id: Some(key_id.into()),
+        }
+    }
+
+    /// Whichever key wrapped what is unwrapped: it generates nothing. With a key's name, a wrapped
+    /// key of another account is refused.
+    pub fn any(client: Client) -> Self {
+        Self {
+            client,
+            key_id: None,
         }
     }
 
@@ -41,7 +51,8 @@ impl KmsKey {
         &self,
         context: impl IntoIterator<Item = (&'c str, &'c str)>,
     ) -> Result<(PlaintextKey, Vec<u8>), KmsError> {
-        let request = self.client.generate_data_key().key_id(&self.key_id);
+        let request = self.client.generate_data_key();
+        let request = request.set_key_id(self.key_id.clone());
         let request = request.key_spec(DataKeySpec::Aes256);
         let request = context.into_iter().fold(request, |request, (name, value)| {
             request.encryption_context(name, value)
@@ -65,7 +76,7 @@ impl KmsKey {
         wrapped: &[u8],
         context: impl IntoIterator<Item = (&'c str, &'c str)>,
     ) -> Result<PlaintextKey, KmsError> {
-        let request = self.client.decrypt().key_id(&self.key_id);
+        let request = self.client.decrypt().set_key_id(self.key_id.clone());
         let request = request.ciphertext_blob(Blob::new(wrapped));
         let request = context.into_iter().fold(request, |request, (name, value)| {
             request.encryption_context(name, value)

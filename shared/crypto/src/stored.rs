@@ -25,7 +25,7 @@ mod header;
 use subtle::ConstantTimeEq;
 
 pub use content::{AAD, ForeignGrant, Grant, IV, OVERHEAD, OpeningKey, SealingKey};
-pub use context::EncryptionContext;
+pub use context::{EncryptionContext, InvalidContext};
 pub use header::{Header, HeaderError, InvalidWrappedKey, WrappedKey};
 
 pub use crate::gcm::{BodyOpener, MAX_PLAINTEXT_LEN, StreamSealer, TAG_LEN};

@@ -9,9 +9,9 @@ use caas_crypto::{
     stored::{OVERHEAD, OpeningKey},
 };
 use tempfile::NamedTempFile;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::{GetError, ObjectInfo, Vault};
+use crate::{GetError, ObjectAddress, ObjectInfo, Vault};
 
 /// Plaintext is written to a file in chunks of about this many bytes.
 const WRITE_LEN: usize = 1 << 20;
@@ -32,11 +32,12 @@ impl Vault {
     /// # Errors
     /// See [`GetError`]. A file over the limit is refused without a KMS request.
     pub async fn get(&self, key: &ObjectKey, limit: u64) -> Result<Opened, GetError> {
-        let (info, body) = self.fetch(key).await?;
+        let address = key.into();
+        let (info, body) = self.fetch(&address).await?;
         if info.size() > limit {
             return Err(GetError::TooLarge { size: info.size() });
         }
-        let opening_key = self.unlock(key, &info).await?;
+        let opening_key = self.unlock(&address, &info).await?;
         let sealed = read(body, info.stored_len).await?;
         let content = off_worker(sealed.len(), move || {
             opening_key.open(sealed).map_err(|_| GetError::NotAuthentic)
@@ -56,9 +57,6 @@ impl Vault {
         key: &ObjectKey,
         destination: &Path,
     ) -> Result<ObjectInfo, GetError> {
-        let (info, mut body) = self.fetch(key).await?;
-        let opening_key = self.unlock(key, &info).await?;
-
         let folder = match destination.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -66,6 +64,28 @@ impl Vault {
         let temporary = NamedTempFile::new_in(folder).map_err(GetError::Destination)?;
         let file = temporary.as_file().try_clone();
         let mut file = tokio::fs::File::from_std(file.map_err(GetError::Destination)?);
+
+        let info = self.open_at(&key.into(), &mut file).await?;
+        file.sync_all().await.map_err(GetError::Destination)?;
+        temporary
+            .persist(destination)
+            .map_err(|error| GetError::Destination(error.error))?;
+        Ok(info)
+    }
+
+    /// Writes what an object at any address contains, in constant memory. What it writes is
+    /// **unverified**: only if it succeeds, that was the object's content. It checks first, before any
+    /// KMS request, that the object has exactly the context of the address.
+    ///
+    /// # Errors
+    /// See [`GetError`]. What was written must be discarded.
+    pub async fn open_at(
+        &self,
+        address: &ObjectAddress,
+        mut out: impl AsyncWrite + Unpin,
+    ) -> Result<ObjectInfo, GetError> {
+        let (info, mut body) = self.fetch(address).await?;
+        let opening_key = self.unlock(address, &info).await?;
 
         let mut opener = opening_key.opener();
         let mut plaintext = Vec::with_capacity(WRITE_LEN + (WRITE_LEN >> 2));
@@ -76,28 +96,25 @@ impl Vault {
                 .update(&chunk, &mut plaintext)
                 .map_err(|_| GetError::NotAuthentic)?;
             if plaintext.len() >= WRITE_LEN {
-                let written = file.write_all(&plaintext).await;
+                let written = out.write_all(&plaintext).await;
                 written.map_err(GetError::Destination)?;
                 plaintext.clear();
             }
         }
         complete(received, info.stored_len)?;
         opener.finish().map_err(|_| GetError::NotAuthentic)?;
-        let written = file.write_all(&plaintext).await;
+        let written = out.write_all(&plaintext).await;
         written.map_err(GetError::Destination)?;
-        file.sync_all().await.map_err(GetError::Destination)?;
-        temporary
-            .persist(destination)
-            .map_err(|error| GetError::Destination(error.error))?;
+        out.flush().await.map_err(GetError::Destination)?;
         Ok(info)
     }
 
-    async fn fetch(&self, key: &ObjectKey) -> Result<(ObjectInfo, ByteStream), GetError> {
+    async fn fetch(&self, address: &ObjectAddress) -> Result<(ObjectInfo, ByteStream), GetError> {
         let response = self
             .s3()
             .get_object()
             .bucket(self.bucket_name())
-            .key(key.as_str())
+            .key(address.key())
             .send()
             .await;
         match response {
@@ -117,12 +134,12 @@ impl Vault {
     /// Checks everything that needs no KMS, then makes the one KMS request.
     pub(crate) async fn unlock(
         &self,
-        key: &ObjectKey,
+        address: &ObjectAddress,
         info: &ObjectInfo,
     ) -> Result<OpeningKey, GetError> {
-        let header = info.header(key).map_err(|reason| {
+        let header = info.header_at(address).map_err(|reason| {
             tracing::warn!(%reason, "an object is not in the vault's format");
-            if info.is_another_programs(key) {
+            if info.is_another_programs(address) {
                 GetError::OtherContext
             } else {
                 GetError::NotAuthentic

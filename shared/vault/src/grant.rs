@@ -44,7 +44,7 @@ impl Vault {
         presigner: &Presigner,
     ) -> Result<UploadGrant, PutError> {
         options.admit_whole(len)?;
-        let (header, sealing_key, _) = self.begin(key).await?;
+        let (header, sealing_key, _) = self.begin(&key.into()).await?;
         let stored_len = len + OVERHEAD as u64;
         let metadata = metadata(&header, options);
         let bucket = self.bucket_name();
@@ -67,7 +67,7 @@ impl Vault {
         presigner: &Presigner,
     ) -> Result<DownloadGrant, GetError> {
         let info = self.head(key).await?.ok_or(GetError::NotFound)?;
-        let opening_key = self.unlock(key, &info).await?;
+        let opening_key = self.unlock(&key.into(), &info).await?;
         let request = presigner.get(self.bucket_name(), key, info.version_id.as_deref());
         Ok(DownloadGrant {
             request: request.await?,

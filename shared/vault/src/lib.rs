@@ -30,6 +30,9 @@
 //! # }
 //! ```
 //!
+//! The objects of other programs, at any key and under any encryption context, are read and written
+//! with an [`ObjectAddress`]: [`Vault::open_at`] and [`Vault::put_at`].
+//!
 //! A client may also seal and open files itself, with a presigned request and the key of one
 //! object: [`Vault::grant_upload`] and [`Vault::grant_download`]. It can send a file in parts, in
 //! any order and over days: [`Vault::begin_upload`].
@@ -51,6 +54,7 @@ mod get;
 mod grant;
 mod list;
 mod multipart;
+mod object_address;
 mod object_info;
 mod part;
 mod put;
@@ -64,6 +68,7 @@ pub use error::{GetError, PutError};
 pub use get::Opened;
 pub use grant::{DownloadGrant, UploadGrant};
 pub use list::{InvalidCursor, ListError, ListedFile, Page};
+pub use object_address::ObjectAddress;
 pub use object_info::ObjectInfo;
 pub use part::{InvalidLayout, MAX_PUT_BYTES, PART_LEN, PartLayout};
 pub use put::Stored;

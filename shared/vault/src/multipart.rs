@@ -13,7 +13,7 @@ use aws_sdk_s3::{
     types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
 };
 use bytes::Bytes;
-use caas_aws::{ListedUpload, ObjectKey, PutOptions, Unavailable, status};
+use caas_aws::{ListedUpload, PutOptions, Unavailable, status};
 use caas_crypto::stored::Header;
 use tokio::{runtime::Handle, task::JoinSet};
 
@@ -58,12 +58,12 @@ impl MultipartUpload {
     /// Starts an upload with this header.
     pub(crate) async fn create(
         vault: &Vault,
-        key: &ObjectKey,
+        key: &str,
         header: &Header,
         options: &PutOptions,
     ) -> Result<Self, PutError> {
         let client = vault.s3().clone();
-        let (bucket, key) = (vault.bucket_name().to_owned(), key.as_str().to_owned());
+        let (bucket, key) = (vault.bucket_name().to_owned(), key.to_owned());
         let request = client
             .create_multipart_upload()
             .bucket(&bucket)

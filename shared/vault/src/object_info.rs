@@ -8,7 +8,9 @@ use aws_sdk_s3::{
     primitives::{DateTime, DateTimeFormat},
 };
 use caas_aws::{ObjectKey, PutOptions, length, time};
-use caas_crypto::stored::{self, EncryptionContext, Header, HeaderError};
+use caas_crypto::stored::{self, Header, HeaderError};
+
+use crate::ObjectAddress;
 
 /// S3's information about a sealed file. None of it is authenticated, except the
 /// [`header`](Self::header) once it has unlocked a key.
@@ -43,10 +45,18 @@ impl ObjectInfo {
     /// # Errors
     /// See [`HeaderError`].
     pub fn header(&self, key: &ObjectKey) -> Result<Header, HeaderError> {
+        self.header_at(&key.into())
+    }
+
+    /// Reads the header, if the object is in the format and has the context of `address`.
+    ///
+    /// # Errors
+    /// See [`HeaderError`].
+    pub fn header_at(&self, address: &ObjectAddress) -> Result<Header, HeaderError> {
         let fields = self.metadata.iter();
         Header::parse(
             fields.map(|(name, value)| (name.as_str(), value.as_str())),
-            &EncryptionContext::for_object(key.as_str()),
+            address.context(),
         )
     }
 }
@@ -74,13 +84,13 @@ from_output!(GetObjectOutput, HeadObjectOutput);
 impl ObjectInfo {
     /// Whether the format is right and the encryption context is of another program: nothing in it is
     /// ours, so that it is no damaged one of ours.
-    pub(crate) fn is_another_programs(&self, key: &ObjectKey) -> bool {
-        let ours = EncryptionContext::for_object(key.as_str());
-        let [(suite, _), (object, hash)] = ours.pairs().collect::<Vec<_>>()[..] else {
+    pub(crate) fn is_another_programs(&self, address: &ObjectAddress) -> bool {
+        let ours = address.context().pairs().collect::<Vec<_>>();
+        let [(suite, _), (object, hash)] = ours[..] else {
             return false;
         };
         let context = self.metadata.get("x-amz-t").map_or("", String::as_str);
-        self.header(key) == Err(HeaderError::WrongContext)
+        self.header_at(address) == Err(HeaderError::WrongContext)
             && context.contains(suite)
             && !context.contains(object)
             && !context.contains(hash)

@@ -4,12 +4,12 @@ use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
 use caas_aws::{ObjectKey, PutOptions, off_worker};
 use caas_crypto::{
     DataKey,
-    stored::{self, EncryptionContext, Header, OpeningKey, SealingKey, WrappedKey},
+    stored::{self, Header, OpeningKey, SealingKey, WrappedKey},
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
-    PART_LEN, PutError, Vault,
+    ObjectAddress, PART_LEN, PutError, Vault,
     checked::CheckedSealer,
     error::{is_precondition, no_data_key, not_written},
     multipart::MultipartUpload,
@@ -50,7 +50,7 @@ impl Vault {
         if content.len() > PART_LEN {
             return self.put_reader(key, content.as_slice(), options).await;
         }
-        self.put_whole(key, content, options).await
+        self.put_whole(&key.into(), content, options).await
     }
 
     /// Seals content of any length as it is read, in about 40 MiB of memory. Nothing is visible
@@ -68,6 +68,20 @@ impl Vault {
         reader: impl AsyncRead + Unpin,
         options: &PutOptions,
     ) -> Result<Stored, PutError> {
+        self.put_at(&key.into(), reader, options).await
+    }
+
+    /// As [`put_reader`](Self::put_reader), at any address: for AWS's clients, which open the object
+    /// with the same context, as for [`open_at`](Self::open_at).
+    ///
+    /// # Errors
+    /// See [`PutError`].
+    pub async fn put_at(
+        &self,
+        address: &ObjectAddress,
+        reader: impl AsyncRead + Unpin,
+        options: &PutOptions,
+    ) -> Result<Stored, PutError> {
         options.admit(options.announced_len().unwrap_or_default())?;
         let mut source = Source {
             reader,
@@ -77,10 +91,10 @@ impl Vault {
         let mut first = Vec::new();
         // One byte more than a part shows whether parts are needed.
         if source.fill(&mut first, PART_LEN + 1).await? {
-            return self.put_whole(key, first, options).await;
+            return self.put_whole(address, first, options).await;
         }
-        let (header, sealing_key, opening_key) = self.begin(key).await?;
-        let mut upload = MultipartUpload::create(self, key, &header, options).await?;
+        let (header, sealing_key, opening_key) = self.begin(address).await?;
+        let mut upload = MultipartUpload::create(self, address.key(), &header, options).await?;
         let sealer = CheckedSealer::new(sealing_key, &opening_key);
         let checksum = match send_parts(&mut upload, sealer, &mut source, first).await {
             Ok(checksum) => checksum,
@@ -98,7 +112,7 @@ impl Vault {
                 Err(self.refusal("CompleteMultipartUpload", &error, lost))
             }
         };
-        let outcome = self.or_already_there(key, &header, outcome).await;
+        let outcome = self.or_already_there(address, &header, outcome).await;
         match outcome {
             Ok(_) => upload.forget(),
             Err(_) => upload.abort().await,
@@ -114,20 +128,20 @@ impl Vault {
 
     async fn put_whole(
         &self,
-        key: &ObjectKey,
+        address: &ObjectAddress,
         mut content: Vec<u8>,
         options: &PutOptions,
     ) -> Result<Stored, PutError> {
         let size = content.len() as u64;
         content.reserve_exact(stored::OVERHEAD);
-        let (header, sealing_key, opening_key) = self.begin(key).await?;
+        let (header, sealing_key, opening_key) = self.begin(address).await?;
         let sealer = CheckedSealer::new(sealing_key, &opening_key);
         let (content, checksum) = seal_last(sealer, content).await?;
         let response = self
             .s3()
             .put_object()
             .bucket(self.bucket_name())
-            .key(key.as_str())
+            .key(address.key())
             .set_content_type(options.content_type_header())
             .set_metadata(Some(metadata(&header, options)))
             .set_if_match(options.if_match_header())
@@ -143,7 +157,7 @@ impl Vault {
                 Err(self.refusal("PutObject", &error, lost))
             }
         };
-        let (e_tag, version_id) = self.or_already_there(key, &header, outcome).await?;
+        let (e_tag, version_id) = self.or_already_there(address, &header, outcome).await?;
         Ok(Stored {
             e_tag,
             version_id,
@@ -156,9 +170,9 @@ impl Vault {
     /// Makes a new data key for this object, and its header, which unlocks the opening key.
     pub(crate) async fn begin(
         &self,
-        key: &ObjectKey,
+        address: &ObjectAddress,
     ) -> Result<(Header, SealingKey, OpeningKey), PutError> {
-        let context = EncryptionContext::for_object(key.as_str());
+        let context = address.context().clone();
         let (data_key, wrapped_key) = self
             .key
             .generate(context.pairs())
@@ -191,15 +205,15 @@ impl Vault {
     /// is lost: the SDK repeats the request, and its own object fails the condition.
     async fn or_already_there(
         &self,
-        key: &ObjectKey,
+        address: &ObjectAddress,
         header: &Header,
         outcome: Result<(String, Option<String>), PutError>,
     ) -> Result<(String, Option<String>), PutError> {
         let Err(refused) = outcome else {
             return outcome;
         };
-        match self.head(key).await {
-            Ok(Some(info)) if info.header(key).as_ref() == Ok(header) => {
+        match self.head_at(address.key()).await {
+            Ok(Some(info)) if info.header_at(address).as_ref() == Ok(header) => {
                 Ok((info.e_tag, info.version_id))
             }
             _ => Err(refused),

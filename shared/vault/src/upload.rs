@@ -99,7 +99,7 @@ impl Vault {
         options: &PutOptions,
     ) -> Result<PartsGrant, PutError> {
         options.admit_whole(layout.size())?;
-        let (header, sealing_key, _) = self.begin(key.object_key()).await?;
+        let (header, sealing_key, _) = self.begin(&key.object_key().into()).await?;
         // If no checksum is named, S3 accepts parts without one, and computes its own.
         let created = self
             .s3()

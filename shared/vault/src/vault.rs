@@ -36,7 +36,7 @@ impl Vault {
     /// # Errors
     /// S3 is not available.
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, Unavailable> {
-        self.head_of(key, None).await
+        self.head_of(key.as_str(), None).await
     }
 
     /// What is known about one version of a file, which need not be the current one, with its
@@ -49,19 +49,28 @@ impl Vault {
         key: &ObjectKey,
         version_id: &str,
     ) -> Result<Option<ObjectInfo>, Unavailable> {
-        self.head_of(key, Some(version_id.to_owned())).await
+        self.head_of(key.as_str(), Some(version_id.to_owned()))
+            .await
+    }
+
+    /// As [`head`](Self::head), at any S3 key. The object need not be in the format.
+    ///
+    /// # Errors
+    /// S3 is not available.
+    pub async fn head_at(&self, key: &str) -> Result<Option<ObjectInfo>, Unavailable> {
+        self.head_of(key, None).await
     }
 
     async fn head_of(
         &self,
-        key: &ObjectKey,
+        key: &str,
         version_id: Option<String>,
     ) -> Result<Option<ObjectInfo>, Unavailable> {
         let response = self
             .s3()
             .head_object()
             .bucket(self.bucket_name())
-            .key(key.as_str())
+            .key(key)
             .set_checksum_mode(version_id.as_ref().map(|_| ChecksumMode::Enabled))
             .set_version_id(version_id)
             .send()

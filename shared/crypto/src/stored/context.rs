@@ -33,6 +33,28 @@ impl EncryptionContext {
         ]))
     }
 
+    /// The context of these pairs, as AWS's clients make it from the caller's: with
+    /// `aws:x-amz-cek-alg` = `115`.
+    ///
+    /// # Errors
+    /// A name is a duplicate, begins with `aws:`, or is `kms_cmk_id`.
+    pub fn of<N: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, InvalidContext> {
+        let mut context = BTreeMap::new();
+        for (name, value) in pairs {
+            let name = name.into();
+            if name.starts_with("aws:") || name == KMS_KEY_NAME {
+                return Err(InvalidContext::Reserved);
+            }
+            if context.insert(name, value.into()).is_some() {
+                return Err(InvalidContext::Duplicate);
+            }
+        }
+        context.insert(SUITE_NAME.to_owned(), SUITE_VALUE.to_owned());
+        Ok(Self(context))
+    }
+
     /// The pairs, sorted by name. Pass all of them to KMS.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.0.iter();
@@ -62,6 +84,17 @@ impl EncryptionContext {
         let suite = self.0.get(SUITE_NAME).map(String::as_str);
         suite == Some(SUITE_VALUE) && own(self) == own(expected)
     }
+}
+
+/// The pairs cannot be a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidContext {
+    /// Names that begin with `aws:` belong to KMS and to the format; so does `kms_cmk_id`.
+    #[error("the name is reserved")]
+    Reserved,
+    /// A name is a duplicate.
+    #[error("the name is a duplicate")]
+    Duplicate,
 }
 
 /// The pairs of a JSON object. A map's own implementation keeps the last of two duplicates.
@@ -97,6 +130,51 @@ mod tests {
         let context = EncryptionContext::for_object("acme/report.pdf");
         assert_eq!(context.to_json(), JSON);
         assert_eq!(EncryptionContext::from_json(JSON), Some(context));
+    }
+
+    #[test]
+    fn a_callers_pairs_are_a_context_with_the_suite() {
+        let hash = "6442a400b47e2ad958a95a36c03c7ff6c456b542df9826a6972deb811a13dee9";
+        let object = EncryptionContext::for_object("acme/report.pdf");
+        assert_eq!(EncryptionContext::of([(OBJECT_NAME, hash)]), Ok(object));
+        let none: [(&str, &str); 0] = [];
+        let context = EncryptionContext::of(none).unwrap();
+        assert_eq!(context.to_json(), r#"{"aws:x-amz-cek-alg":"115"}"#);
+        for (pairs, error) in [
+            ([("a", "1"), ("aws:b", "2")], InvalidContext::Reserved),
+            (
+                [(SUITE_NAME, SUITE_VALUE), ("a", "1")],
+                InvalidContext::Reserved,
+            ),
+            ([("a", "1"), (KMS_KEY_NAME, "2")], InvalidContext::Reserved),
+            ([("a", "1"), ("a", "1")], InvalidContext::Duplicate),
+        ] {
+            assert_eq!(EncryptionContext::of(pairs), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_stored_context_must_be_the_expected_one() {
+        let expected = EncryptionContext::of([("a", "1"), ("b", "2")]).unwrap();
+        let stored = |text: &str| {
+            let stored = EncryptionContext::from_json(text).unwrap();
+            stored.is_stored_form_of(&expected)
+        };
+        assert!(stored(r#"{"b":"2","aws:x-amz-cek-alg":"115","a":"1"}"#));
+        assert!(stored(
+            r#"{"b":"2","aws:x-amz-cek-alg":"115","a":"1","kms_cmk_id":"k"}"#
+        ));
+        for refused in [
+            r#"{"a":"1","b":"2"}"#,
+            r#"{"aws:x-amz-cek-alg":"114","a":"1","b":"2"}"#,
+            r#"{"aws:x-amz-cek-alg":"115"}"#,
+            r#"{"aws:x-amz-cek-alg":"115","a":"1"}"#,
+            r#"{"aws:x-amz-cek-alg":"115","a":"1","b":"3"}"#,
+            r#"{"aws:x-amz-cek-alg":"115","a":"1","b":"2","c":"3"}"#,
+            r#"{"aws:x-amz-cek-alg":"115","a":"1","B":"2"}"#,
+        ] {
+            assert!(!stored(refused), "{refused}");
+        }
     }
 
     #[test]

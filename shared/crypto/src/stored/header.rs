@@ -95,6 +95,12 @@ impl Header {
         })
     }
 
+    /// Whether any of this metadata is a header's: the object is in this format, or was.
+    pub fn is_in<'a>(names: impl IntoIterator<Item = &'a str>) -> bool {
+        let is_field = |name: &str| FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
+        names.into_iter().any(is_field)
+    }
+
     /// The user metadata to store with the body.
     pub fn to_metadata(&self) -> [(&'static str, String); 6] {
         let wrapped_key = BASE64_STANDARD.encode(self.wrapped_key.as_bytes());
@@ -316,6 +322,14 @@ mod tests {
             .iter_mut()
             .for_each(|field| field.0.make_ascii_uppercase());
         assert_eq!(parse(&upper), Ok(header()));
+    }
+
+    #[test]
+    fn one_field_shows_the_format() {
+        for (name, _) in header().to_metadata() {
+            assert!(Header::is_in(["a", name]) && Header::is_in([&*name.to_uppercase()]));
+        }
+        assert!(!Header::is_in(OLDER_VERSIONS) && !Header::is_in(["", "x-amz-m"]));
     }
 
     #[test]
