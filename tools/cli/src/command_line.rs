@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Decrypt(commands::session_files::Decrypt),
     Value(commands::value::Value),
     User(commands::user::User),
+    S3(commands::s3::S3),
     Keys(commands::keys::Keys),
     Doctor(commands::doctor::Doctor),
     Completions(commands::generate::Completions),

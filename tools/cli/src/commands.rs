@@ -9,6 +9,7 @@ pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod s3;
 pub(crate) mod session_files;
 pub(crate) mod user;
 pub(crate) mod value;
@@ -34,6 +35,7 @@ pub(crate) async fn run(command_line: CommandLine, output: &Output) -> Result<()
         Command::Decrypt(command) => command.run(output).await,
         Command::Value(command) => command.run(connection, output).await,
         Command::User(command) => command.run(connection, output).await,
+        Command::S3(command) => command.run(output).await,
         Command::Keys(command) => command.run(output).await,
         Command::Doctor(command) => command.run(connection, output).await,
         Command::Completions(command) => command.run(),

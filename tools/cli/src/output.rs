@@ -4,6 +4,13 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
 use serde_json::{Value, json};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -48,6 +55,24 @@ impl Output {
     /// Whether somebody watches the progress.
     pub(crate) fn shows_progress(&self) -> bool {
         self.terminal && !self.quiet && !self.json
+    }
+
+    /// Shows why S3 and KMS did not do what was asked, as the crates log it: without content and names.
+    pub(crate) fn show_log(&self) {
+        if self.quiet || self.json {
+            return;
+        }
+        let ours = Targets::new()
+            .with_target("caas_aws", LevelFilter::WARN)
+            .with_target("caas_vault", LevelFilter::WARN);
+        let lines = fmt::layer()
+            .with_writer(io::stderr)
+            .with_ansi(false)
+            .with_target(false)
+            .without_time();
+        let log = tracing_subscriber::registry().with(lines.with_filter(ours));
+        // There is no other log.
+        let _ = log.try_init();
     }
 
     /// Prints one result: a line for people, or an object.
