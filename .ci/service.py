@@ -113,7 +113,7 @@ def main():
         caas = "cargo run --quiet -p caas-cli --"
         commands = [
             f"{caas} keys new acme > /dev/null && {caas} doctor", ".ci/schemathesis", "tests/clients/run", ".ci/events",
-            "python tests/interop/interop.py", transfers,
+            f"CAAS='{caas}' python tests/interop/interop.py", transfers,
         ]
         for command in commands:
             command = ["bash", "-c", f"source .caas/env && {command}"]

@@ -5,6 +5,7 @@
 
 Needs a running service, and AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_KMS, AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_REGION, VAULT_BUCKET and FILE_KEY_ID of the S3 and KMS that it uses.
+With CAAS="cargo run -p caas-cli --" or the path of `caas`, it checks `caas s3` too.
 Prints what passed, and exits with status 1 at the first failure.
 """
 
@@ -13,6 +14,9 @@ import hashlib
 import io
 import json
 import os
+import shlex
+import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 import uuid
@@ -177,6 +181,30 @@ def an_object_without_key_commitment_is_refused():
     call("DELETE", f"/api/files/{id_of(path)}?purge=true")
 
 
+def the_command_line_and_the_official_client_open_each_others(caas, official, size):
+    content, key = os.urandom(size), f"interop/{uuid.uuid4()}"
+    context = {"department": "sales", "year": "2026"}
+    pairs = [f"--context={name}={value}" for name, value in context.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        source, copy = os.path.join(folder, "source"), os.path.join(folder, "copy")
+        with open(source, "wb") as file:
+            file.write(content)
+        put = [source, f"s3://{BUCKET}/{key}", "--kms-key", KMS_KEY]
+        subprocess.run([*caas, "s3", "put", *put, *pairs], check=True, stdout=subprocess.DEVNULL)
+        opened = official.get_object(Bucket=BUCKET, Key=key, EncryptionContext=context)
+        assert opened["Body"].read() == content
+        refused(official.get_object, Bucket=BUCKET, Key=key, EncryptionContext={})
+
+        official.put_object(Bucket=BUCKET, Key=key, Body=content[::-1], EncryptionContext=context)
+        get = [*caas, "s3", "get", f"s3://{BUCKET}/{key}", "-o", copy]
+        assert subprocess.run(get, stderr=subprocess.DEVNULL).returncode == 3
+        assert not os.path.exists(copy)
+        subprocess.run([*get, *pairs], check=True, stdout=subprocess.DEVNULL)
+        with open(copy, "rb") as file:
+            assert file.read() == content[::-1]
+    S3.delete_object(Bucket=BUCKET, Key=key)
+
+
 CLIENT = client_name()
 
 
@@ -195,6 +223,10 @@ def main():
         print(f"ok: sealed by a client, opened by the official client and by a grant, {size} bytes")
     an_object_without_key_commitment_is_refused()
     print("ok: an object in version 2 of the format is refused")
+    if caas := shlex.split(os.environ.get("CAAS", "")):
+        for size in SIZES:
+            the_command_line_and_the_official_client_open_each_others(caas, official, size)
+            print(f"ok: `caas s3` and the official client open each other's, {size} bytes")
 
 
 if __name__ == "__main__":

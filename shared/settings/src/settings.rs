@@ -7,11 +7,11 @@ use std::{fmt, str::FromStr};
 /// Only a program's `main` reads the environment itself.
 pub struct Settings(Box<Var>);
 
-type Var = dyn Fn(&str) -> Option<String>;
+type Var = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Settings {
     /// Settings whose values `var` returns.
-    pub fn new(var: impl Fn(&str) -> Option<String> + 'static) -> Self {
+    pub fn new(var: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Box::new(var))
     }
 

@@ -9,5 +9,5 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
     let done = off_worker(usize::MAX, work).await;
-    done.map_err(|Unavailable| Failure::interrupted())
+    done.map_err(|Unavailable| Failure::interrupted(None))
 }
