@@ -5,12 +5,13 @@ use std::io::{self, IsTerminal};
 use caas_client::{Client, ServiceError};
 use clap::Args;
 use serde_json::json;
+use tokio::task::block_in_place;
 use zeroize::Zeroizing;
 
 use crate::{
     connection::{API_KEY, ConnectionOptions, URL},
     failure::{Exit, Failure},
-    output::{Output, ask},
+    output::{Output, ask, ask_secretly},
     profiles::{DEFAULT, Profile, Profiles},
 };
 
@@ -111,13 +112,14 @@ impl Whoami {
 /// Reads the key without showing it.
 fn read_api_key() -> Result<Zeroizing<String>, Failure> {
     let read = match io::stdin().is_terminal() {
-        true => rpassword::prompt_password("API key (not shown): ").map(Zeroizing::new),
+        true => block_in_place(|| ask_secretly("API key (not shown): "))?,
         false => {
             let mut line = Zeroizing::new(String::new());
-            io::stdin().read_line(&mut line).map(|_| line)
+            let read = io::stdin().read_line(&mut line);
+            read.map_err(|error| Failure::local("standard input", &error))?;
+            line
         }
     };
-    let read = read.map_err(|error| Failure::local("the API key cannot be read", &error))?;
     Ok(Zeroizing::new(read.trim().to_owned()))
 }
 
