@@ -103,17 +103,25 @@ def main():
     assert "```sh\ncargo run\n```" in readme, "the README no longer says `cargo run`"
     if healthy():
         sys.exit("something else serves on port 5000 already")
+    # With the features that `cargo test` builds it with.
+    subprocess.run(["cargo", "build", "--quiet", "--workspace", "--bin", "caas"], cwd=ROOT, check=True)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
+    os.environ["PATH"] = f"{(ROOT / target / 'debug').resolve()}:{os.environ['PATH']}"
     server = subprocess.Popen(["cargo", "run"], cwd=ROOT, start_new_session=True)
     try:
         wait_until_healthy(server)
         for page in PAGES:
             run_blocks(page)
         interrupted_transfer()
-        transfers = "PYTHON=python cargo run --quiet -p caas-bench --example transfers -- 256"
-        caas = "cargo run --quiet -p caas-cli --"
         commands = [
-            f"{caas} keys new acme > /dev/null && {caas} doctor", ".ci/schemathesis", "tests/clients/run", ".ci/events",
-            f"CAAS='{caas}' python tests/interop/interop.py", transfers,
+            "python .ci/session.py README.md",
+            "caas keys new acme > /dev/null && caas doctor",
+            "python tools/bench/command_line.py caas 256",
+            ".ci/schemathesis",
+            "tests/clients/run",
+            ".ci/events",
+            "CAAS=caas python tests/interop/interop.py",
+            "PYTHON=python cargo run --quiet -p caas-bench --example transfers -- 256",
         ]
         for command in commands:
             command = ["bash", "-c", f"source .caas/env && {command}"]

@@ -18,11 +18,28 @@ struct Case {
 }
 
 /// Every command. `{secret}` is a file with a secret in it, `{folder}` the folder of a local service,
-/// `{out}` a path for results.
+/// `{out}` and `{key}` paths for results.
 const CASES: &[Case] = &[
     case(&["login", "{url}"], "CANARY-7f3a9c-key\n"),
     case(&["logout"], ""),
     case(&["whoami"], ""),
+    case(&["put", "{secret}"], ""),
+    case(&["put", "--mode", "inbox", "{secret}"], ""),
+    case(&["put", "-"], "CANARY-7f3a9c\n"),
+    case(&["get", "MDE5Li4u", "-o", "{out}"], ""),
+    case(&["get", "report.txt"], ""),
+    case(&["ls", "--long"], ""),
+    case(&["info", "MDE5Li4u"], ""),
+    case(&["rm", "--purge", "--yes", "MDE5Li4u"], ""),
+    case(
+        &["encrypt", "{secret}", "-o", "{out}", "--key-file", "{key}"],
+        "",
+    ),
+    case(&["decrypt", "{secret}", "-o", "{out}", "--force"], ""),
+    case(&["decrypt", "{secret}", "--key-file", "{secret}"], ""),
+    case(&["s3", "get", "s3://b/k", "-o", "{out}", "--force"], ""),
+    case(&["s3", "put", "{secret}", "s3://b/k", "--kms-key", "k"], ""),
+    case(&["s3", "verify", "s3://b/"], ""),
     case(
         &["value", "encrypt", "--user", USER],
         "CANARY-7f3a9c\nCANARY-7f3a9c\n",
@@ -105,6 +122,7 @@ async fn no_secret_appears() {
     for url in urls {
         let program = Program::new(&url, &format!("{CANARY}-key"));
         let secret = program.file("secret", &format!("{CANARY}\n{CANARY}\n"));
+        let (out, key) = (program.home().join("out"), program.home().join("key"));
         let folder = program.home().join("local");
         fs::create_dir(&folder).unwrap();
         let env = format!(
@@ -119,6 +137,8 @@ async fn no_secret_appears() {
                 .map(|argument| match *argument {
                     "{url}" => url.as_str(),
                     "{secret}" => secret.to_str().unwrap(),
+                    "{out}" => out.to_str().unwrap(),
+                    "{key}" => key.to_str().unwrap(),
                     "{folder}" => folder.to_str().unwrap(),
                     argument => argument,
                 })
@@ -126,6 +146,8 @@ async fn no_secret_appears() {
             let mut command = program.command(&arguments);
             command
                 .env("AWS_ENDPOINT_URL_S3", &url)
+                .env("AWS_ENDPOINT_URL_KMS", &url)
+                .env("CAAS_FILE_KEY", CANARY)
                 .env("AWS_ACCESS_KEY_ID", "id")
                 .env("AWS_SECRET_ACCESS_KEY", CANARY)
                 .env("AWS_REGION", "us-east-1");
