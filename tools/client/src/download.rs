@@ -1,6 +1,7 @@
 //! Downloads a file by a grant. The destination appears only once all of it has been verified.
 
 use std::{
+    fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
     thread,
@@ -277,8 +278,9 @@ fn open(
     folder: &Path,
     mut pieces: mpsc::Receiver<Option<Bytes>>,
 ) -> Result<NamedTempFile, DownloadError> {
-    let file = NamedTempFile::new_in(folder).map_err(DownloadError::Destination)?;
-    let mut file = SyncedFile::of(file);
+    let temporary = NamedTempFile::new_in(folder).map_err(DownloadError::Destination)?;
+    let file = temporary.as_file().try_clone();
+    let mut file = SyncedFile::of(file.map_err(DownloadError::Destination)?);
     let mut opener: BodyOpener = key.opener();
     let mut plaintext = Vec::with_capacity(WRITE_LEN + (WRITE_LEN >> 1));
     loop {
@@ -296,18 +298,19 @@ fn open(
     }
     opener.finish().map_err(|_| DownloadError::NotAuthentic)?;
     file.write(&plaintext)?;
-    file.finish()
+    file.finish()?;
+    Ok(temporary)
 }
 
-/// A temporary file that is synced while it is written, so that little remains to sync at the end.
+/// A file that is synced while it is written, so that little remains to sync at the end.
 pub(crate) struct SyncedFile {
-    file: NamedTempFile,
+    file: File,
     since_sync: usize,
     syncing: Option<thread::JoinHandle<io::Result<()>>>,
 }
 
 impl SyncedFile {
-    pub(crate) fn of(file: NamedTempFile) -> Self {
+    pub(crate) fn of(file: File) -> Self {
         Self {
             file,
             since_sync: 0,
@@ -322,7 +325,7 @@ impl SyncedFile {
         if self.since_sync >= SYNC_LEN {
             self.since_sync = 0;
             self.synced()?;
-            let file = self.file.as_file().try_clone();
+            let file = self.file.try_clone();
             let file = file.map_err(DownloadError::Destination)?;
             self.syncing = Some(thread::spawn(move || file.sync_data()));
         }
@@ -340,10 +343,8 @@ impl SyncedFile {
         outcome.map_err(DownloadError::Destination)
     }
 
-    pub(crate) fn finish(mut self) -> Result<NamedTempFile, DownloadError> {
+    pub(crate) fn finish(mut self) -> Result<(), DownloadError> {
         self.synced()?;
-        let synced = self.file.as_file().sync_all();
-        synced.map_err(DownloadError::Destination)?;
-        Ok(self.file)
+        self.file.sync_all().map_err(DownloadError::Destination)
     }
 }

@@ -1,41 +1,30 @@
-//! What has arrived of a download: `<destination>.part`.
+//! What has arrived of a download: `<destination>.part`, and in `<destination>.part.json` which version
+//! of which file it belongs to.
 //!
-//! It holds ciphertext only: first a header of [`HEADER`] bytes (a JSON object, then spaces), then one
-//! byte for each range, `1` if it has arrived, and from [`BODY`] on the object. While ranges arrive,
-//! they are opened into `<destination>.part.open`, which is removed unless the tag of the whole is
-//! right, and then renamed. Nothing here is trusted: if the part file is damaged, the tag does not fit,
-//! and the download begins anew.
+//! It is opened as it arrives, in order, and **unverified** until the tag of the whole is right; then it
+//! is renamed. Nothing that it contained before is trusted: to go on, it is sealed again, which yields the
+//! ciphertext that the tag is computed over. If it was damaged, the tag does not fit, and the download
+//! begins anew.
 
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        mpsc::{Receiver, Sender},
-    },
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
-use caas_crypto::stored::Grant;
+use caas_crypto::stored::{BodyOpener, Grant, OVERHEAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tempfile::{NamedTempFile, TempPath};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::{DownloadError, download::SyncedFile};
 
-/// The length of a range in bytes, except that the last may be shorter.
-pub(crate) const RANGE: u64 = 8 << 20;
+/// Longer than any version, in bytes.
+const MAX_VERSION: u64 = 4 << 10;
 
-const HEADER: u64 = 4 << 10;
-
-/// 64 GiB and a tag have 8,193 ranges at most.
-const BODY: u64 = 16 << 10;
-
-/// How much is opened at a time, in bytes.
+/// How much is sealed again at a time, in bytes.
 const CHUNK: usize = 1 << 20;
 
 /// Which version of which file a part file belongs to.
@@ -55,185 +44,162 @@ impl Version {
         let digest = Sha256::new().chain_update(service).chain_update("\0");
         BASE64_STANDARD.encode(digest.chain_update(id).finalize())
     }
-
-    /// How many ranges the object has.
-    pub(crate) fn ranges(&self) -> u64 {
-        self.total.div_ceil(RANGE)
-    }
-}
-
-/// A piece of the object on its way to the file.
-pub(crate) enum Piece {
-    /// Bytes from this offset on.
-    Bytes(u64, Bytes),
-    /// All of this range has been handed over. Tells when that is recorded.
-    Arrived(u64, oneshot::Sender<()>),
 }
 
 /// An open part file. Nobody else can open it meanwhile.
 #[derive(Debug)]
 pub(crate) struct PartFile {
-    /// Its position belongs to whoever holds it.
-    file: Mutex<File>,
+    file: File,
     path: PathBuf,
+    version: PathBuf,
 }
 
 impl PartFile {
-    /// Opens the part file of a destination, or creates it, and returns what its header says.
+    /// Opens the part file of a destination, or creates it, and returns which version it belongs to.
+    ///
+    /// # Errors
+    /// [`InProgress`](DownloadError::InProgress) and [`Destination`](DownloadError::Destination), also
+    /// if a file of that name has content that belongs to no version: it may be somebody's own.
     pub(crate) fn open(destination: &Path) -> Result<(Self, Option<Version>), DownloadError> {
         let path = with_suffix(destination, ".part");
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let is_other = fs::symlink_metadata(&path).is_ok_and(|metadata| !metadata.is_file());
         let opened = match is_other {
             true => Err(io::Error::other("the part file is no regular file")),
-            false => options.open(&path),
+            false => private().read(true).create(true).open(&path),
         };
         let file = opened.map_err(DownloadError::Destination)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => DownloadError::InProgress,
             TryLockError::Error(error) => DownloadError::Destination(error),
         })?;
-        let mut header = Vec::new();
-        let read = (&file).take(HEADER).read_to_end(&mut header);
-        read.map_err(DownloadError::Destination)?;
-        let found = serde_json::from_slice(&header).ok();
-        let file = Mutex::new(file);
-        Ok((Self { file, path }, found))
+        let version = with_suffix(destination, ".part.json");
+        let found = read(&version).ok();
+        let found = found.and_then(|text| serde_json::from_slice(&text).ok());
+        let metadata = file.metadata().map_err(DownloadError::Destination)?;
+        if found.is_none() && metadata.len() > 0 {
+            let error = format!("{} is in the way", path.display());
+            let error = io::Error::new(io::ErrorKind::AlreadyExists, error);
+            return Err(DownloadError::Destination(error));
+        }
+        let opened = Self {
+            file,
+            path,
+            version,
+        };
+        Ok((opened, found))
     }
 
     /// Empties it, for this version.
     pub(crate) fn begin(&self, version: &Version) -> io::Result<()> {
-        let mut header = serde_json::to_vec(version)?;
-        if header.len() as u64 > HEADER {
+        self.file.set_len(0)?;
+        let text = serde_json::to_vec(version)?;
+        if text.len() as u64 > MAX_VERSION {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        header.resize(HEADER as usize, b' ');
-        self.with(|file| file.set_len(0))?;
-        self.write(0, &header)?;
-        self.with(|file| file.set_len(BODY + version.total))
+        let mut file = private().create(true).truncate(true).open(&self.version)?;
+        file.write_all(&text)
     }
 
-    /// Which ranges have arrived.
-    pub(crate) fn arrived(&self, version: &Version) -> io::Result<Vec<bool>> {
-        let mut flags = Vec::new();
-        self.with(|file| {
-            file.seek(SeekFrom::Start(HEADER))?;
-            file.take(version.ranges()).read_to_end(&mut flags)
-        })?;
-        flags.resize(version.ranges() as usize, 0);
-        Ok(flags.into_iter().map(|flag| flag == b'1').collect())
+    /// How many bytes of the object have arrived: as many as it is long, or none if it is too long.
+    pub(crate) fn arrived(&self, version: &Version) -> io::Result<u64> {
+        let len = self.file.metadata()?.len();
+        Ok(if len + OVERHEAD as u64 > version.total {
+            0
+        } else {
+            len
+        })
     }
 
-    /// Writes all pieces, in their order: a range is marked after its bytes, and then `arriving` is
-    /// told.
-    pub(crate) fn write_all(
-        &self,
-        mut pieces: mpsc::Receiver<Piece>,
-        arriving: &Sender<u64>,
-    ) -> io::Result<()> {
-        while let Some(piece) = pieces.blocking_recv() {
-            match piece {
-                Piece::Bytes(offset, bytes) => self.write(BODY + offset, &bytes)?,
-                Piece::Arrived(range, recorded) => {
-                    self.write(HEADER + range, b"1")?;
-                    // Whoever was told may have been cancelled.
-                    let _ = arriving.send(range);
-                    let _ = recorded.send(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens the object while its ranges arrive, besides those that already have, and moves it to the
-    /// destination once all of it has been verified.
+    /// Opens the object from this byte on as it arrives, and moves it to the destination once all of it
+    /// has been verified. False if `pieces` end early. The two grants are the same.
     ///
     /// # Errors
     /// [`NotAuthentic`](DownloadError::NotAuthentic) and
-    /// [`Destination`](DownloadError::Destination), also if a range never arrives.
+    /// [`Destination`](DownloadError::Destination).
     pub(crate) fn open_as_it_arrives(
         &self,
-        key: &Grant,
+        (opening, sealing): (&Grant, Grant),
         version: &Version,
+        start: u64,
+        mut pieces: mpsc::Receiver<Vec<u8>>,
         destination: &Path,
-        mut arrived: Vec<bool>,
-        arriving: &Receiver<u64>,
-    ) -> Result<(), DownloadError> {
-        let mut plaintext = SyncedFile::of(create(with_suffix(destination, ".part.open"))?);
-        let mut opener = key.opener();
-        let (mut chunk, mut opened) = (vec![0; CHUNK], Vec::with_capacity(2 * CHUNK));
-        for range in 0..version.ranges() {
-            while arrived.get(range as usize) == Some(&false) {
-                let given_up = |_| DownloadError::Destination(io::ErrorKind::Interrupted.into());
-                let other = arriving.recv().map_err(given_up)?;
-                if let Some(arrived) = arrived.get_mut(other as usize) {
-                    *arrived = true;
-                }
-            }
-            let end = version.total.min((range + 1) * RANGE);
-            let mut offset = range * RANGE;
-            while offset < end {
-                let wanted = usize::try_from(end - offset).map_or(CHUNK, |left| left.min(CHUNK));
-                let chunk = &mut chunk[..wanted];
-                self.read(BODY + offset, chunk)?;
-                opened.clear();
-                let updated = opener.update(chunk, &mut opened);
-                updated.map_err(|_| DownloadError::NotAuthentic)?;
-                plaintext.write(&opened)?;
-                offset += wanted as u64;
-            }
+    ) -> Result<bool, DownloadError> {
+        let failed = DownloadError::Destination;
+        let mut opener = opening.opener();
+        self.seal_again(sealing, start, &mut opener)?;
+        // The opener holds back what could be the tag.
+        let opened = start.saturating_sub(OVERHEAD as u64);
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(opened)).map_err(failed)?;
+        let mut out = SyncedFile::of(self.file.try_clone().map_err(failed)?);
+        let (mut received, mut plaintext) = (start, Vec::new());
+        while received < version.total {
+            let Some(piece) = pieces.blocking_recv() else {
+                return Ok(false);
+            };
+            received += piece.len() as u64;
+            plaintext.clear();
+            let updated = opener.update(&piece, &mut plaintext);
+            updated.map_err(|_| DownloadError::NotAuthentic)?;
+            out.write(&plaintext)?;
         }
         opener.finish().map_err(|_| DownloadError::NotAuthentic)?;
-        let named = plaintext.finish()?.persist(destination);
-        named.map_err(|error| DownloadError::Destination(error.error))?;
-        self.remove();
+        out.finish()?;
+        fs::rename(&self.path, destination).map_err(failed)?;
+        // If this fails, the next download finds out.
+        let _ = fs::remove_file(&self.version);
+        Ok(true)
+    }
+
+    /// Gives the opener the first `len` bytes of the object, by sealing what they were opened to.
+    fn seal_again(
+        &self,
+        grant: Grant,
+        len: u64,
+        opener: &mut BodyOpener,
+    ) -> Result<(), DownloadError> {
+        let failed = DownloadError::Destination;
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let mut sealer = grant.into_sealer();
+        let (mut chunk, mut opened) = (vec![0; CHUNK], Vec::new());
+        let mut left = len;
+        while left > 0 {
+            let wanted = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+            let chunk = &mut chunk[..wanted];
+            file.read_exact(chunk).map_err(failed)?;
+            sealer
+                .update(chunk)
+                .map_err(|_| DownloadError::NotAuthentic)?;
+            opened.clear();
+            let updated = opener.update(chunk, &mut opened);
+            updated.map_err(|_| DownloadError::NotAuthentic)?;
+            left -= wanted as u64;
+        }
         Ok(())
-    }
-
-    fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), DownloadError> {
-        let read = self.with(|file| {
-            file.seek(SeekFrom::Start(offset))?;
-            file.read_exact(bytes)
-        });
-        read.map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => DownloadError::NotAuthentic,
-            _ => DownloadError::Destination(error),
-        })
-    }
-
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.with(|file| {
-            file.seek(SeekFrom::Start(offset))?;
-            file.write_all(bytes)
-        })
-    }
-
-    fn with<T>(&self, operation: impl FnOnce(&mut &File) -> T) -> T {
-        // Nothing that is done to the file depends on where a panic left its position.
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        operation(&mut &*file)
     }
 
     /// Removes it: it is of no more use.
     pub(crate) fn remove(&self) {
         // If this fails, the next download finds out.
+        let _ = fs::remove_file(&self.version);
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Creates an empty file in place of what an earlier run left.
-fn create(path: PathBuf) -> Result<NamedTempFile, DownloadError> {
+/// Options for files that only this user can read.
+fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
+    options.write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let _ = fs::remove_file(&path);
-    let file = options.open(&path).map_err(DownloadError::Destination)?;
-    let path = TempPath::try_from_path(path).map_err(DownloadError::Destination)?;
-    Ok(NamedTempFile::from_parts(file, path))
+    options
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(MAX_VERSION).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 fn with_suffix(destination: &Path, suffix: &str) -> PathBuf {
@@ -261,105 +227,91 @@ mod tests {
     }
 
     #[test]
-    fn a_part_file_keeps_what_arrived_and_opens_as_a_whole_or_not_at_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let destination = folder.path().join("copy");
-        let content: Vec<u8> = (0..RANGE + 5).map(|i| (i * 7 / 5) as u8).collect();
+    fn a_part_file_goes_on_at_every_length_and_opens_as_a_whole_or_not_at_all() {
+        let content: Vec<u8> = (0..3_000_u32).map(|i| (i * 7 / 5) as u8).collect();
         let mut sealed = content.clone();
         let mut sealer = grant().into_sealer();
         sealer.update(&mut sealed).unwrap();
         sealed.extend(sealer.finish());
         let version = version(sealed.len() as u64);
-        assert_eq!(version.ranges(), 2);
-        // Writes pieces, and opens what is there then.
-        let write = |file: &PartFile, pieces: Vec<Piece>| {
-            let arrived = file.arrived(&version).unwrap();
-            let (sender, receiver) = mpsc::channel(8);
-            pieces
-                .into_iter()
-                .for_each(|piece| sender.try_send(piece).ok().unwrap());
-            drop(sender);
-            let (arriving, arrivals) = std::sync::mpsc::channel();
-            file.write_all(receiver, &arriving).unwrap();
-            drop(arriving);
-            file.open_as_it_arrives(&grant(), &version, &destination, arrived, &arrivals)
-        };
-        let piece = |start: usize, end: usize| {
-            Piece::Bytes(start as u64, Bytes::copy_from_slice(&sealed[start..end]))
-        };
-        let range = RANGE as usize;
+        for arrived in [0, 1, 15, 16, 17, 1_000, 2_999, 3_000, 3_001, 3_015] {
+            let folder = tempfile::tempdir().unwrap();
+            let destination = folder.path().join("copy");
+            let go_on = |file: &PartFile, until: usize| {
+                let start = file.arrived(&version).unwrap();
+                let (sender, pieces) = mpsc::channel(1);
+                let piece = sealed[start as usize..until].to_vec();
+                sender.try_send(piece).unwrap();
+                drop(sender);
+                let grants = (&grant(), grant());
+                file.open_as_it_arrives(grants, &version, start, pieces, &destination)
+            };
+            let (file, found) = PartFile::open(&destination).unwrap();
+            assert_eq!(found, None);
+            file.begin(&version).unwrap();
+            assert!(!go_on(&file, arrived).unwrap());
+            let busy = PartFile::open(&destination).unwrap_err();
+            assert!(matches!(busy, DownloadError::InProgress), "{busy:?}");
+            assert!(!destination.exists());
+            drop(file);
 
-        let (file, found) = PartFile::open(&destination).unwrap();
-        assert_eq!(found, None);
-        file.begin(&version).unwrap();
-        assert_eq!(file.arrived(&version).unwrap(), [false, false]);
-        let early = write(
-            &file,
-            vec![
-                piece(range, sealed.len()),
-                Piece::Arrived(1, oneshot::channel().0),
-                piece(0, 100),
-            ],
-        );
-        assert!(
-            matches!(early, Err(DownloadError::Destination(_))),
-            "{early:?}"
-        );
-        // No plaintext.
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        let busy = PartFile::open(&destination).unwrap_err();
-        assert!(matches!(busy, DownloadError::InProgress), "{busy:?}");
-        drop(file);
-
-        let (file, found) = PartFile::open(&destination).unwrap();
-        assert_eq!(found, Some(version.clone()));
-        assert_eq!(file.arrived(&version).unwrap(), [false, true]);
-        // What an earlier run left there.
-        fs::write(folder.path().join("copy.part.open"), "x").unwrap();
-        let damaged = write(
-            &file,
-            vec![
-                piece(99, range - 1),
-                Piece::Arrived(0, oneshot::channel().0),
-            ],
-        );
-        assert!(
-            matches!(damaged, Err(DownloadError::NotAuthentic)),
-            "{damaged:?}"
-        );
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        write(&file, vec![piece(0, range)]).unwrap();
-        assert!(fs::read(&destination).unwrap() == content);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+            let (file, found) = PartFile::open(&destination).unwrap();
+            assert_eq!(found, Some(version.clone()));
+            let len = file.arrived(&version).unwrap();
+            assert_eq!(len, arrived.saturating_sub(OVERHEAD) as u64);
+            if len > 0 {
+                let mut damaged = fs::read(&file.path).unwrap();
+                damaged[0] ^= 1;
+                fs::write(&file.path, &damaged).unwrap();
+                let refused = go_on(&file, sealed.len());
+                assert!(
+                    matches!(refused, Err(DownloadError::NotAuthentic)),
+                    "{refused:?}"
+                );
+                assert!(!destination.exists());
+                damaged.truncate(len as usize);
+                damaged[0] ^= 1;
+                fs::write(&file.path, &damaged).unwrap();
+            }
+            assert!(go_on(&file, sealed.len()).unwrap());
+            assert!(fs::read(&destination).unwrap() == content, "{arrived}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
     }
 
     #[test]
-    fn what_is_no_part_file_is_none() {
+    fn a_file_of_somebody_else_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let destination = folder.path().join("copy");
         let part = folder.path().join("copy.part");
-        for content in ["", "{}", "{\"file\":", "\0\0"] {
-            fs::write(&part, content).unwrap();
-            let (_, found) = PartFile::open(&destination).unwrap();
-            assert_eq!(found, None, "{content}");
+        for version in ["", "{}", "{\"file\":"] {
+            fs::write(&part, "x").unwrap();
+            fs::write(folder.path().join("copy.part.json"), version).unwrap();
+            let refused = PartFile::open(&destination).unwrap_err();
+            assert!(
+                matches!(refused, DownloadError::Destination(_)),
+                "{refused:?}"
+            );
+            assert_eq!(fs::read(&part).unwrap(), b"x");
         }
         fs::remove_file(&part).unwrap();
         fs::create_dir(&part).unwrap();
-        let refused = PartFile::open(&destination).unwrap_err();
-        assert!(
-            matches!(refused, DownloadError::Destination(_)),
-            "{refused:?}"
-        );
+        assert!(PartFile::open(&destination).is_err());
         #[cfg(unix)]
         {
+            use std::os::unix::fs::{PermissionsExt, symlink};
+
             fs::remove_dir(&part).unwrap();
-            std::os::unix::fs::symlink(folder.path().join("other"), &part).unwrap();
+            symlink(folder.path().join("other"), &part).unwrap();
             assert!(PartFile::open(&destination).is_err());
             fs::remove_file(&part).unwrap();
-            drop(PartFile::open(&destination).unwrap());
-            use std::os::unix::fs::PermissionsExt;
-            let mode = fs::metadata(&part).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
+            fs::remove_file(folder.path().join("copy.part.json")).unwrap();
+            let (file, _) = PartFile::open(&destination).unwrap();
+            file.begin(&version(16)).unwrap();
+            for path in [&part, &folder.path().join("copy.part.json")] {
+                let mode = fs::metadata(path).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o600);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Downloads a file over several connections, and goes on with a download after a restart.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     path::Path,
     sync::{
         Arc,
@@ -14,7 +14,7 @@ use caas_crypto::stored::OVERHEAD;
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc},
     task::{JoinSet, spawn_blocking},
 };
 
@@ -22,23 +22,25 @@ use crate::{
     Client, DownloadError, Downloaded, Progress, ServiceError,
     download::{Broken, STALLED, check},
     http_client::NoResponse,
-    part_file::{PartFile, Piece, RANGE, Version},
+    part_file::{PartFile, Version},
     response::GrantResponse,
-    retry::Attempts,
+    retry::{Attempts, Retries},
 };
 
 /// Ranges in transfer at a time.
 const CONNECTIONS: usize = 4;
 
-/// Pieces queued for writing.
-const WAITING: usize = 16;
+/// The length of a range in bytes, except that the last may be shorter.
+const RANGE: u64 = 4 << 20;
+
+/// How many ranges are in memory at most, besides two that are being opened: those in transfer, and those
+/// that wait for an earlier one.
+const WINDOW: u64 = 6;
 
 impl Client {
     /// Like [`download`](Self::download), over four connections, and what has arrived survives errors,
-    /// cancellation and crashes: it stays in `<destination>.part`, still encrypted, and the same call
-    /// goes on from there. That needs room for the file twice: what arrives is decrypted to
-    /// `<destination>.part.open`, which becomes the destination once all of it has been verified, and
-    /// is removed otherwise.
+    /// cancellation and crashes: it stays in `<destination>.part`, decrypted but **not verified**, and the
+    /// same call goes on from there. It becomes the destination once all of it has been verified.
     ///
     /// # Errors
     /// See [`DownloadError`]. [`Replaced`](DownloadError::Replaced) and
@@ -135,75 +137,63 @@ impl PartDownload<'_> {
         blocking(move || file.begin(&version).map_err(DownloadError::Destination)).await
     }
 
-    /// Fetches the ranges that are missing, and opens the object meanwhile.
+    /// Fetches what is missing, and opens it meanwhile.
     async fn fetch(&mut self, progress: &mut impl FnMut(Progress)) -> Result<(), DownloadError> {
         let (file, version) = (Arc::clone(&self.file), self.version.clone());
         let arrived = move || file.arrived(&version).map_err(DownloadError::Destination);
-        let arrived = blocking(arrived).await?;
-        let (pieces, receiver) = mpsc::channel(WAITING);
-        let (arriving, arrivals) = std::sync::mpsc::channel();
-        let file = Arc::clone(&self.file);
-        let writing = spawn_blocking(move || file.write_all(receiver, &arriving));
+        let start = blocking(arrived).await?;
+        let (pieces, receiver) = mpsc::channel(1);
         let (file, version) = (Arc::clone(&self.file), self.version.clone());
-        let (key, destination) = (self.grant.encryption.grant()?, self.destination.to_owned());
-        let there = arrived.clone();
-        let opening = blocking(move || {
-            file.open_as_it_arrives(&key, &version, &destination, there, &arrivals)
+        let encryption = &self.grant.encryption;
+        let (opening, sealing) = (encryption.grant()?, encryption.grant()?);
+        let destination = self.destination.to_owned();
+        let opened = spawn_blocking(move || {
+            let grants = (&opening, sealing);
+            file.open_as_it_arrives(grants, &version, start, receiver, &destination)
         });
-        tokio::pin!(opening);
-        // What cannot be written or opened need not be fetched.
-        let (fetched, opened) = tokio::select! {
-            fetched = self.fetch_ranges(&arrived, pieces, progress) => (fetched, None),
-            opened = &mut opening => (Ok(()), Some(opened)),
-        };
-        // Both end now, if they have not. Their own errors count.
-        let written = writing.await.unwrap_or_else(|error| Err(error.into()));
-        let opened = match opened {
-            Some(opened) => opened,
-            None => opening.await,
-        };
-        written.map_err(DownloadError::Destination)?;
-        fetched?;
-        opened
+        let fetched = self.fetch_ranges(start, pieces, progress).await;
+        // It ends now, if it has not. Its own error counts.
+        let opened = opened.await;
+        match opened.unwrap_or_else(|error| Err(DownloadError::Destination(error.into())))? {
+            true => Ok(()),
+            false => fetched.and(Err(DownloadError::Unavailable)),
+        }
     }
 
+    /// Fetches from this byte on, and hands the ranges over in their order.
     async fn fetch_ranges(
         &mut self,
-        arrived: &[bool],
-        pieces: mpsc::Sender<Piece>,
+        start: u64,
+        pieces: mpsc::Sender<Vec<u8>>,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), DownloadError> {
         let total = self.version.total;
-        let received = Arc::new(AtomicU64::new(0));
-        let mut missing = VecDeque::new();
-        for (number, arrived) in (0..).zip(arrived) {
-            let (start, end) = (number * RANGE, total.min((number + 1) * RANGE));
-            if *arrived {
-                received.fetch_add(end - start, Ordering::Relaxed);
-                continue;
-            }
-            missing.push_back(Range {
-                number,
-                start,
-                end,
-                attempts: Attempts::new(self.client.retries),
-            });
-        }
+        let count = (total - start).div_ceil(RANGE);
+        let received = Arc::new(AtomicU64::new(start));
         let notify = Arc::new(Notify::new());
         let mut transfers = JoinSet::new();
+        let (mut begun, mut handed_over) = (0, 0);
+        let (mut again, mut arrived) = (VecDeque::new(), BTreeMap::new());
         // How many grants there were before this one.
         let mut renewed = 0;
-        loop {
+        while handed_over < count {
             let done = received.load(Ordering::Relaxed).min(self.grant.size);
             progress(Progress::of(done, self.grant.size));
-            while transfers.len() < CONNECTIONS
-                && let Some(range) = missing.pop_front()
-            {
+            while transfers.len() < CONNECTIONS {
+                let range = match again.pop_front() {
+                    Some(range) => range,
+                    None if begun < count.min(handed_over + WINDOW) => {
+                        begun += 1;
+                        let start = start + (begun - 1) * RANGE;
+                        let end = total.min(start + RANGE);
+                        Range::new(begun - 1, start, end, self.client.retries)
+                    }
+                    None => break,
+                };
                 let fetch = RangeFetch {
                     client: self.client.clone(),
                     url: self.grant.url.clone(),
                     total,
-                    pieces: pieces.clone(),
                     received: Arc::clone(&received),
                     progress: Arc::clone(&notify),
                 };
@@ -211,23 +201,35 @@ impl PartDownload<'_> {
                 transfers.spawn(async move { (grant, fetch.run(range).await) });
             }
             tokio::select! {
-                ended = transfers.join_next() => {
-                    let Some(ended) = ended else { return Ok(()) };
+                Some(ended) = transfers.join_next() => {
                     let (grant, ended) = ended.map_err(|_| DownloadError::Unavailable)?;
-                    if let Some((mut range, status)) = ended? {
-                        if !range.attempts.again(Duration::ZERO).await {
-                            return Err(DownloadError::Refused(status));
-                        }
-                        if grant == renewed {
-                            self.renew().await?;
-                            renewed += 1;
-                        }
-                        missing.push_front(range);
+                    let (mut range, refused) = ended?;
+                    let Some(status) = refused else {
+                        arrived.insert(range.number, range.bytes);
+                        continue;
+                    };
+                    if !range.attempts.again(Duration::ZERO).await {
+                        return Err(DownloadError::Refused(status));
                     }
+                    if grant == renewed {
+                        self.renew().await?;
+                        renewed += 1;
+                    }
+                    again.push_back(range);
+                }
+                // What cannot be written or opened need not be fetched.
+                () = pieces.closed() => return Err(DownloadError::Unavailable),
+                Ok(free) = pieces.reserve(), if arrived.contains_key(&handed_over) => {
+                    if let Some(bytes) = arrived.remove(&handed_over) {
+                        free.send(bytes);
+                    }
+                    handed_over += 1;
                 }
                 () = notify.notified() => {}
             }
         }
+        progress(Progress::of(self.grant.size, self.grant.size));
+        Ok(())
     }
 
     /// Gets another grant of the same version.
@@ -245,13 +247,30 @@ impl PartDownload<'_> {
     }
 }
 
-/// What of the object is missing.
+/// A range of the object, and what has arrived of it.
 struct Range {
     number: u64,
-    /// The next byte.
     start: u64,
     end: u64,
+    bytes: Vec<u8>,
     attempts: Attempts,
+}
+
+impl Range {
+    fn new(number: u64, start: u64, end: u64, retries: Retries) -> Self {
+        Self {
+            number,
+            start,
+            end,
+            bytes: Vec::with_capacity((end - start) as usize),
+            attempts: Attempts::new(retries),
+        }
+    }
+
+    /// The byte of the object after those that have arrived.
+    fn next(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
 }
 
 /// Fetches a range.
@@ -259,7 +278,6 @@ struct RangeFetch {
     client: Client,
     url: Uri,
     total: u64,
-    pieces: mpsc::Sender<Piece>,
     /// Bytes that have arrived, of all ranges.
     received: Arc<AtomicU64>,
     /// Notified when that changes.
@@ -267,27 +285,18 @@ struct RangeFetch {
 }
 
 impl RangeFetch {
-    /// Returns what is left and the status if S3 refuses the presigned request.
-    async fn run(self, mut range: Range) -> Result<Option<(Range, u16)>, DownloadError> {
+    /// Returns the whole range, or the status if S3 refuses the presigned request.
+    async fn run(self, mut range: Range) -> Result<(Range, Option<u16>), DownloadError> {
         loop {
-            let start = range.start;
+            let before = range.bytes.len();
             let fetched = self.fetch(&mut range).await;
-            if range.start > start {
+            if range.bytes.len() > before {
                 range.attempts.progressed();
             }
             let wait = match fetched {
-                Ok(()) => {
-                    // So that a crash costs each connection one range, and no more.
-                    let (recorded, is_recorded) = oneshot::channel();
-                    let arrived = Piece::Arrived(range.number, recorded);
-                    self.hand_over(arrived).await?;
-                    let recorded = is_recorded.await;
-                    return recorded
-                        .map(|()| None)
-                        .map_err(|_| DownloadError::Unavailable);
-                }
+                Ok(()) => return Ok((range, None)),
                 Err(Broken::Permanent(error)) => return Err(error),
-                Err(Broken::Refused(status)) => return Ok(Some((range, status.as_u16()))),
+                Err(Broken::Refused(status)) => return Ok((range, Some(status.as_u16()))),
                 Err(Broken::Transient(wait)) => wait,
             };
             if !range.attempts.again(wait).await {
@@ -297,7 +306,7 @@ impl RangeFetch {
     }
 
     async fn fetch(&self, range: &mut Range) -> Result<(), Broken> {
-        let (start, last) = (range.start, range.end - 1);
+        let (start, last) = (range.next(), range.end - 1);
         let request = Request::get(&self.url)
             .header(header::RANGE, format!("bytes={start}-{last}"))
             .body(Empty::new().map_err(|never| match never {}).boxed())
@@ -305,7 +314,7 @@ impl RangeFetch {
         let response = self.client.http.send_within(STALLED, request).await;
         let response = response.map_err(|NoResponse| Broken::Transient(Duration::ZERO))?;
         let mut body = check(response, Some((start, range.end)), self.total)?.into_body();
-        while range.start < range.end {
+        while range.next() < range.end {
             let frame = tokio::time::timeout(STALLED, body.frame()).await;
             let Ok(Some(Ok(frame))) = frame else {
                 return Err(Broken::Transient(Duration::ZERO));
@@ -314,22 +323,14 @@ impl RangeFetch {
                 continue;
             };
             let len = bytes.len() as u64;
-            if len > range.end - range.start {
+            if len > range.end - range.next() {
                 return Err(Broken::Permanent(DownloadError::NotAuthentic));
             }
-            let handed_over = self.hand_over(Piece::Bytes(range.start, bytes)).await;
-            handed_over.map_err(Broken::Permanent)?;
-            range.start += len;
+            range.bytes.extend_from_slice(&bytes);
             self.received.fetch_add(len, Ordering::Relaxed);
             self.progress.notify_one();
         }
         Ok(())
-    }
-
-    async fn hand_over(&self, piece: Piece) -> Result<(), DownloadError> {
-        let taken = self.pieces.send(piece).await;
-        // The writer's own error counts.
-        taken.map_err(|_| DownloadError::Unavailable)
     }
 }
 

@@ -32,9 +32,9 @@ const STDOUT: &str = "-";
 /// With -o, a file of that name is replaced; in a folder, the file gets its own name. Prints the path of
 /// the file.
 ///
-/// Nothing appears before all of it has been verified. Until then, what has arrived is in FILE.part, still
-/// encrypted, and after an interruption the same command goes on from there. `-o -` keeps the verified
-/// file in TMPDIR while it writes it to standard output.
+/// Nothing appears before all of it has been verified. Until then, what has arrived is in FILE.part,
+/// decrypted but not verified, and after an interruption the same command goes on from there. `-o -` keeps
+/// the verified file in TMPDIR while it writes it to standard output.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  caas get report.txt\n  caas get report.txt -o copy.txt\n  caas get photos.tar -o - | tar x"
@@ -106,9 +106,7 @@ impl Get {
     pub(crate) fn after_interruption(&self) -> &'static str {
         match self.is_to_stdout() {
             true => "run the same command again: it begins anew",
-            false => {
-                "run the same command again to go on: what has arrived is in FILE.part, encrypted"
-            }
+            false => "run the same command again to go on: what has arrived is in FILE.part",
         }
     }
 
