@@ -11,6 +11,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::mpsc::Sender,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -24,8 +25,9 @@ use crate::{DownloadError, download::SyncedFile};
 /// Longer than any version, in bytes.
 const MAX_VERSION: u64 = 4 << 10;
 
-/// How much is sealed again at a time, in bytes.
-const CHUNK: usize = 1 << 20;
+/// How much is opened or sealed at a time, in bytes: it stays in the processor's cache until it is
+/// written.
+const CHUNK: usize = 128 << 10;
 
 /// Which version of which file a part file belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +113,8 @@ impl PartFile {
     }
 
     /// Opens the object from this byte on as it arrives, and moves it to the destination once all of it
-    /// has been verified. False if `pieces` end early. The two grants are the same.
+    /// has been verified. False if `pieces` end early. The two grants are the same. Gives the memory of
+    /// each piece back.
     ///
     /// # Errors
     /// [`NotAuthentic`](DownloadError::NotAuthentic) and
@@ -122,6 +125,7 @@ impl PartFile {
         version: &Version,
         start: u64,
         mut pieces: mpsc::Receiver<Vec<u8>>,
+        give_back: &Sender<Vec<u8>>,
         destination: &Path,
     ) -> Result<bool, DownloadError> {
         let failed = DownloadError::Destination;
@@ -138,10 +142,14 @@ impl PartFile {
                 return Ok(false);
             };
             received += piece.len() as u64;
-            plaintext.clear();
-            let updated = opener.update(&piece, &mut plaintext);
-            updated.map_err(|_| DownloadError::NotAuthentic)?;
-            out.write(&plaintext)?;
+            for chunk in piece.chunks(CHUNK) {
+                plaintext.clear();
+                let updated = opener.update(chunk, &mut plaintext);
+                updated.map_err(|_| DownloadError::NotAuthentic)?;
+                out.write(&plaintext)?;
+            }
+            // Nobody may need it any more.
+            let _ = give_back.send(piece);
         }
         opener.finish().map_err(|_| DownloadError::NotAuthentic)?;
         out.finish()?;
@@ -244,7 +252,8 @@ mod tests {
                 sender.try_send(piece).unwrap();
                 drop(sender);
                 let grants = (&grant(), grant());
-                file.open_as_it_arrives(grants, &version, start, pieces, &destination)
+                let (give_back, _) = std::sync::mpsc::channel();
+                file.open_as_it_arrives(grants, &version, start, pieces, &give_back, &destination)
             };
             let (file, found) = PartFile::open(&destination).unwrap();
             assert_eq!(found, None);

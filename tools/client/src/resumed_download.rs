@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc::Receiver,
     },
     time::Duration,
 };
@@ -24,7 +25,7 @@ use crate::{
     http_client::NoResponse,
     part_file::{PartFile, Version},
     response::GrantResponse,
-    retry::{Attempts, Retries},
+    retry::Attempts,
 };
 
 /// Ranges in transfer at a time.
@@ -143,15 +144,16 @@ impl PartDownload<'_> {
         let arrived = move || file.arrived(&version).map_err(DownloadError::Destination);
         let start = blocking(arrived).await?;
         let (pieces, receiver) = mpsc::channel(1);
+        let (give_back, buffers) = std::sync::mpsc::channel();
         let (file, version) = (Arc::clone(&self.file), self.version.clone());
         let encryption = &self.grant.encryption;
         let (opening, sealing) = (encryption.grant()?, encryption.grant()?);
         let destination = self.destination.to_owned();
         let opened = spawn_blocking(move || {
             let grants = (&opening, sealing);
-            file.open_as_it_arrives(grants, &version, start, receiver, &destination)
+            file.open_as_it_arrives(grants, &version, start, receiver, &give_back, &destination)
         });
-        let fetched = self.fetch_ranges(start, pieces, progress).await;
+        let fetched = self.fetch_ranges(start, pieces, buffers, progress).await;
         // It ends now, if it has not. Its own error counts.
         let opened = opened.await;
         match opened.unwrap_or_else(|error| Err(DownloadError::Destination(error.into())))? {
@@ -165,6 +167,7 @@ impl PartDownload<'_> {
         &mut self,
         start: u64,
         pieces: mpsc::Sender<Vec<u8>>,
+        buffers: Receiver<Vec<u8>>,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), DownloadError> {
         let total = self.version.total;
@@ -186,7 +189,15 @@ impl PartDownload<'_> {
                         begun += 1;
                         let start = start + (begun - 1) * RANGE;
                         let end = total.min(start + RANGE);
-                        Range::new(begun - 1, start, end, self.client.retries)
+                        let mut bytes = buffers.try_recv().unwrap_or_default();
+                        bytes.clear();
+                        Range {
+                            number: begun - 1,
+                            start,
+                            end,
+                            bytes,
+                            attempts: Attempts::new(self.client.retries),
+                        }
                     }
                     None => break,
                 };
@@ -257,16 +268,6 @@ struct Range {
 }
 
 impl Range {
-    fn new(number: u64, start: u64, end: u64, retries: Retries) -> Self {
-        Self {
-            number,
-            start,
-            end,
-            bytes: Vec::with_capacity((end - start) as usize),
-            attempts: Attempts::new(retries),
-        }
-    }
-
     /// The byte of the object after those that have arrived.
     fn next(&self) -> u64 {
         self.start + self.bytes.len() as u64
@@ -314,6 +315,7 @@ impl RangeFetch {
         let response = self.client.http.send_within(STALLED, request).await;
         let response = response.map_err(|NoResponse| Broken::Transient(Duration::ZERO))?;
         let mut body = check(response, Some((start, range.end)), self.total)?.into_body();
+        range.bytes.reserve_exact((range.end - start) as usize);
         while range.next() < range.end {
             let frame = tokio::time::timeout(STALLED, body.frame()).await;
             let Ok(Some(Ok(frame))) = frame else {
