@@ -101,17 +101,17 @@ async fn transfers_that_are_stopped_at_half_go_on() {
         assert_eq!(stack.journals(), [""; 0], "{signal}");
 
         let get = ["get", id, "-o", "copy"];
-        // All but what could be the tag.
         let part = stack.path("copy.part");
-        let is_recorded =
-            || fs::metadata(&part).is_ok_and(|part| part.len() == PASSED * RANGE - 16);
+        let arrived = || fs::metadata(&part).map_or(0, |part| part.len());
+        // The last that passes may be behind one that waits, and then it is in memory.
+        let is_recorded = || arrived() >= (PASSED - 1) * RANGE - 16;
         let ended = stopped(&stack, stack.caas(&get), is_range, is_recorded, signal).await;
         is_said(&ended, "FILE.part");
-        let part = ["copy.part", "copy.part.json", "film"];
-        assert_eq!(stack.files(), part, "{signal}");
+        let files = ["copy.part", "copy.part.json", "film"];
+        assert_eq!(stack.files(), files, "{signal}");
+        let left = content.len() as u64 + 16 - arrived();
         let (ended, ranges) = resumed(&stack, &get, is_range);
         assert_eq!(ended.lines(0), ["copy"]);
-        let left = content.len() as u64 + 32 - PASSED * RANGE;
         assert_eq!(ranges, left.div_ceil(RANGE), "{signal}");
         assert_eq!(stack.files(), ["copy", "film"], "{signal}");
         assert!(fs::read(stack.path("copy")).unwrap() == content, "{signal}");
