@@ -123,23 +123,20 @@ impl Output {
 }
 
 /// Asks a question on the terminal, and reads a line as the answer. `None` without a terminal.
-pub(crate) fn ask(question: &str) -> io::Result<Option<String>> {
+pub(crate) fn ask(question: &str) -> Result<Option<String>, Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(None);
     }
-    write!(io::stderr(), "{question} ")?;
-    io::stderr().flush()?;
-    let mut line = String::new();
-    // Meanwhile other tasks go on: the one that waits for Ctrl-C.
-    tokio::task::block_in_place(|| io::stdin().read_line(&mut line))?;
-    Ok(Some(line.trim().to_owned()))
-}
-
-/// Like [`ask`], where Ctrl-C must still end the program while it waits.
-pub(crate) async fn ask_off_worker(question: &'static str) -> Result<Option<String>, Failure> {
-    let answer = tokio::task::spawn_blocking(move || ask(question)).await;
-    let answer = answer.map_err(|error| Failure::local("the terminal", &error))?;
-    answer.map_err(|error| Failure::local("the terminal", &error))
+    let ask = || {
+        write!(io::stderr(), "{question} ")?;
+        io::stderr().flush()?;
+        let mut line = String::new();
+        // Meanwhile other tasks go on: the one that waits for Ctrl-C.
+        tokio::task::block_in_place(|| io::stdin().read_line(&mut line))?;
+        io::Result::Ok(line.trim().to_owned())
+    };
+    let answer = ask().map_err(|error| Failure::local("the terminal", &error))?;
+    Ok(Some(answer))
 }
 
 /// Asks for a secret on the terminal, and does not show it. Blocks.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     connection::ConnectionOptions,
     failure::{Exit, Failure},
-    output::{Output, ask_off_worker},
+    output::{Output, ask},
 };
 
 /// Show, rotate and shred the keys of users
@@ -81,7 +81,7 @@ impl User {
                 )
             }
             UserCommand::Shred { user, confirm } => {
-                confirmed(user, confirm, output).await?;
+                confirmed(user, confirm, output)?;
                 client.shred(&user.to_string()).await?;
                 output.result(
                     &format!("The keys of {user} are shredded."),
@@ -93,7 +93,7 @@ impl User {
 }
 
 /// Makes sure that this user is meant.
-async fn confirmed(user: Uuid, confirm: Option<Uuid>, output: &Output) -> Result<(), Failure> {
+fn confirmed(user: Uuid, confirm: Option<Uuid>, output: &Output) -> Result<(), Failure> {
     let confirm = match confirm {
         Some(confirm) => Some(confirm),
         None => {
@@ -101,7 +101,7 @@ async fn confirmed(user: Uuid, confirm: Option<Uuid>, output: &Output) -> Result
                 "This makes every value that was encrypted for {user} permanently unreadable, and \
                  every digest incomparable. Nobody can undo it."
             ));
-            let answer = ask_off_worker("Enter the UUID again to go on:").await?;
+            let answer = ask("Enter the UUID again to go on:")?;
             let answer = answer.ok_or_else(|| {
                 Failure::usage("there is no terminal to ask on").next(format!(
                     "repeat the UUID: caas user shred {user} --confirm {user}"

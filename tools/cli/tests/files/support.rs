@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use upload_file::{Config, Service};
 
-/// The length of [`large`]: nine parts, and nine ranges.
+/// The length of [`large`]: nine parts.
 pub(crate) const LARGE: usize = 70 << 20;
 
 /// How long the service waits for S3 and KMS, as on Lambda.
