@@ -37,7 +37,7 @@ const MAX_CLOCK_DIFFERENCE: time::Duration = time::Duration::minutes(5);
 /// Uses every route once, with throw-away data, and says of each step whether it succeeded, and if
 /// not, what is wrong and what to do. What it stores is removed at the end, except for the tombstone
 /// of one user. Steps for which your API key lacks the scope are skipped. With --stack it also
-/// checks the deployment: status, alarms, and the policies of buckets and KMS keys.
+/// checks the deployment: status, TLS, alarms, and the policies of buckets and KMS keys.
 ///
 /// Exit code 1 if a step failed, 4 if the service cannot be reached.
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The settings of a deployment, read with the operator's AWS credentials.
 
-use aws_config::BehaviorVersion;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_apigateway::types::SecurityPolicy;
 use aws_sdk_cloudformation::types::Stack;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use serde_json::Value;
@@ -50,7 +51,10 @@ pub(super) async fn check(name: &str, url: &str, report: &mut Report<'_>) -> Res
         return Ok(());
     };
     report.step("URL of the stack", same_url(&stack, url), String::clone)?;
-    report.step("AlarmEmail", alarms(&stack), String::clone)?;
+    let api = endpoint(&aws, &client, name).await;
+    report.step("API endpoint", api, String::clone)?;
+    let alarms = alarms(&aws, value(&stack, "AlarmTopic")).await;
+    report.step("AlarmTopic", alarms, String::clone)?;
     let s3 = aws_sdk_s3::Client::new(&aws);
     for output in BUCKETS {
         let policy = async {
@@ -124,17 +128,64 @@ fn same_url(stack: &Stack, url: &str) -> Result<String, Trouble> {
     }
 }
 
-fn alarms(stack: &Stack) -> Result<String, Trouble> {
-    let mut parameters = stack.parameters().iter();
-    let email = parameters.find(|parameter| parameter.parameter_key() == Some("AlarmEmail"));
-    match email.and_then(|email| email.parameter_value()) {
-        None | Some("") => Err(Trouble::failed(
-            "nobody is notified of an alarm",
-            "deploy with AlarmEmail, unless somebody subscribes to the topic AlarmTopic",
-        )),
-        Some(_) => {
-            Ok("is set; whether its subscription is confirmed, only its reader knows".to_owned())
+/// Which versions of TLS the API accepts.
+async fn endpoint(
+    aws: &SdkConfig,
+    cloudformation: &aws_sdk_cloudformation::Client,
+    stack: &str,
+) -> Result<String, Trouble> {
+    let resource = cloudformation.describe_stack_resource().stack_name(stack);
+    let resource = resource.logical_resource_id("Api").send().await;
+    let resource =
+        resource.map_err(|error| refused("cloudformation:DescribeStackResource", error))?;
+    let detail = resource.stack_resource_detail();
+    let id = detail.and_then(|resource| resource.physical_resource_id());
+    let api = aws_sdk_apigateway::Client::new(aws)
+        .get_rest_api()
+        .rest_api_id(id.ok_or_else(absent)?)
+        .send()
+        .await;
+    let api = api.map_err(|error| refused("apigateway:GET", error))?;
+    accepts_tls_1_2_at_least(api.security_policy())
+}
+
+fn accepts_tls_1_2_at_least(policy: Option<&SecurityPolicy>) -> Result<String, Trouble> {
+    match policy {
+        None | Some(SecurityPolicy::Tls10) => {
+            Err(Trouble::failed("TLS 1.0 and 1.1 are accepted", REPAIR))
         }
+        Some(policy) => Ok(format!("its security policy is {policy}")),
+    }
+}
+
+/// Whether somebody has confirmed a subscription to the alarms.
+async fn alarms(aws: &SdkConfig, topic: Option<&str>) -> Result<String, Trouble> {
+    let topic = topic.ok_or_else(absent)?;
+    let listed = aws_sdk_sns::Client::new(aws)
+        .list_subscriptions_by_topic()
+        .topic_arn(topic)
+        .send()
+        .await;
+    let listed = listed.map_err(|error| refused("sns:ListSubscriptionsByTopic", error))?;
+    let arns = listed.subscriptions().iter();
+    notifies(arns.map(|subscription| subscription.subscription_arn().unwrap_or_default()))
+}
+
+/// An unconfirmed subscription has a word in place of its ARN.
+fn notifies<'a>(subscriptions: impl Iterator<Item = &'a str>) -> Result<String, Trouble> {
+    let (confirmed, pending): (Vec<_>, Vec<_>) =
+        subscriptions.partition(|arn| arn.starts_with("arn:"));
+    match (confirmed.len(), pending.len()) {
+        (0, 0) => Err(Trouble::failed(
+            "nobody is notified of an alarm",
+            "deploy with AlarmEmail, or subscribe somebody to the topic",
+        )),
+        (0, _) => Err(Trouble::failed(
+            "nobody is notified of an alarm: no subscription is confirmed",
+            "follow the link in the e-mail that AWS sent to AlarmEmail",
+        )),
+        (confirmed, 0) => Ok(format!("{confirmed} confirmed")),
+        (confirmed, pending) => Ok(format!("{confirmed} confirmed, {pending} not")),
     }
 }
 
@@ -207,33 +258,55 @@ where
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_cloudformation::types::{Output, Parameter, StackStatus};
+    use aws_sdk_cloudformation::types::{Output, StackStatus};
 
     use super::*;
 
-    fn stack(status: StackStatus, email: &str) -> Stack {
+    #[test]
+    fn a_stack_is_complete_and_here() {
         let url = Output::builder()
             .output_key("Url")
             .output_value("https://a/Prod");
-        let email = Parameter::builder()
-            .parameter_key("AlarmEmail")
-            .parameter_value(email);
-        Stack::builder()
-            .stack_status(status)
-            .outputs(url.build())
-            .parameters(email.build())
-            .build()
-    }
-
-    #[test]
-    fn a_stack_is_complete_here_and_alarms_somebody() {
-        let good = stack(StackStatus::UpdateComplete, "a@example.com");
-        assert!(status(&good).is_ok() && alarms(&good).is_ok());
+        let stack = |status| {
+            let stack = Stack::builder().stack_status(status);
+            stack.outputs(url.clone().build()).build()
+        };
+        let good = stack(StackStatus::UpdateComplete);
+        assert!(status(&good).is_ok());
         assert!(same_url(&good, "https://a/Prod/").is_ok());
         assert!(same_url(&good, "https://b/Prod").is_err());
         assert_eq!(value(&good, "VaultBucket"), None);
-        let bad = stack(StackStatus::UpdateRollbackComplete, "");
-        assert!(status(&bad).is_err() && alarms(&bad).is_err());
+        assert!(status(&stack(StackStatus::UpdateRollbackComplete)).is_err());
+    }
+
+    #[test]
+    fn old_versions_of_tls_are_refused() {
+        for (policy, is_good) in [
+            (None, false),
+            (Some("TLS_1_0"), false),
+            (Some("TLS_1_2"), true),
+            (Some("SecurityPolicy_TLS13_1_2_2021_06"), true),
+        ] {
+            let policy = policy.map(SecurityPolicy::from);
+            let accepted = accepts_tls_1_2_at_least(policy.as_ref());
+            assert_eq!(accepted.is_ok(), is_good, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn somebody_has_confirmed_a_subscription() {
+        for (subscriptions, is_good) in [
+            (&[][..], false),
+            (&["PendingConfirmation"], false),
+            (&["Deleted", "PendingConfirmation"], false),
+            (
+                &["PendingConfirmation", "arn:aws:sns:eu-west-1:1:a:b"],
+                true,
+            ),
+        ] {
+            let notifies = notifies(subscriptions.iter().copied());
+            assert_eq!(notifies.is_ok(), is_good, "{subscriptions:?}");
+        }
     }
 
     #[test]
