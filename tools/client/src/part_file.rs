@@ -11,10 +11,10 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::mpsc::Sender,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use caas_crypto::stored::{BodyOpener, Grant, OVERHEAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -113,8 +113,7 @@ impl PartFile {
     }
 
     /// Opens the object from this byte on as it arrives, and moves it to the destination once all of it
-    /// has been verified. False if `pieces` end early. The two grants are the same. Gives the memory of
-    /// each piece back.
+    /// has been verified. False if `ranges` end early. The two grants are the same.
     ///
     /// # Errors
     /// [`NotAuthentic`](DownloadError::NotAuthentic) and
@@ -124,8 +123,7 @@ impl PartFile {
         (opening, sealing): (&Grant, Grant),
         version: &Version,
         start: u64,
-        mut pieces: mpsc::Receiver<Vec<u8>>,
-        give_back: &Sender<Vec<u8>>,
+        mut ranges: mpsc::Receiver<Vec<Bytes>>,
         destination: &Path,
     ) -> Result<bool, DownloadError> {
         let failed = DownloadError::Destination;
@@ -136,20 +134,24 @@ impl PartFile {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(opened)).map_err(failed)?;
         let mut out = SyncedFile::of(self.file.try_clone().map_err(failed)?);
-        let (mut received, mut plaintext) = (start, Vec::new());
+        let (mut received, mut plaintext) = (start, Vec::with_capacity(2 * CHUNK));
         while received < version.total {
-            let Some(piece) = pieces.blocking_recv() else {
+            let Some(range) = ranges.blocking_recv() else {
                 return Ok(false);
             };
-            received += piece.len() as u64;
-            for chunk in piece.chunks(CHUNK) {
-                plaintext.clear();
-                let updated = opener.update(chunk, &mut plaintext);
-                updated.map_err(|_| DownloadError::NotAuthentic)?;
-                out.write(&plaintext)?;
+            for piece in range {
+                received += piece.len() as u64;
+                for chunk in piece.chunks(CHUNK) {
+                    let updated = opener.update(chunk, &mut plaintext);
+                    updated.map_err(|_| DownloadError::NotAuthentic)?;
+                    if plaintext.len() >= CHUNK {
+                        out.write(&plaintext)?;
+                        plaintext.clear();
+                    }
+                }
             }
-            // Nobody may need it any more.
-            let _ = give_back.send(piece);
+            out.write(&plaintext)?;
+            plaintext.clear();
         }
         opener.finish().map_err(|_| DownloadError::NotAuthentic)?;
         out.finish()?;
@@ -248,12 +250,11 @@ mod tests {
             let go_on = |file: &PartFile, until: usize| {
                 let start = file.arrived(&version).unwrap();
                 let (sender, pieces) = mpsc::channel(1);
-                let piece = sealed[start as usize..until].to_vec();
-                sender.try_send(piece).unwrap();
+                let piece = Bytes::copy_from_slice(&sealed[start as usize..until]);
+                sender.try_send(vec![piece]).unwrap();
                 drop(sender);
                 let grants = (&grant(), grant());
-                let (give_back, _) = std::sync::mpsc::channel();
-                file.open_as_it_arrives(grants, &version, start, pieces, &give_back, &destination)
+                file.open_as_it_arrives(grants, &version, start, pieces, &destination)
             };
             let (file, found) = PartFile::open(&destination).unwrap();
             assert_eq!(found, None);
