@@ -473,6 +473,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_tag_without_its_last_zero_is_refused() {
+        let key = ContentKey::from([1; 32]);
+        let mut tags = (0..u64::MAX).map(|number| {
+            let mut nonce = [0; NONCE_LEN];
+            nonce[..8].copy_from_slice(&number.to_be_bytes());
+            (nonce, StreamSealer::new(&key, &nonce, b"").finish())
+        });
+        let (nonce, tag) = tags.find(|(_, tag)| tag.ends_with(&[0])).unwrap();
+        for (body, opened) in [(&tag[..], Ok(())), (&tag[..15], Err(NotAuthentic))] {
+            let mut opener = BodyOpener::new(&key, &nonce, b"");
+            opener.update(body, &mut Vec::new()).unwrap();
+            assert_eq!(opener.finish(), opened, "{} bytes", body.len());
+        }
+    }
+
     /// A stream whose counter and length are those after `len` bytes.
     fn advanced_by(len: u64) -> Box<Stream> {
         let mut stream = Stream::new(&ContentKey::from([1; 32]), &[2; NONCE_LEN], b"");
