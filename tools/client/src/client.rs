@@ -3,10 +3,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Uri};
+use tokio::sync::Mutex;
 
 use crate::{Retries, http_client::HttpClient};
 
-/// A client for one CaaS service and API key. Cheap to clone; clones share connections.
+/// A client for one CaaS service and API key. Cheap to clone; clones share connections, and take turns
+/// with uploads in parts.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) http: HttpClient,
@@ -16,6 +18,8 @@ pub struct Client {
     pub(crate) retries: Retries,
     /// The least time for a transfer, and its least speed in bytes per second.
     slowest: (Duration, u64),
+    /// Held by an upload in parts: two at once would take twice the memory, and be no faster.
+    pub(crate) in_parts: Arc<Mutex<()>>,
 }
 
 /// Ten minutes, and 16 KiB/s.
@@ -40,6 +44,7 @@ impl Client {
             api_key,
             retries: Retries::default(),
             slowest: SLOWEST,
+            in_parts: Arc::default(),
         })
     }
 

@@ -36,7 +36,7 @@ const RANGE: u64 = 4 << 20;
 
 /// How many ranges are in memory at most, besides two that are being opened: those in transfer, and those
 /// that wait for an earlier one.
-const WINDOW: u64 = 6;
+const WINDOW: u64 = 5;
 
 impl Client {
     /// Like [`download`](Self::download), over four connections, and what has arrived survives errors,

@@ -204,7 +204,7 @@ pub(crate) enum Failed {
 
 impl Client {
     /// Uploads a file and reports to `progress`: in mode [`Client`](Mode::Client) up to 64 GiB, in
-    /// mode [`Inbox`](Mode::Inbox) up to 5 GB.
+    /// mode [`Inbox`](Mode::Inbox) up to 5 GB. Files above 64 MiB in mode `Client` take turns.
     ///
     /// No key seals two plaintexts, even if the file changes between attempts. In one request, every
     /// attempt has a new key. In parts, above 64 MiB in mode `Client`, a part that is sent again has
@@ -223,9 +223,14 @@ impl Client {
     ) -> Result<Uploaded, UploadError> {
         let source = upload.open().await?;
         let size = source.stamp.size;
+        let is_in_parts = upload.mode == Mode::Client && size > PARTS_ABOVE;
+        let _turn = match is_in_parts {
+            true => Some(self.in_parts.lock().await),
+            false => None,
+        };
         let limit = self.time_limit(size);
         let uploaded = async {
-            match upload.mode == Mode::Client && size > PARTS_ABOVE {
+            match is_in_parts {
                 true => self.upload_in_parts(upload, source, &mut progress).await,
                 false => self.upload_in_one(upload, size, &mut progress).await,
             }

@@ -96,7 +96,8 @@ impl Whoami {
         output: &Output,
     ) -> Result<(), Failure> {
         let Profile { url, api_key } = connection.resolve()?;
-        check(&Client::new(&url, &api_key)?).await?;
+        let checked = check(&Client::new(&url, &api_key)?).await;
+        checked.map_err(|failure| failure.or_next("`caas login` checks and keeps another key"))?;
         let source = match &connection.profile {
             Some(name) => format!("profile {name:?}"),
             None if std::env::var_os(URL).is_some() => format!("{URL} and {API_KEY}"),

@@ -23,8 +23,8 @@ use crate::{
     text::escaped,
 };
 
-/// Files in transfer at a time. Each has up to four connections.
-const AT_A_TIME: usize = 2;
+/// Files in transfer at a time. Of those above 64 MiB the client sends one, over four connections.
+const AT_A_TIME: usize = 4;
 
 /// What stands for standard input.
 const STDIN: &str = "-";

@@ -5,6 +5,7 @@
 mod canary;
 mod doctor;
 mod keys;
+mod messages;
 mod service;
 mod users;
 mod values;
