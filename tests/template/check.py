@@ -9,8 +9,10 @@ import json
 import sys
 
 from facts import facts_in_two_places
-from rendered import rendered, resolved, written
-from rules import PERMISSIONS, check, many, other_parameters, parts_of, rules_in_words
+from rendered import REPLICA_KEYS, rendered, resolved, written
+from rules import (
+    PERMISSIONS, check, events_as_sent, kept_state, many, other_parameters, parts_of, replica_keys, rules_in_words,
+)
 
 
 def changed(template, change):
@@ -53,7 +55,7 @@ def without_one(template):
 
                     yield f"{name}: {values[place]}", drop_value
     for name, resource in resources.items():
-        if resource["Type"] in ("AWS::Lambda::Permission", "AWS::S3::BucketPolicy"):
+        if resource["Type"] in ("AWS::Lambda::Permission", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy"):
             yield name, lambda r, name=name: r.pop(name)
         for field in ["SourceArn", "SourceAccount"]:
             if field in resource.get("Properties", {}):
@@ -134,11 +136,16 @@ SETTINGS = {
     "AWS::Lambda::EventInvokeConfig": ["DestinationConfig", "MaximumRetryAttempts"],
     "AWS::Lambda::Function": ["TracingConfig"],
     "AWS::ApiGateway::Stage": ["AccessLogSetting"],
+    "AWS::ApiGateway::RestApi": ["SecurityPolicy", "EndpointAccessMode"],
+    "AWS::ApiGateway::DomainName": ["SecurityPolicy", "EndpointAccessMode"],
 }
 
 
 def without_one_setting(template):
     for name, resource in template["Resources"].items():
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"]:
+            if "Retain" in resource.get(policy, ""):
+                yield f"{name}: {policy}", lambda r, n=name, p=policy: r[n].pop(p)
         for setting in SETTINGS.get(resource["Type"], []):
             yield f"{name}: {setting}", lambda r, n=name, s=setting: r[n]["Properties"].pop(s)
         if resource["Type"] in ("AWS::S3::Bucket", "AWS::KMS::Key"):
@@ -170,24 +177,29 @@ def with_other_problems(template):
                 yield f"{kind}: {member}", replace
 
 
+def faults_of(template):
+    return check(template) or other_parameters(template) or kept_state(template)
+
+
 def main():
-    template = rendered(written())
-    faults = check(template) + rules_in_words(template) + other_parameters(template)
-    faults += facts_in_two_places(written())
+    template, replicas = rendered(written()), written(REPLICA_KEYS)
+    faults = faults_of(template) + rules_in_words(template) + facts_in_two_places(written())
+    faults += replica_keys(replicas) + events_as_sent()
     for fault in faults:
         print(f"rule broken: {fault}")
     if faults:
         sys.exit(1)
-    for kind, changes in [
-        ("permissions and conditions, each removed", without_one(template)),
-        ("permissions, each added or widened", with_one_more(template)),
-        ("settings, each removed", without_one_setting(template)),
-        ("the gateway's problems, each changed", with_other_problems(template)),
+    for kind, original, broken, changes in [
+        ("permissions and conditions, each removed", template, faults_of, without_one(template)),
+        ("permissions, each added or widened", template, faults_of, with_one_more(template)),
+        ("settings, each removed", template, faults_of, without_one_setting(template)),
+        ("the gateway's problems, each changed", template, faults_of, with_other_problems(template)),
+        ("replica keys: permissions and conditions, each removed", replicas, replica_keys, without_one(replicas)),
+        ("replica keys: settings, each removed", replicas, replica_keys, without_one_setting(replicas)),
     ]:
         changes = list(changes)
         for what, change in changes:
-            other = changed(template, change)
-            if not check(other) and not other_parameters(other):
+            if not broken(changed(original, change)):
                 sys.exit(f"no rule notices this change: {what}")
         print(f"{kind}: {len(changes)}, all noticed")
 

@@ -13,6 +13,7 @@ from samtranslator.translator.transform import transform  # noqa: E402 (it reads
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 TEMPLATE = pathlib.Path(__file__).resolve().parents[2] / "template.yaml"
+REPLICA_KEYS = TEMPLATE.with_name("replica-keys.yaml")
 
 ACCOUNT = "111122223333"
 PSEUDO = {
@@ -33,6 +34,7 @@ ARNS = {
     "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:" + ACCOUNT + ":log-group:{}:*",
     "AWS::S3::Bucket": "arn:aws:s3:::{}",
     "AWS::SNS::Topic": "arn:aws:sns:us-east-1:" + ACCOUNT + ":{}",
+    "AWS::WAFv2::WebACL": "arn:aws:wafv2:us-east-1:" + ACCOUNT + ":regional/webacl/{}",
     "AWS::SQS::Queue": "arn:aws:sqs:us-east-1:" + ACCOUNT + ":{}",
 }
 
@@ -44,9 +46,9 @@ class NoManagedPolicies:
         return {}
 
 
-def written():
-    """The template as it is in the file."""
-    return yaml_parse(TEMPLATE.read_text())
+def written(path=TEMPLATE):
+    """A template as it is in the file."""
+    return yaml_parse(path.read_text())
 
 
 def rendered(template=None):
@@ -93,6 +95,7 @@ class _Resolver:
         if name in self.known:
             return self.known[name]
         resource = self.template["Resources"][name]
+        assert self.holds(resource.get("Condition")), f"{name} is referred to, but not created"
         named = resource.get("Properties", {}).get("BucketName")
         return self.value(named) if named else name.lower()
 

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 
-from rendered import ACCOUNT, TEMPLATE, resolved
+from rendered import ACCOUNT, REPLICA_KEYS, TEMPLATE, resolved, written
 
 KMS_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/"
 LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
@@ -104,11 +104,12 @@ for function in ["EncryptFile", "UploadFile", "EncryptData"]:
         (CLIENTS + "/*", None, ["s3:GetObject"]),  # GetObject: the record of a key
         (CLIENTS, None, ["s3:ListBucket"]),  # absent, not forbidden
     ]
-# Every function: its own log, and X-Ray, which has no resource-level permissions.
+# Every function: its own log.
 for function, permissions in PERMISSIONS.items():
     log = f"{LOGS}{function.lower()}logs:*"
     permissions.append((log, None, ["logs:CreateLogStream", "logs:PutLogEvents"]))
-    permissions.append(("*", None, ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]))
+# With the parameter `Tracing`, every function: X-Ray, which has no resource-level permissions.
+TRACES = {"Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"}
 
 ENVIRONMENT = {
     "EncryptFile": ["PUBLIC_ENCRYPT_FILE"],
@@ -132,10 +133,22 @@ KEYS = {
     "FileKey": ("kms:EncryptionContext:aws:x-amz-cek-alg", "115"),
     "UserKey": ("kms:EncryptionContext:caas:purpose", PURPOSES),
 }
-ALARMS = ["DeadLetters", "InboxAge", "IntegrityFailures", "KmsThrottles", "ServerErrors", "Values"]
+ALARMS = [
+    "DeadLetters", "InboxAge", "IntegrityFailures", "KeysUnusable", "KmsThrottles", "ServerErrors", "Unauthorized",
+    "Values",
+]
+TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"
+# Alarms, and EventBridge's rule for KMS's keys. Nobody else publishes to the topic.
+PUBLISHERS = [
+    ("cloudwatch.amazonaws.com", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
+    ("events.amazonaws.com", {"ArnEquals": {
+        "aws:SourceArn": f"arn:aws:events:us-east-1:{ACCOUNT}:rule/kmsadministration",
+    }}),
+]
+TLS = {"SecurityPolicy": "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09", "EndpointAccessMode": "STRICT"}
 PROBLEMS = {
     "BAD_REQUEST_BODY": "invalid-request", "REQUEST_TOO_LARGE": "too-large",
-    "THROTTLED": "rate-limited", "DEFAULT_5XX": "internal",
+    "THROTTLED": "rate-limited", "WAF_FILTERED": "rate-limited", "DEFAULT_5XX": "dependency-unavailable",
     "INTEGRATION_FAILURE": "dependency-unavailable", "INTEGRATION_TIMEOUT": "dependency-unavailable",
 }
 # Each problem's status and title by its type, of the registry in shared/http.
@@ -166,6 +179,8 @@ def check(template):
     failures(resources, expect)
     api(resources, expect)
     alarms(resources, expect)
+    kms_administration(resources, expect)
+    parameters(template, expect)
     return faults
 
 
@@ -235,6 +250,9 @@ def roles(resources, expect):
     expect(not gateway.get("Policies"), "API Gateway may do nothing else")
     assumed = flat(gateway.get("AssumeRolePolicyDocument", {"Statement": []}))
     expect(assumed == parts_of(trust("apigateway.amazonaws.com")), "only API Gateway assumes the role for its logs")
+    for name in ["ApiGatewayLogRole", "ApiGatewayLogAccount"]:
+        policies = {resources[name].get(policy) for policy in ["DeletionPolicy", "UpdateReplacePolicy"]}
+        expect(policies == {"Retain"}, f"{name} outlives the stack, even one that is rolled back")
 
 
 def callers(resources, expect):
@@ -267,7 +285,7 @@ def callers(resources, expect):
     seal = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:sealobject"
     created = {"LambdaConfigurations": [{"Event": "s3:ObjectCreated:*", "Function": seal}]}
     expect(notified == created, "a drop in the inbox invokes seal-object")
-    (rule,) = of_type(resources, "AWS::Events::Rule").values()
+    rule = of_type(resources, "AWS::Events::Rule")["SealObjectSweep"]
     (target,) = rule["Targets"]
     expect(rule["ScheduleExpression"] == "rate(5 minutes)", "the sweep runs every five minutes")
     expect(json.loads(target["Input"]) == {"sweep": True}, "the schedule sends the sweep event")
@@ -289,7 +307,7 @@ def functions(resources, expect):
         expect(function["LoggingConfig"].get("LogFormat") == "JSON", f"{name} logs JSON")
         log = function["LoggingConfig"].get("LogGroup")
         expect(log == name.lower() + "logs", f"{name} has its own log")
-        expect(function.get("TracingConfig") == {"Mode": "Active"}, f"{name} is traced")
+        expect(function.get("TracingConfig") == {"Mode": "PassThrough"}, f"{name} is not traced by default")
         expect(function["Timeout"] == (29 if http else 900), f"{name} has its timeout")
         expect("ReservedConcurrentExecutions" not in function, f"{name} reserves no concurrency by default")
         inbox, vault = variables.get("INBOX_BUCKET"), variables.get("VAULT_BUCKET")
@@ -328,6 +346,7 @@ def buckets(resources, expect):
             expect(copy_maker not in bucket, f"{name} has no {copy_maker}")
         expect("CorsConfiguration" not in bucket, f"{name} has no CORS without allowed origins")
         retained(name, resources, expect)
+        retained(name + "Policy", resources, expect)
 
         # Every bucket requires TLS 1.2 of everybody.
         policy = of_type(resources, "AWS::S3::BucketPolicy").get(name + "Policy", {})
@@ -352,28 +371,59 @@ def keys(resources, expect):
         variable, value = KEYS.get(name, ("", ""))
         expect(key.get("EnableKeyRotation") is True, f"{name} rotates")
         expect(key.get("MultiRegion") is False, f"{name} stays in its region by default")
-        expected = parts_of(
-            {
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-                "Action": "kms:*",
-                "Resource": "*",
-            },
-            {
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": ["kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
-                "Resource": "*",
-                "Condition": {"StringNotEquals": {variable: value}},
-            },
-        )
-        expect(flat(key["KeyPolicy"]) == expected, f"{name} wraps only {value}, whoever asks")
+        wraps_only = wraps(variable, value)
+        expect(flat(key["KeyPolicy"]) == wraps_only, f"{name} wraps only {value}, whoever asks")
         retained(name, resources, expect)
+    aliases = {alias["AliasName"]: alias["TargetKeyId"] for alias in of_type(resources, "AWS::KMS::Alias").values()}
+    expected = {"alias/caas/caas/file": FILE_KEY, "alias/caas/caas/user": USER_KEY}
+    expect(aliases == expected, "each key has its alias")
+
+
+def wraps(variable, value):
+    """The policy of a key that wraps only with this value of this condition variable."""
+    return parts_of(
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        },
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": ["kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+            "Resource": "*",
+            "Condition": {"StringNotEquals": {variable: value}},
+        },
+    )
+
+
+def replica_keys(template):
+    """Every rule that replica-keys.yaml breaks."""
+    faults = []
+
+    def expect(truth, fault):
+        if not truth:
+            faults.append(fault)
+
+    primaries = {"PrimaryFileKeyArn": FILE_KEY, "PrimaryUserKeyArn": USER_KEY}
+    resources = resolved(template, **primaries)
+    expect(set(resources) == set(KEYS), "there are two replica keys and nothing else")
+    for name, key in of_type(resources, "AWS::KMS::ReplicaKey").items():
+        expect(key["PrimaryKeyArn"] == primaries[f"Primary{name}Arn"], f"{name} is the replica of its key")
+        expect(flat(key["KeyPolicy"]) == wraps(*KEYS[name]), f"the replica of {name} wraps what {name} wraps")
+        retained(name, resources, expect)
+    outputs = {name: output["Value"] for name, output in template["Outputs"].items()}
+    expected = {f"{name}Arn": {"Fn::GetAtt": [name, "Arn"]} for name in KEYS}
+    expect(outputs == expected, "the outputs are what template.yaml takes")
+    return faults
+
 
 
 def retained(name, resources, expect):
-    expect(resources[name].get("DeletionPolicy") == "RetainExceptOnCreate", f"{name} outlives the stack")
-    expect(resources[name].get("UpdateReplacePolicy") == "Retain", f"{name} outlives its replacement")
+    resource = resources.get(name, {})
+    expect(resource.get("DeletionPolicy") == "RetainExceptOnCreate", f"{name} outlives the stack")
+    expect(resource.get("UpdateReplacePolicy") == "Retain", f"{name} outlives its replacement")
 
 
 def logs(resources, expect):
@@ -426,6 +476,10 @@ def api(resources, expect):
         expect(sorted(problem) == members, f"{kind} is complete")
         registered = {"type": uri, "status": status, "title": title}
         expect(registered.items() <= problem.items(), f"{kind} is as in the registry of problems")
+        expect("Retry-After" in str(headers) or int(response["statusCode"]) < 429, f"{kind} says when to try again")
+        expect("Access-Control" not in str(headers), f"{kind} is for no page by default")
+    for setting, value in TLS.items():
+        expect(rest.get(setting) == value, f"the API has the {setting} {value}")
     settings, = stage["MethodSettings"]
     expect(settings.get("LoggingLevel") == "OFF", "the gateway logs no executions, because they contain paths")
     expect(settings.get("DataTraceEnabled") is False, "the gateway logs no bodies")
@@ -443,11 +497,10 @@ def api(resources, expect):
 
 def alarms(resources, expect):
     found = of_type(resources, "AWS::CloudWatch::Alarm")
-    expect(set(found) == {a + "Alarm" for a in ALARMS}, "there are six alarms")
-    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"
+    expect(set(found) == {a + "Alarm" for a in ALARMS}, "there are eight alarms")
     ours = set()
     for name, alarm in found.items():
-        expect(alarm.get("AlarmActions") in (["alarms"], [topic]), f"{name} sends a notification")
+        expect(alarm.get("AlarmActions") in (["alarms"], [TOPIC]), f"{name} sends a notification")
         expect(alarm.get("OKActions") == alarm.get("AlarmActions"), f"{name} sends a notification when it is over")
         silence = "breaching" if name == "InboxAgeAlarm" else "notBreaching"
         expect(alarm.get("TreatMissingData") == silence, f"{name} treats missing data as it should")
@@ -459,6 +512,10 @@ def alarms(resources, expect):
         ("uploadfilelogs", '{ $.cause = "throttled" }', "KmsThrottles", "1"),
         ("encryptdatalogs", '{ $.cause = "throttled" }', "KmsThrottles", "1"),
         ("sealobjectlogs", '{ $.cause = "throttled" }', "KmsThrottles", "1"),
+        ("uploadfilelogs", '{ $.cause = "key *" }', "KeysUnusable", "1"),
+        ("encryptdatalogs", '{ $.cause = "key *" }', "KeysUnusable", "1"),
+        ("sealobjectlogs", '{ $.cause = "key *" }', "KeysUnusable", "1"),
+        ("apilogs", '{ $.status = "401" }', "Unauthorized", "1"),
         ("sealobjectlogs", "{ $.oldest_seconds >= 0 }", "InboxAge", "$.oldest_seconds"),
         ("encryptdatalogs", "{ $.values >= 0 }", "Values", "$.values"),
         ("encryptdatalogs", "{ $.values >= 0 }", "ValuesByClient", "$.values"),
@@ -472,6 +529,80 @@ def alarms(resources, expect):
     expect(filters == sources, "each metric is counted from the right log lines")
     alarming = {source[2] for source in sources} - {"ValuesByClient"}
     expect(ours == alarming, "every metric has an alarm, except the one that says whose values they are")
+
+
+def kms_administration(resources, expect):
+    """Who disables, deletes or opens up a key is reported, and nobody but AWS's two services can report."""
+    rule = resources["KmsAdministration"]["Properties"]
+    pattern = rule["EventPattern"]
+    detail = pattern["detail"]
+    expect((pattern["source"], pattern["detail-type"], detail["eventSource"]) == (
+        ["aws.kms"], ["AWS API Call via CloudTrail"], ["kms.amazonaws.com"],
+    ), "the rule is for KMS's requests")
+    dangerous = ["CreateGrant", "DisableKey", "PutKeyPolicy", "ScheduleKeyDeletion"]
+    expect(detail["eventName"] == dangerous, "the rule is for what endangers a key")
+    expect(detail["resources"] == {"ARN": [FILE_KEY, USER_KEY]}, "the rule is for the service's keys")
+    expect([target["Arn"] for target in rule["Targets"]] == ["alarms"], "the rule sends a notification")
+    policy = resources.get("AlarmsPolicy", {}).get("Properties", {"Topics": [], "PolicyDocument": {"Statement": []}})
+    allowed = {"Effect": "Allow", "Action": "sns:Publish", "Resource": "alarms"}
+    expected = parts_of(*(
+        allowed | {"Principal": {"Service": service}, "Condition": condition} for service, condition in PUBLISHERS
+    ))
+    expect(policy["Topics"] == ["alarms"], "the topic has a policy")
+    expect(flat(policy["PolicyDocument"]) == expected, "only alarms and the rule publish to the topic")
+
+
+# For each parameter with a pattern, what it must accept and refuse.
+VALUES = {
+    "ApiKeys": (
+        ["", "acme:" + "0f" * 32, f"a-1:{'0' * 64},{'a' * 32}:{'9' * 64}"],
+        ["acme", "acme:" + "0" * 63, "Acme:" + "0" * 64, "acme:" + "F" * 64, f"a:{'0' * 64},", f"a:{'0' * 64}, b:{'0' * 64}",
+         f"{'a' * 33}:{'0' * 64}"],
+    ),
+    "KeyAdministratorArn": (
+        ["", "arn:aws:iam::111122223333:role/a/b", "arn:aws-cn:iam::111122223333:user/a"],
+        ["admin", "arn:aws:iam::111122223333:root", "arn:aws:iam::1:role/a"],
+    ),
+    "AllowedOrigins": (
+        ["", "https://a.example", "http://localhost:3000,https://b.example:8443"],
+        ["*", "https://*.example", "a.example", "https://a.example/", "https://A.example", "ftp://a",
+         "https://a.example,", "https://a.example, https://b.example", "https://u@a.example"],
+    ),
+    "CipherPool": (["sha256", "blake2b-512,sha512"], ["", "sha-256", "SHA256", "sha256,", "sha256, sha512"]),
+    "SaltPool": (["8", "16,32", "64,64"], ["", "12", "8,", "8, 16"]),
+    "RequestsPerIp": (["0", "10", "2000", "999999999"], ["", "-1", "05", "1e3"]),
+    "DomainName": (["", "api.example.com"], ["https://api.example.com", "api.example.com/", "API.example.com", "api"]),
+    "CertificateArn": (
+        ["", f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0a1b-2c"],
+        ["0a1b", f"arn:aws:iam::{ACCOUNT}:server-certificate/a"],
+    ),
+} | {
+    name: (["", "caas-vault-1a2b", "a.b"], ["A", "ab", "s3://vault", "arn:aws:s3:::vault", "vault_", "a" * 64])
+    for name in ["VaultBucketName", "UserKeysBucketName", "ClientsBucketName"]
+} | {
+    name: (
+        ["", f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/mrk-0a1b", FILE_KEY],
+        ["alias/a", "0a1b", f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/a"],
+    )
+    for name in ["FileKeyArn", "UserKeyArn"]
+}
+
+
+def parameters(template, expect):
+    """`sam deploy --guided` asks for every parameter: Enter must do, and a typo must fail before anything changes."""
+    found = template["Parameters"]
+    for name, parameter in found.items():
+        expect("Default" in parameter and not parameter.get("NoEcho"), f"Enter is enough for {name}")
+    patterns = {name: p["AllowedPattern"] for name, p in found.items() if "AllowedPattern" in p}
+    expect(set(patterns) == set(VALUES), "every pattern is tested")
+    for name, (good, bad) in VALUES.items():
+        accepts = [bool(re.fullmatch(patterns.get(name, ""), value)) for value in good + bad]
+        expect(accepts == [True] * len(good) + [False] * len(bad), f"{name} accepts what it should: {accepts}")
+    free = {n for n, p in found.items() if p["Type"] == "String" and not {"AllowedPattern", "AllowedValues"} & set(p)}
+    expect(free == {"AlarmEmail"}, f"{free} accept anything")
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    expect(sorted(grouped) == sorted(found), "each parameter is in one group")
 
 
 def rules_in_words(template):
@@ -491,7 +622,7 @@ def rules_in_words(template):
         for action, resource, rest in parts:
             if "*" in action:
                 faults.append(f"{function} may {action}")
-            if resource == "*" and not action.startswith("xray:Put"):
+            if resource == "*":
                 faults.append(f"{function} may {action} everywhere")
             if action.startswith("kms:") and "kms:EncryptionContext:" not in rest:
                 faults.append(f"{function} may {action} in any context")
@@ -507,9 +638,40 @@ def other_parameters(template):
         "AllowedOrigins": "https://a.example,https://b.example", "AlarmEmail": "ops@example.com",
         "HttpConcurrency": 5, "SealConcurrency": 7, "MultiRegionKeys": "true",
         "ConfigureApiGatewayLogs": "false", "DeletedFileDays": 90, "UploadDays": 21, "Architecture": "x86_64",
-        "KeyAdministratorArn": f"arn:aws:iam::{ACCOUNT}:role/key-administrator",
+        "KeyAdministratorArn": f"arn:aws:iam::{ACCOUNT}:role/key-administrator", "Tracing": "true",
+        "CloseInbox": "true", "RequestsPerIp": "500", "DomainName": "api.example.com", "CertificateArn": "certificate",
     }
     resources = resolved(template, **names)
+    (traces,) = of_type(resources, "AWS::IAM::Policy").values()
+    if flat(traces["PolicyDocument"]) != parts_of(TRACES):
+        faults.append("traces need two permissions")
+    if sorted(traces["Roles"]) != sorted(f.lower() + "role" for f in PERMISSIONS):
+        faults.append("every function may send traces")
+    closed = parts_of({
+        "Effect": "Deny", "Principal": "*", "Action": ["s3:PutObject", "s3:ReplicateObject"], "Resource": INBOX + "/*",
+    })
+    if not closed <= flat(resources["InboxPolicy"]["Properties"]["PolicyDocument"]):
+        faults.append("a closed inbox takes no files")
+    (limit,) = of_type(resources, "AWS::WAFv2::WebACL").values()
+    (rule,) = limit["Rules"]
+    by_ip = {"AggregateKeyType": "IP", "EvaluationWindowSec": 300, "Limit": "500"}
+    if (rule["Statement"], rule["Action"]) != ({"RateBasedStatement": by_ip}, {"Block": {}}):
+        faults.append("WAF limits the requests of an address")
+    if any(part["VisibilityConfig"]["SampledRequestsEnabled"] for part in (limit, rule)):
+        faults.append("WAF keeps no samples, because they contain paths")
+    (limited,) = of_type(resources, "AWS::WAFv2::WebACLAssociation").values()
+    if limited["ResourceArn"] != "arn:aws:apigateway:us-east-1::/restapis/api/stages/apiprodstage":
+        faults.append("WAF limits the requests to the stage")
+    (domain,) = of_type(resources, "AWS::ApiGateway::DomainName").values()
+    if not (TLS | {"RegionalCertificateArn": "certificate"}).items() <= domain.items():
+        faults.append("the domain has its certificate, and the API's TLS")
+    (mapping,) = of_type(resources, "AWS::ApiGateway::BasePathMapping").values()
+    if mapping != {"DomainName": "domain", "RestApiId": "api", "Stage": "apiprodstage"}:
+        faults.append("the domain leads to the stage")
+    (rest,) = of_type(resources, "AWS::ApiGateway::RestApi").values()
+    for kind, response in rest["Body"]["x-amazon-apigateway-gateway-responses"].items():
+        if response["responseParameters"].get("gatewayresponse.header.Access-Control-Allow-Origin") != "'*'":
+            faults.append(f"pages can read {kind}")
     for bucket, methods in [("Inbox", ["PUT"]), ("Vault", ["GET", "HEAD", "PUT"])]:
         (rule,) = resources[bucket]["Properties"]["CorsConfiguration"]["CorsRules"]
         if rule["AllowedOrigins"] != names["AllowedOrigins"].split(","):
@@ -525,6 +687,8 @@ def other_parameters(template):
     for name, function in functions.items():
         if function["ReservedConcurrentExecutions"] != (7 if name == "SealObject" else 5):
             faults.append(f"{name} has its reserved concurrency")
+        if function["TracingConfig"] != {"Mode": "Active"}:
+            faults.append(f"{name} is traced on demand")
         if function["Architectures"] != ["x86_64"]:
             faults.append(f"{name} runs on x86_64")
     lifecycle = resources["Vault"]["Properties"]["LifecycleConfiguration"]["Rules"]
@@ -540,4 +704,51 @@ def other_parameters(template):
         faults.append("the account's setting must stay unchanged")
     if resources["AlarmsByEmail"]["Properties"]["Endpoint"] != "ops@example.com":
         faults.append("alarms are sent by e-mail")
+    return faults
+
+
+def kept_state(template):
+    """A stack over the buckets and keys of an earlier one has the same permissions, and creates only an inbox."""
+    faults = []
+
+    def expect(truth, fault):
+        if not truth:
+            faults.append(f"over kept state: {fault}")
+
+    resources = resolved(
+        template, VaultBucketName="vault", UserKeysBucketName="userkeys", ClientsBucketName="clients",
+        FileKeyArn=FILE_KEY, UserKeyArn=USER_KEY,
+    )
+    roles(resources, expect)
+    callers(resources, expect)
+    functions(resources, expect)
+    kms_administration(resources, expect)
+    made = {kind: list(of_type(resources, kind)) for kind in ["AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::KMS::Key"]}
+    expected = {"AWS::S3::Bucket": ["Inbox"], "AWS::S3::BucketPolicy": ["InboxPolicy"], "AWS::KMS::Key": []}
+    expect(made == expected, "only the inbox is new")
+    return faults
+
+
+def events_as_sent():
+    """Every event that differs from what the deployed API would send, by its route."""
+    api = written()["Resources"]
+    routes = {
+        event["Properties"]["Path"]: name
+        for name in ENVIRONMENT
+        for event in api[name]["Properties"]["Events"].values()
+        if event["Type"] == "Api"
+    }
+    faults = []
+    for path in sorted((TEMPLATE.parent / "events").glob("*/*.json")):
+        event = json.loads(path.read_text())
+        if "resource" not in event:
+            continue
+        called = event["path"]
+        fitting = [r for r in routes if r == called or r.endswith("{proxy+}") and called.startswith(r[:-8]) and called != r[:-8]]
+        route = max(fitting, key=lambda r: (r == called, len(r)))
+        proxy = {"proxy": called[len(route) - 8:]} if route.endswith("{proxy+}") else None
+        sent = (event["resource"], event["requestContext"]["resourcePath"], event["pathParameters"])
+        function = path.parent.name.title().replace("-", "")
+        if sent != (route, route, proxy) or routes[route] != function:
+            faults.append(f"{path.parent.name}/{path.name}: the API sends {route} and {proxy} to {routes[route]}")
     return faults

@@ -241,10 +241,44 @@ pub(crate) fn succeeded(response: &Response) -> Result<(), ServiceError> {
     }
     let problem: ProblemResponse = serde_json::from_slice(&response.body).unwrap_or_default();
     let code = problem.kind.strip_prefix("/problems/");
+    if code.is_none() && response.status == StatusCode::PAYLOAD_TOO_LARGE {
+        return Err(ServiceError::too_large());
+    }
     Err(ServiceError::Refused {
         status: response.status.as_u16(),
         code: code.unwrap_or("unknown").to_owned(),
         title: problem.title,
         detail: problem.detail,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_by_the_gateway_has_a_code_too() {
+        let refused = |status, body: &str| {
+            let response = Response {
+                status,
+                headers: HeaderMap::new(),
+                body: Zeroizing::new(body.as_bytes().to_vec()),
+            };
+            match succeeded(&response) {
+                Err(ServiceError::Refused { code, detail, .. }) => (code, detail),
+                other => panic!("{other:?}"),
+            }
+        };
+        let ours = r#"{"type": "/problems/too-large", "detail": "ours"}"#;
+        for (status, body, expected) in [
+            (413, r#"{"message": "Request Too Long"}"#, "too-large"),
+            (413, "<html>", "too-large"),
+            (413, ours, "too-large"),
+            (403, r#"{"message": "Forbidden"}"#, "unknown"),
+        ] {
+            let (code, detail) = refused(status.try_into().unwrap(), body);
+            assert_eq!(code, expected, "{body}");
+            assert_eq!(detail == "ours", body == ours, "{body}");
+        }
+    }
 }

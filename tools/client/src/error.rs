@@ -35,6 +35,17 @@ impl ServiceError {
             detail: "There is no file with this id.".to_owned(),
         }
     }
+
+    /// What API Gateway means by `Request Too Long`, which is no problem document: it refuses a body
+    /// of more than 10 MB before the service sees the request.
+    pub(crate) fn too_large() -> Self {
+        Self::Refused {
+            status: 413,
+            code: "too-large".to_owned(),
+            title: "Too large".to_owned(),
+            detail: "The body exceeds the gateway's limit.".to_owned(),
+        }
+    }
 }
 
 /// Why a file was not uploaded.
