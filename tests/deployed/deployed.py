@@ -1,4 +1,5 @@
-"""Deploys a built template to ministack and uses every route.
+"""Deploys a built template to ministack and uses every route, deletes the stack, deploys it again over what it leaves,
+and once more in another region.
 
     python tests/deployed/deployed.py .aws-sam/build/template.yaml (arm64|x86_64)
 """
@@ -7,27 +8,41 @@ import hashlib
 import sys
 
 import drive
+import kept
 import permissions
-from ministack import Ministack, deploy
+from ministack import Ministack, deploy, deploy_guided
 
 PARAMETERS = {
     "ApiKeys": f"{drive.CLIENT}:{hashlib.sha256(drive.API_KEY.encode()).hexdigest()}",
     # The sweep seals waiting files at once.
     "SweepAgeSeconds": 0,
+    "MultiRegionKeys": "true",
 }
 
 
 def main():
     template, architecture = sys.argv[1:]
+    parameters = {"Architecture": architecture, **PARAMETERS}
     with Ministack() as server:
         try:
-            stack = deploy(template, Architecture=architecture, **PARAMETERS)
+            stack = deploy_guided(template)
+            drive.front_door(stack)
+            drive.nobody_gets_in(stack)
+            stack.delete()
+            kept.remains(stack)
+
+            stack = deploy(template, **parameters)
             for step in [
                 drive.front_door, drive.problems, drive.clients, drive.encrypt_file, drive.encrypt_data,
-                drive.upload_file, drive.presigned, drive.in_parts, drive.seal_object, drive.logs,
+                drive.upload_file, drive.presigned, drive.in_parts, drive.seal_object, drive.logs, drive.alarms,
+                drive.closed_inbox,
             ]:
                 step(stack)
                 print(f"{step.__name__}: ok", flush=True)
+            kept.failed_over(stack, template, **parameters)
+            print("another region: ok", flush=True)
+            stack = kept.redeployed(stack, template, **parameters)
+            print("deleted and deployed again: ok", flush=True)
             permissions.each_is_needed(stack)
         except BaseException:
             print(server.log_text()[-5000:], file=sys.stderr)

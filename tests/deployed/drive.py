@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import requests
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from ministack import ROOT, STACK, URL, attempts, aws
+from ministack import ROOT, STACK, URL, attempts
 
 CLIENT = "acme"
 API_KEY = "caas_" + "k" * 43 + "3bNw0e"  # and its checksum
@@ -36,6 +36,12 @@ def front_door(stack):
     assert "/api/files" in api["paths"]
     assert {} not in api["paths"]["/encrypt_file"]["post"]["security"], "public by mistake"
     call(stack, "GET", "/", 200)
+
+
+def nobody_gets_in(stack):
+    """Of a stack without an API key."""
+    for method, path in [("POST", "/encrypt_file"), ("GET", "/api/files"), ("GET", f"/users/{uuid.uuid4()}")]:
+        call(stack, method, path, 401, headers={"x-api-key": "wrong"})
 
 
 def problems(stack):
@@ -143,7 +149,7 @@ def upload_file(stack):
     file = response.json()["file"]
     assert (file["name"], file["size"]) == (name, len(content))
     key = f"{CLIENT}/" + urlsafe_b64decode(file["id"] + "==").decode()
-    stored = aws("s3").get_object(Bucket=stack.names["Vault"], Key=key)["Body"].read()
+    stored = stack.aws("s3").get_object(Bucket=stack.names["Vault"], Key=key)["Body"].read()
     assert len(stored) == len(content) + 16 and content[:64] not in stored
 
     path = f"/api/files/{file['id']}"
@@ -168,14 +174,14 @@ def upload_file(stack):
 
     # Deleted before it is sealed: sealing takes longer than the request.
     key = f"{CLIENT}/{uuid.uuid4()}"
-    aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=bytes(20_000_000))
+    stack.aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=bytes(20_000_000))
     call(stack, "DELETE", "/api/files/" + file_id(key), 204)
     wait_until_gone(stack, "/api/files/" + file_id(key))
 
 
 def wait_until_gone(stack, path):
     """Waits. A file that was being sealed when it was deleted stays visible for a moment."""
-    for _ in attempts(60):
+    for _ in attempts(180):
         if requests.head(stack.url + path, headers=HEADERS, timeout=120).status_code == 404:
             return
     raise AssertionError("a deleted file came back")
@@ -267,7 +273,7 @@ def seal_object(stack):
         assert head.headers["content-type"] == "application/pdf"
         if size < 4_500_000:
             assert call(stack, "GET", path, 200).content == content
-        stored = aws("s3").get_object(Bucket=stack.names["Vault"], Key=key)["Body"].read()
+        stored = stack.aws("s3").get_object(Bucket=stack.names["Vault"], Key=key)["Body"].read()
         assert len(stored) == size + 16 and content[:64] not in stored
 
     # Again under the same key: the newer one counts.
@@ -278,11 +284,11 @@ def seal_object(stack):
 
     # A file without a client stays in the inbox and raises the alarm.
     key = CANARY + str(uuid.uuid4())
-    aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=b"whose?")
+    stack.aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=b"whose?")
     assert any(quote(key) in letter for letter in wait_for_dead_letters(stack))
     assert versions_in(stack, "Inbox", key)
     (version,) = versions_in(stack, "Inbox", key)
-    aws("s3").delete_object(Bucket=stack.names["Inbox"], Key=key, VersionId=version)
+    stack.aws("s3").delete_object(Bucket=stack.names["Inbox"], Key=key, VersionId=version)
 
     # The sweep finds what no event announced.
     report = sweep(stack)
@@ -291,12 +297,12 @@ def seal_object(stack):
 
 def drop(stack, key, content, **rest):
     """Drops a file in the inbox and waits until it is sealed."""
-    aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=content, **rest)
+    stack.aws("s3").put_object(Bucket=stack.names["Inbox"], Key=key, Body=content, **rest)
     wait_until_sealed(stack, key)
 
 
 def wait_until_sealed(stack, key):
-    for _ in attempts(60):
+    for _ in attempts(180):
         if not versions_in(stack, "Inbox", key):
             return
         if letters := dead_letters(stack):
@@ -305,7 +311,7 @@ def wait_until_sealed(stack, key):
 
 
 def sweep(stack):
-    response = aws("lambda").invoke(FunctionName=stack.names["SealObject"], Payload=b'{"sweep": true}')
+    response = stack.aws("lambda").invoke(FunctionName=stack.names["SealObject"], Payload=b'{"sweep": true}')
     payload = response["Payload"].read()
     assert "FunctionError" not in response, payload
     return json.loads(payload)
@@ -317,7 +323,7 @@ def file_id(key):
 
 
 def versions_in(stack, bucket, key):
-    listed = aws("s3").list_object_versions(Bucket=stack.names[bucket], Prefix=key)
+    listed = stack.aws("s3").list_object_versions(Bucket=stack.names[bucket], Prefix=key)
     found = listed.get("Versions", []) + listed.get("DeleteMarkers", [])
     return [version["VersionId"] for version in found if version["Key"] == key]
 
@@ -325,14 +331,14 @@ def versions_in(stack, bucket, key):
 def dead_letters(stack):
     """The events that failed three times; each is returned once."""
     queue = {"QueueUrl": stack.names["DeadLetters"]}
-    letters = aws("sqs").receive_message(**queue, MaxNumberOfMessages=10).get("Messages", [])
+    letters = stack.aws("sqs").receive_message(**queue, MaxNumberOfMessages=10).get("Messages", [])
     for letter in letters:
-        aws("sqs").delete_message(**queue, ReceiptHandle=letter["ReceiptHandle"])
+        stack.aws("sqs").delete_message(**queue, ReceiptHandle=letter["ReceiptHandle"])
     return [letter["Body"] for letter in letters]
 
 
 def wait_for_dead_letters(stack):
-    for _ in attempts(60):
+    for _ in attempts(180):
         if letters := dead_letters(stack):
             return letters
     raise AssertionError("an event that failed three times is not in the queue")
@@ -347,3 +353,71 @@ def logs(stack):
         assert wanted in text, f"{function} logs nothing: {text[-500:]}"
         for secret in [CANARY, API_KEY, quote(CANARY + " a"), "reports"]:
             assert secret not in text, f"{function} logs {secret!r}"
+
+
+def alarms(stack):
+    """Checks that alarms, and what endangers a key, reach a subscriber, and other keys' administration does not."""
+    may_send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [may_send]})
+    queue = stack.aws("sqs").create_queue(QueueName="subscriber", Attributes={"Policy": policy})["QueueUrl"]
+    of = {"QueueUrl": queue, "AttributeNames": ["QueueArn"]}
+    arn = stack.aws("sqs").get_queue_attributes(**of)["Attributes"]["QueueArn"]
+    topic = stack.outputs["AlarmTopic"]
+    subscription = stack.aws("sns").subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}, ReturnSubscriptionArn=True
+    )["SubscriptionArn"]
+
+    def told():
+        for _ in attempts(180):
+            for message in stack.aws("sqs").receive_message(QueueUrl=queue).get("Messages", []):
+                stack.aws("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                return message["Body"]
+        raise AssertionError("nobody is told")
+
+    alarm = stack.names["ServerErrorsAlarm"]
+    stack.aws("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="test")
+    assert alarm in told()
+    events, rule = stack.aws("events"), stack.names["KmsAdministration"]
+    pattern = json.loads(events.describe_rule(Name=rule)["EventPattern"])
+    file_key, user_key = stack.outputs["FileKeyArn"], stack.outputs["UserKeyArn"]
+    for operation, key, matches in [
+        ("DisableKey", file_key, True), ("ScheduleKeyDeletion", user_key, True), ("PutKeyPolicy", user_key, True),
+        ("CreateGrant", file_key, True), ("GetKeyPolicy", file_key, False), ("DisableKey", file_key + "0", False),
+    ]:
+        event = {
+            "id": "1", "account": "000000000000", "source": "aws.kms", "time": "2026-01-01T00:00:00Z",
+            "region": "us-east-1", "resources": [], "detail-type": "AWS API Call via CloudTrail",
+            "detail": administration(operation, key),
+        }
+        result = events.test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
+        assert result == matches, f"{operation} of {key}: {result}"
+    # Nobody but AWS can send an event of `aws.kms`.
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern | {"source": ["test"]}))
+    detail = json.dumps(administration("DisableKey", file_key))
+    events.put_events(Entries=[{"Source": "test", "DetailType": pattern["detail-type"][0], "Detail": detail}])
+    message = told()
+    assert f"role/somebody requested DisableKey for {file_key} at 2026-01-01T00:00:00Z." in message, message
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    stack.aws("sns").unsubscribe(SubscriptionArn=subscription)
+
+
+def administration(operation, key):
+    """What CloudTrail reports."""
+    return {
+        "eventSource": "kms.amazonaws.com", "eventName": operation, "eventTime": "2026-01-01T00:00:00Z",
+        "userIdentity": {"arn": "arn:aws:iam::000000000000:role/somebody"}, "resources": [{"ARN": key}],
+    }
+
+
+def closed_inbox(stack):
+    """Checks that the statement of `CloseInbox` refuses files, and lets what waits be sealed."""
+    s3, inbox = stack.aws("s3"), {"Bucket": stack.names["Inbox"]}
+    statement = {
+        "Effect": "Deny", "Principal": "*", "Action": ["s3:PutObject", "s3:ReplicateObject"],
+        "Resource": f"arn:aws:s3:::{stack.names['Inbox']}/*",
+    }
+    begin = {"name": "late.bin", "size": 1, "mode": "inbox"}
+    upload = call(stack, "POST", "/api/uploads", 201, json=begin).json()
+    s3.put_bucket_policy(**inbox, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    send(upload, b"x", 403)
+    s3.delete_bucket_policy(**inbox)

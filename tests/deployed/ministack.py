@@ -18,7 +18,9 @@ This module alone works around what ministack 1.5.33 lacks:
 import json
 import os
 import pathlib
+import pty
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,10 +29,12 @@ import time
 import boto3
 import requests
 
-PORT = 9150
+with socket.create_server(("127.0.0.1", 0)) as free:
+    PORT = free.getsockname()[1]
 URL = f"http://127.0.0.1:{PORT}"
 STACK = "caas"
 REGION = "us-east-1"
+SAM_CONFIG = pathlib.Path(__file__).resolve().parents[2] / "samconfig.toml"
 # Its credentials for the account's root. They are not secret.
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 
@@ -72,7 +76,7 @@ class Ministack:
         self.process = subprocess.Popen(
             [python, "-c", SERVER], cwd=self.folder.name, env=variables, stdout=self.log, stderr=self.log
         )
-        for _ in attempts(60):
+        for _ in attempts(180):
             if self.process.poll() is not None:
                 sys.exit(self.log_text())
             try:
@@ -88,7 +92,7 @@ class Ministack:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(180)
         self.log.close()
         self.folder.cleanup()
 
@@ -101,46 +105,97 @@ def attempts(seconds):
         time.sleep(0.1)
 
 
-def aws(service):
+def aws(service, region=REGION):
     """An AWS client with the credentials of the account's root."""
     return boto3.client(
-        service, endpoint_url=URL, region_name=REGION,
+        service, endpoint_url=URL, region_name=region,
         aws_access_key_id=ROOT["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=ROOT["AWS_SECRET_ACCESS_KEY"],
     )
 
 
-def deploy(template, **parameters):
+def deploy(template, region=REGION, **parameters):
     """Runs `sam deploy` without its questions, then adds what ministack lacks."""
     command = [
         "sam", "deploy", "--template-file", template, "--stack-name", STACK, "--resolve-s3",
-        "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--region", REGION,
+        "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--region", region,
         "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
     ]
-    environment = {**os.environ, **ROOT, "AWS_ENDPOINT_URL": URL}
+    environment = {**os.environ, **ROOT, "AWS_ENDPOINT_URL": URL, "AWS_REGION": region}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stdout + done.stderr)
-    stack = Stack()
+    stack = Stack(region)
     stack.import_methods()
     stack.forget_conditions()
     return stack
 
 
+def deploy_guided(template):
+    """Runs `sam deploy --guided` on a terminal as after `sam build`, and presses Enter at every prompt."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(SAM_CONFIG, folder)
+        built = pathlib.Path(folder, ".aws-sam", "build")
+        built.parent.mkdir()
+        built.symlink_to(pathlib.Path(template).resolve().parent)
+        ours, theirs = pty.openpty()
+        sam = subprocess.Popen(
+            ["sam", "deploy", "--guided"], cwd=folder, start_new_session=True,
+            env={**os.environ, **ROOT, "AWS_ENDPOINT_URL": URL, "AWS_REGION": REGION, "COLUMNS": "200"},
+            stdin=theirs, stdout=theirs, stderr=theirs,
+        )
+        os.close(theirs)
+        shown, prompts = "", 0
+        while piece := read_terminal(ours):
+            shown += piece
+            if shown.endswith("]: ") or shown.endswith(": ") and "\n" not in piece.strip():
+                prompts += 1
+                assert prompts < 100, shown
+                os.write(ours, b"\n")
+        os.close(ours)
+    assert sam.wait(60) == 0, shown
+    print(f"sam deploy --guided: Enter at {prompts} prompts", flush=True)
+    stack = Stack(REGION)
+    stack.import_methods()
+    return stack
+
+
+def read_terminal(terminal):
+    """What a program writes to its terminal; empty when it has ended."""
+    try:
+        return os.read(terminal, 1 << 16).decode(errors="replace")
+    except OSError:
+        return ""
+
+
 class Stack:
     """The deployed stack."""
 
-    def __init__(self):
-        cloudformation = aws("cloudformation")
+    def __init__(self, region):
+        self.region = region
+        cloudformation = self.aws("cloudformation")
         (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
         found = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
         self.names = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in found}
+        # Buckets that an earlier stack left are in the outputs alone.
+        for bucket in ["Vault", "UserKeys", "Clients"]:
+            self.names[bucket] = self.outputs[bucket + "Bucket"]
         self.api_id = self.names["Api"]
         self.url = f"{URL}/restapis/{self.api_id}/Prod/_user_request_"
 
+    def aws(self, service):
+        return aws(service, self.region)
+
+    def delete(self):
+        cloudformation = self.aws("cloudformation")
+        cloudformation.delete_stack(StackName=STACK)
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+        )
+
     def import_methods(self):
-        gateway = aws("apigateway")
+        gateway = self.aws("apigateway")
         functions = {}
         for statement in self.permissions():
             path = statement["Condition"]["ArnLike"]["AWS:SourceArn"].split("/*/*/", 1)[1]
@@ -154,12 +209,12 @@ class Stack:
             path = f"lambda:path/2015-03-31/functions/{function}/invocations"
             gateway.put_integration(
                 **of, type="AWS_PROXY", integrationHttpMethod="POST",
-                uri=f"arn:aws:apigateway:{REGION}:{path}",
+                uri=f"arn:aws:apigateway:{self.region}:{path}",
             )
         assert not functions, f"routes without a resource: {functions}"
         every_type = {"op": "replace", "path": "/binaryMediaTypes", "value": ["*/*"]}
         # boto3 cannot send a list here. ministack does not check the root's signatures.
-        scope = f"test/20260101/{REGION}/apigateway/aws4_request"
+        scope = f"test/20260101/{self.region}/apigateway/aws4_request"
         signed = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
         response = requests.patch(
             f"{URL}/restapis/{self.api_id}", json={"patchOperations": [every_type]},
@@ -169,19 +224,19 @@ class Stack:
 
     def permissions(self):
         """API Gateway's permissions: which route invokes which function."""
-        functions = aws("lambda")
+        functions = self.aws("lambda")
         for name in ["EncryptFile", "UploadFile", "EncryptData"]:
             policy = functions.get_policy(FunctionName=self.names[name])["Policy"]
             yield from json.loads(policy)["Statement"]
 
     def forget_conditions(self):
         for bucket in ["Inbox", "Vault", "UserKeys", "Clients"]:
-            aws("s3").delete_bucket_policy(Bucket=self.names[bucket])
-        for key in ["FileKey", "UserKey"]:
-            of = {"KeyId": self.names[key], "PolicyName": "default"}
-            policy = json.loads(aws("kms").get_key_policy(**of)["Policy"])
+            self.aws("s3").delete_bucket_policy(Bucket=self.names[bucket])
+        for key in ["FileKeyArn", "UserKeyArn"]:
+            of = {"KeyId": self.outputs[key], "PolicyName": "default"}
+            policy = json.loads(self.aws("kms").get_key_policy(**of)["Policy"])
             policy["Statement"] = [s for s in policy["Statement"] if s["Effect"] == "Allow"]
-            aws("kms").put_key_policy(**of, Policy=json.dumps(policy))
+            self.aws("kms").put_key_policy(**of, Policy=json.dumps(policy))
         for function in ["UploadFile", "EncryptData", "SealObject"]:
             policy = self.policy(function)
             for statement in policy["Statement"]:
@@ -191,15 +246,15 @@ class Stack:
     def policy(self, function):
         """The policy of a function's role."""
         role = self.names[function + "Role"]
-        return aws("iam").get_role_policy(RoleName=role, PolicyName=function)["PolicyDocument"]
+        return self.aws("iam").get_role_policy(RoleName=role, PolicyName=function)["PolicyDocument"]
 
     def put_policy(self, function, policy):
         role = self.names[function + "Role"]
-        aws("iam").put_role_policy(
+        self.aws("iam").put_role_policy(
             RoleName=role, PolicyName=function, PolicyDocument=json.dumps(policy)
         )
 
     def logged(self, function):
         """The lines of a function's log."""
-        events = aws("logs").filter_log_events(logGroupName=self.names[function + "Logs"])["events"]
+        events = self.aws("logs").filter_log_events(logGroupName=self.names[function + "Logs"])["events"]
         return [event["message"] for event in events]

@@ -69,7 +69,7 @@ def without_one(policy):
 
 def clean_up(stack):
     """Seals what a failed step left in the inbox, and empties the queue."""
-    for _ in attempts(60):
+    for _ in attempts(180):
         drive.dead_letters(stack)
         try:
             report = drive.sweep(stack)

@@ -17,6 +17,14 @@ def constant(path, name):
     return product
 
 
+def pools():
+    """The ciphers and the salt lengths that the code knows."""
+    source = (ROOT / "shared/crypto/src/pool.rs").read_text()
+    ciphers = re.findall(r'Self::\w+ => "(.+?)"', source)
+    (salts,) = re.findall(r"const ALL: \[Self; \d\] = \[((?:Self\(\d+\)(?:, )?)+)\]", source)
+    return {"CipherPool": ciphers, "SaltPool": re.findall(r"\d+", salts)}
+
+
 def facts_in_two_places(template):
     """Every number that differs between the template and the code."""
     parameters = template["Parameters"]
@@ -42,6 +50,11 @@ def facts_in_two_places(template):
         for field, value in fields.items()
         if parameters[name][field] != value
     ]
+    for name, values in pools().items():
+        parameter = parameters[name]
+        one = f"({'|'.join(values)})"
+        if parameter["Default"] != ",".join(values) or not parameter["AllowedPattern"].endswith(f"{one}(,{one})*$"):
+            faults.append(f"{name} is not what the code knows: {values}")
     limits = [template["Resources"]["SealObject"]["Properties"]["Timeout"]]
     limits *= constant("shared/inbox/src/model.rs", "RUNS_IN_AN_HOUR")
     limits.append(template["Globals"]["Function"]["Timeout"])

@@ -564,12 +564,13 @@ VALUES = {
         ["admin", "arn:aws:iam::111122223333:root", "arn:aws:iam::1:role/a"],
     ),
     "AllowedOrigins": (
-        ["", "https://a.example", "http://localhost:3000,https://b.example:8443"],
+        ["", "https://a.example", "http://localhost:3000,https://b.example:8443", "http://a:443,https://[::1]:80"],
         ["*", "https://*.example", "a.example", "https://a.example/", "https://A.example", "ftp://a",
-         "https://a.example,", "https://a.example, https://b.example", "https://u@a.example"],
+         "https://a.example,", "https://a.example, https://b.example", "https://u@a.example", "https://a:443",
+         "http://a:80,http://b"],
     ),
-    "CipherPool": (["sha256", "blake2b-512,sha512"], ["", "sha-256", "SHA256", "sha256,", "sha256, sha512"]),
-    "SaltPool": (["8", "16,32", "64,64"], ["", "12", "8,", "8, 16"]),
+    "CipherPool": (["sha256", "blake2b-512,sha512"], ["", "sha-256", "SHA256", "sha256,", "sha256, sha512", "sha1,md5,sha1"]),
+    "SaltPool": (["8", "16,32,64"], ["", "12", "8,", "8, 16", "64,64", "8,16,8"]),
     "RequestsPerIp": (["0", "10", "2000", "999999999"], ["", "-1", "05", "1e3"]),
     "DomainName": (["", "api.example.com"], ["https://api.example.com", "api.example.com/", "API.example.com", "api"]),
     "CertificateArn": (

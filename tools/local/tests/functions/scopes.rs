@@ -1,60 +1,19 @@
 //! Every route that wants an API key, with a key of every scope.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::collections::BTreeSet;
 
-use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
-
-use axum::{Router, body::Body};
-use caas_aws::ClientsConfig;
-use caas_clients::{ClientRecord, KeyHash, ROUTES, Route, Scope, Scopes, generate_api_key};
-use caas_testing::{CLIENTS, Stack, form, post_form, post_json, request, send, settings, with};
+use axum::body::Body;
+use caas_clients::{ROUTES, Route, Scope, Scopes};
+use caas_testing::{Stack, form, post_form, post_json, request, send, with};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-const FILE: &str = r#"Content-Disposition: form-data; name="file"; filename="a.txt""#;
-
-/// All functions behind HTTP, with the registry.
-async fn router(stack: &Stack) -> Router {
-    let emulator = &stack.emulator;
-    let settings = settings([("CLIENTS_BUCKET", CLIENTS)]);
-    let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
-    let aws = ClientsConfig {
-        s3_endpoint: Some(emulator.s3_url()),
-        region: Some(emulator.region().to_owned()),
-        credentials: Some((id.to_owned(), secret.to_owned())),
-        ..ClientsConfig::default()
-    };
-    let clients = &stack.clients;
-    let config = encrypt_data::Config::read(&settings).unwrap();
-    let encrypt_data = encrypt_data::Service::new(config, clients);
-    let config = encrypt_file::Config::read(&settings).unwrap();
-    let encrypt_file = encrypt_file::Service::connect(config, aws).await;
-    let config = upload_file::Config::read(&settings).unwrap();
-    let upload_file = upload_file::Service::new(config, clients.clone());
-    encrypt_file::router(Arc::new(encrypt_file))
-        .merge(encrypt_data::router(Arc::new(encrypt_data)))
-        .merge(upload_file::router(Arc::new(upload_file)))
-}
-
-async fn key_with(stack: &Stack, scopes: Scopes) -> String {
-    let key = generate_api_key().unwrap().to_string();
-    let record = ClientRecord {
-        client: "acme".parse().unwrap(),
-        scopes,
-        created: SystemTime::UNIX_EPOCH.into(),
-        expires_at: None,
-        disabled: false,
-        note: String::new(),
-    };
-    let s3_key = KeyHash::of(&key).record_key();
-    stack.put_raw(CLIENTS, &s3_key, &record.to_json()).await;
-    key
-}
+use crate::support::{FILE, functions, key_with};
 
 #[tokio::test]
 async fn a_route_admits_exactly_its_scope() {
     let stack = Stack::start().await;
-    let router = router(&stack).await;
+    let router = functions(&stack).await;
     let mut keys = vec![
         (Scopes::default(), key_with(&stack, Scopes::default()).await),
         (Scopes::all(), key_with(&stack, Scopes::all()).await),
@@ -101,7 +60,7 @@ async fn a_route_admits_exactly_its_scope() {
 #[tokio::test]
 async fn a_key_costs_each_function_one_request() {
     let stack = Stack::start().await;
-    let router = router(&stack).await;
+    let router = functions(&stack).await;
     let key = key_with(&stack, Scopes::all()).await;
     let file = || post_form("/encrypt_file", form(&[(FILE, b"content")]));
     let list = || request(Method::GET, &key, "/api/files");
@@ -132,7 +91,7 @@ async fn a_key_costs_each_function_one_request() {
 /// described, but for the spelling without a slash.
 #[test]
 fn the_document_protects_what_has_a_scope() {
-    let document = include_str!("../../../openapi.json");
+    let document = include_str!("../../../../openapi.json");
     let document: Value = serde_json::from_str(document).unwrap();
     let mut protected = BTreeSet::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
