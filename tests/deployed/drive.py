@@ -405,19 +405,6 @@ def administration(operation, key):
     """What CloudTrail reports."""
     return {
         "eventSource": "kms.amazonaws.com", "eventName": operation, "eventTime": "2026-01-01T00:00:00Z",
-        "userIdentity": {"arn": "arn:aws:iam::000000000000:role/somebody"}, "resources": [{"ARN": key}],
+        "userIdentity": {"arn": "arn:aws:iam::000000000000:role/somebody"}, "requestParameters": {"keyId": key},
+        "resources": [{"ARN": key}],
     }
-
-
-def closed_inbox(stack):
-    """Checks that the statement of `CloseInbox` refuses files, and lets what waits be sealed."""
-    s3, inbox = stack.aws("s3"), {"Bucket": stack.names["Inbox"]}
-    statement = {
-        "Effect": "Deny", "Principal": "*", "Action": ["s3:PutObject", "s3:ReplicateObject"],
-        "Resource": f"arn:aws:s3:::{stack.names['Inbox']}/*",
-    }
-    begin = {"name": "late.bin", "size": 1, "mode": "inbox"}
-    upload = call(stack, "POST", "/api/uploads", 201, json=begin).json()
-    s3.put_bucket_policy(**inbox, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
-    send(upload, b"x", 403)
-    s3.delete_bucket_policy(**inbox)

@@ -52,8 +52,14 @@ def redeployed(stack, template, **parameters):
     """Deletes the stack and deploys it again over what it leaves."""
     state = State(stack)
     kept = {parameter: stack.outputs[output] for parameter, output in KEPT.items()}
-    stack.delete()
     inbox = stack.names["Inbox"]
+    begin = {"name": "late.bin", "size": 1, "mode": "inbox"}
+    late = drive.call(stack, "POST", "/api/uploads", 201, json=begin).json()
+    stack = deploy(template, **parameters, CloseInbox="true")
+    assert stack.names["Inbox"] == inbox
+    drive.send(late, b"x", 403)
+    stack.delete()
+    drive.send(late, b"x", 403)
     stack = deploy(template, **parameters, **kept)
     assert {parameter: stack.outputs[output] for parameter, output in KEPT.items()} == kept
     assert stack.names["Inbox"] != inbox, "the inbox is named after the stack"

@@ -175,6 +175,7 @@ class Stack:
         self.region = region
         cloudformation = self.aws("cloudformation")
         (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        self.tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
         found = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
         self.names = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in found}
@@ -231,7 +232,14 @@ class Stack:
 
     def forget_conditions(self):
         for bucket in ["Inbox", "Vault", "UserKeys", "Clients"]:
-            self.aws("s3").delete_bucket_policy(Bucket=self.names[bucket])
+            if bucket + "Policy" not in self.names:
+                continue  # An earlier stack's: already removed.
+            of = {"Bucket": self.names[bucket]}
+            policy = json.loads(self.aws("s3").get_bucket_policy(**of)["Policy"])
+            policy["Statement"] = [s for s in policy["Statement"] if s["Sid"] == "Closed"]
+            self.aws("s3").delete_bucket_policy(**of)
+            if policy["Statement"]:
+                self.aws("s3").put_bucket_policy(**of, Policy=json.dumps(policy))
         for key in ["FileKeyArn", "UserKeyArn"]:
             of = {"KeyId": self.outputs[key], "PolicyName": "default"}
             policy = json.loads(self.aws("kms").get_key_policy(**of)["Policy"])
