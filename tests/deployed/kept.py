@@ -78,7 +78,7 @@ def failed_over(stack, template, **parameters):
     state = State(stack)
     replicas = {name: replica(stack, name) for name in ["FileKey", "UserKey"]}
     other = deploy(
-        template, region=OTHER_REGION, **parameters,
+        template, region=OTHER_REGION, name="caas-other", **parameters,
         **{f"{name}Arn": arn for name, arn in replicas.items()},
         **{f"{name}BucketName": copied(stack, name) for name in ["Vault", "UserKeys", "Clients"]},
     )

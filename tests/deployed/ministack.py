@@ -12,6 +12,7 @@ This module alone works around what ministack 1.5.33 lacks:
   (tests/template checks it).
 - The checksum of a multipart upload is always one of the parts' checksums; for CRC-64/NVME, AWS only knows the whole
   object's.
+- The roles of two stacks with one name have the same names, in every region: a stack in another region has another name.
 - Retries of asynchronous invocations take seconds instead of minutes (with its own option).
 """
 
@@ -114,18 +115,18 @@ def aws(service, region=REGION):
     )
 
 
-def deploy(template, region=REGION, **parameters):
+def deploy(template, region=REGION, name=STACK, **parameters):
     """Runs `sam deploy` without its questions, then adds what ministack lacks."""
     command = [
-        "sam", "deploy", "--template-file", template, "--stack-name", STACK, "--resolve-s3",
+        "sam", "deploy", "--template-file", template, "--stack-name", name, "--resolve-s3",
         "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--region", region,
-        "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
+        "--parameter-overrides", *(f"{parameter}={value}" for parameter, value in parameters.items()),
     ]
     environment = {**os.environ, **ROOT, "AWS_ENDPOINT_URL": URL, "AWS_REGION": region}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stdout + done.stderr)
-    stack = Stack(region)
+    stack = Stack(region, name)
     stack.import_methods()
     stack.forget_conditions()
     return stack
@@ -155,7 +156,7 @@ def deploy_guided(template):
         os.close(ours)
     assert sam.wait(60) == 0, shown
     print(f"sam deploy --guided: Enter at {prompts} prompts", flush=True)
-    stack = Stack(REGION)
+    stack = Stack(REGION, STACK)
     stack.import_methods()
     return stack
 
@@ -171,13 +172,13 @@ def read_terminal(terminal):
 class Stack:
     """The deployed stack."""
 
-    def __init__(self, region):
-        self.region = region
+    def __init__(self, region, name):
+        self.region, self.name = region, name
         cloudformation = self.aws("cloudformation")
-        (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        (stack,) = cloudformation.describe_stacks(StackName=self.name)["Stacks"]
         self.tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
-        found = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+        found = cloudformation.describe_stack_resources(StackName=self.name)["StackResources"]
         self.names = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in found}
         # Buckets that an earlier stack left are in the outputs alone.
         for bucket in ["Vault", "UserKeys", "Clients"]:
@@ -190,9 +191,9 @@ class Stack:
 
     def delete(self):
         cloudformation = self.aws("cloudformation")
-        cloudformation.delete_stack(StackName=STACK)
+        cloudformation.delete_stack(StackName=self.name)
         cloudformation.get_waiter("stack_delete_complete").wait(
-            StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+            StackName=self.name, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
         )
 
     def import_methods(self):
