@@ -17,3 +17,7 @@ openapi:
 # Regenerate docs/problems.md
 problems:
     cargo run --quiet -- problems > docs/problems.md
+
+# Regenerate web/public/wasm
+web:
+    .ci/web

@@ -28,6 +28,7 @@ fn allowed(folder: &str) -> &'static [&'static str] {
         ],
         "functions" => &["shared/"],
         "tools" => &["shared/", "functions", "tools"],
+        "web" => &["shared/crypto"],
         other => panic!("{other} is not a folder for crates"),
     }
 }
