@@ -16,14 +16,15 @@ export class Service {
   static async start(...options) {
     const service = new Service();
     service.folder = mkdtempSync(join(tmpdir(), 'caas-browser-'));
-    await service.run('--port=0', '--s3-port=0', '--kms-port=0', ...options);
+    service.options = options;
+    await service.run('--port=0', '--s3-port=0', '--kms-port=0');
     return service;
   }
 
   async run(...options) {
     const data = join(this.folder, 'data');
     this.log = '';
-    this.child = spawn(CAAS_LOCAL, ['--data-dir', data, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(CAAS_LOCAL, ['--data-dir', data, ...options, ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stderr.on('data', (text) => (this.log += text));
     let welcome = '';
     for await (const text of this.child.stdout) {
