@@ -172,6 +172,101 @@ test('a tampered object saves nothing', async () => {
   }
 });
 
+test('the published vectors open in the browser', async () => {
+  const page = await opened();
+  const vectors = JSON.parse(readFileSync(new URL('../../docs/formats/vectors.json', import.meta.url)));
+  for (const { key, plaintext, file } of vectors.session_files) {
+    const text = await page.evaluate(async ([key, hex]) => {
+      const bytes = Uint8Array.from(hex.match(/../g), (byte) => parseInt(byte, 16));
+      const chunks = [];
+      await caas.openFile(new Blob([bytes]), key, { write: (chunk) => chunks.push(...chunk) });
+      return chunks.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    }, [key, file]);
+    assert.equal(text, plaintext);
+  }
+});
+
+test('every failure has its code', async () => {
+  const page = await opened();
+  const failures = await page.evaluate(async () => {
+    const file = new File(['some text'], 'file.txt');
+    const begin = (fields) => backend('/api/uploads', { name: file.name, size: file.size, mode: 'client', ...fields });
+    const failed = (work) => work.then(() => 'nothing', ({ code, message }) => `${code}: ${message.length > 20}`);
+    const sink = () => ({ write() {} });
+    const [used, expired] = [await begin(), await begin()];
+    const { id } = await caas.upload(used, file);
+    const grant = await backend(`/api/files/${id}/grant`);
+    const old = (url) => url.replace(/X-Amz-Date=\d{4}/, 'X-Amz-Date=2020');
+    const gone = { ...(await begin({ part_size: 8 << 20 })) };
+    await api.abort({ upload: gone.upload });
+    return {
+      used: await failed(caas.upload(used, file)),
+      expired: await failed(caas.upload({ ...expired, url: old(expired.url) }, file)),
+      'expired grant': await failed(caas.download({ ...grant, url: old(grant.url) }, sink())),
+      replaced: await failed(caas.download({ ...grant, url: old(grant.url) }, sink(), { renew: () => ({ ...grant, etag: 'x' }) })),
+      gone: await failed(caas.upload(gone, file, { api })),
+      'another key': await failed(caas.openFile(new Blob([new Uint8Array(40)]), 'A'.repeat(43), sink())),
+      'no key': await failed(caas.openFile(new Blob([new Uint8Array(40)]), 'key', sink())),
+      'too short': await failed(caas.openFile(new Blob([new Uint8Array(27)]), 'A'.repeat(43), sink())),
+      full: await failed(caas.privateFile('x', { size: 1e15 })),
+      refused: await failed(begin({ part_size: 1 })),
+      cancelled: await failed(caas.upload(await begin(), file, { signal: AbortSignal.abort() })),
+    };
+  });
+  assert.deepEqual(failures, {
+    used: 'used: true',
+    expired: 'expired: true',
+    'expired grant': 'expired: true',
+    replaced: 'changed: true',
+    gone: 'gone: true',
+    'another key': 'not-authentic: true',
+    'no key': 'not-authentic: true',
+    'too short': 'not-authentic: true',
+    full: 'disk-full: true',
+    refused: 'refused: true',
+    cancelled: 'cancelled: false',
+  });
+  assert.deepEqual(await page.evaluate(() => leftovers()), []);
+});
+
+test('a full disk ends a download that did not know its size', async () => {
+  const page = await opened();
+  const session = await page.context().newCDPSession(page);
+  await session.send('Storage.overrideQuotaForOrigin', { origin: site.url, quotaSize: 1 << 20 });
+  const outcome = await page.evaluate(async () => {
+    const sink = await caas.privateFile('sealed');
+    const error = await caas.sealFile(new File([new Uint8Array(20 << 20)], 'zeros'), sink).catch((error) => error);
+    return [error.code, await leftovers()];
+  });
+  assert.deepEqual(outcome, ['disk-full', []]);
+});
+
+test('an origin that the storage does not allow is named as the reason', async () => {
+  const page = await newPage(browser);
+  await page.goto(`${site.url.replace('127.0.0.1', 'localhost')}/test.html`);
+  await page.waitForFunction(() => window.caas);
+  const outcome = await page.evaluate(async () => {
+    const begun = await backend('/api/uploads', { name: 'x', size: 1, mode: 'client' });
+    return caas.upload(begun, new File(['x'], 'x')).catch(({ code }) => code);
+  });
+  assert.equal(outcome, 'origin');
+});
+
+test('without HTTPS it says so', async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.route('http://plain.example/**', async (route) => {
+    const { pathname } = new URL(route.request().url());
+    await route.fulfill({ response: await route.fetch({ url: site.url + pathname }) });
+  });
+  await page.goto('http://plain.example/test.html');
+  await page.waitForFunction(() => window.caas);
+  const { ok, reason } = await page.evaluate(() => caas.supported());
+  assert.equal(ok, false);
+  assert.match(reason, /HTTPS/);
+  await context.close();
+});
+
 /** Uploads until a few parts are sent, and then calls `cut`. */
 async function cutUpload(page, path, cut) {
   await choose(page, path);

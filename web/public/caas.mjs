@@ -23,7 +23,7 @@ export function supported() {
 /** Encrypts a file into a session file. Nothing is sent. Returns the key, which is kept nowhere. */
 export async function sealFile(file, sink, { onProgress, signal } = {}) {
   return piped(sink, signal, {}, async (worker) => {
-    const { key, nonce } = await worker.call('seal', [file, {}]);
+    const { key, nonce } = await worker.call('sealFile', [file]);
     await sink.write(nonce);
     await drained(worker, sink, ({ sealed }) => onProgress?.({ sealed, sent: sealed, total: file.size }));
     return { key };
@@ -74,9 +74,10 @@ async function piped(sink, signal, on, work) {
 
 /** One chunk is made while another is written. */
 async function drained(worker, sink, report) {
+  let written;
   let writing;
-  for (let chunk; (chunk = await worker.call('next')); ) {
-    await writing;
+  for (let chunk; (chunk = await worker.next(written)); ) {
+    written = await writing;
     writing = sink.write(chunk.bytes);
     writing?.catch?.(() => {});
     report(chunk);

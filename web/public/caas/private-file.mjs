@@ -24,7 +24,7 @@ export async function privateFile(name, { size = 0, type = '' } = {}) {
     throw error;
   }
   return {
-    /** Writes a Uint8Array, whose memory it takes. */
+    /** Writes a Uint8Array, whose memory it takes and returns. */
     write: (chunk) => worker.call('write', [chunk], [chunk.buffer]),
     async finish() {
       await worker.call('close');

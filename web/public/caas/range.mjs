@@ -3,11 +3,52 @@
 import { CaasError, refusedByStorage } from './error.mjs';
 import { retried, withoutResponse } from './retry.mjs';
 
-const STALLED = 60_000;
+/** For one range, in milliseconds. */
+const STALLED = 120_000;
 const TAG = 16;
 
-/** A function that reads the bytes from `start` to `end`. `renew` asks for another grant of the same version when the
- * URL has expired; `received` is told how many bytes came. */
+/** Reads `length` bytes from a stream into a buffer, and returns the buffer, which it took. Fails if there are fewer. */
+export async function filled(stream, buffer, length) {
+  const reader = readerOf(stream);
+  try {
+    for (let have = 0; have < length; ) {
+      const { value, done } = await reader.read(new Uint8Array(buffer, have, length - have));
+      if (done) throw new CaasError('changed');
+      buffer = value.buffer;
+      have += value.length;
+    }
+    return buffer;
+  } finally {
+    reader.releaseLock();
+  }
+}
+
+/** A reader into memory that is given. Where streams have none, this copies. */
+function readerOf(stream) {
+  try {
+    return stream.getReader({ mode: 'byob' });
+  } catch {
+    const reader = stream.getReader();
+    return {
+      async read(view) {
+        rest.set(stream, rest.get(stream) ?? (await reader.read()).value);
+        const chunk = rest.get(stream);
+        rest.delete(stream);
+        if (!chunk) return { done: true };
+        if (chunk.length > view.length) rest.set(stream, chunk.subarray(view.length));
+        view.set(chunk.subarray(0, view.length));
+        return { value: view.subarray(0, chunk.length) };
+      },
+      releaseLock: () => reader.releaseLock(),
+    };
+  }
+}
+
+/** What a chunk had more than its reader wanted. */
+const rest = new WeakMap();
+
+/** A function that reads `length` bytes from `start` into a buffer, which it takes, and returns the buffer. `renew` asks
+ * for another grant of the same version when the URL has expired; `received` is told how many bytes came. */
 export function rangeReader(grant, renew, received) {
   const total = grant.size + TAG;
   let { url } = grant;
@@ -24,51 +65,37 @@ export function rangeReader(grant, renew, received) {
     await renewal.finally(() => (renewal = undefined));
   };
 
-  return async (start, end) => {
-    const bytes = new Uint8Array(end - start);
-    let filled = 0;
+  return async (start, length, buffer) => {
     let refused = 0;
-    await retried(async (progress) => {
+    const blob = await retried(async () => {
       const used = url;
       const abort = new AbortController();
-      let timer;
-      const alive = () => {
-        clearTimeout(timer);
-        timer = setTimeout(() => abort.abort(), STALLED);
-      };
-      alive();
+      const timer = setTimeout(() => abort.abort(), STALLED);
       try {
-        const headers = { range: `bytes=${start + filled}-${end - 1}` };
+        const headers = { range: `bytes=${start}-${start + length - 1}` };
         const options = { headers, signal: abort.signal, cache: 'no-store', credentials: 'omit' };
         const response = await fetch(used, options).catch(async () => {
           throw await unreachable(used, () => ++refused);
         });
         refused = 0;
         if (response.status === 403) {
-          await response.body?.cancel();
           await renewed(used);
           throw new CaasError('offline');
         }
-        check(response, start + filled, total);
-        for (const reader = response.body.getReader(); ; ) {
-          const { value, done } = await reader.read();
-          if (done) break;
-          if (value.length > bytes.length - filled) throw new CaasError('not-authentic');
-          alive();
-          bytes.set(value, filled);
-          filled += value.length;
-          received(value.length);
-          progress();
-        }
+        check(response, start, total);
+        // A stream's chunks would stay in memory until they are collected; a Blob is not in this process's.
+        const arrived = await response.blob();
+        if (arrived.size !== length) throw new CaasError('offline');
+        return arrived;
       } catch (error) {
-        if (error instanceof CaasError) throw error;
-        throw new CaasError('offline', { cause: error });
+        abort.abort();
+        throw error instanceof CaasError ? error : new CaasError('offline', { cause: error });
       } finally {
         clearTimeout(timer);
       }
-      if (filled < bytes.length) throw new CaasError('offline');
     });
-    return bytes.buffer;
+    received(length);
+    return filled(blob.stream(), buffer, length);
   };
 }
 

@@ -35,6 +35,12 @@ export class Remote {
     });
   }
 
+  /** The next output. A sink that returns the memory of an earlier one saves memory. */
+  next(returned) {
+    const buffer = returned?.bytes?.buffer;
+    return this.call('next', [buffer], buffer ? [buffer] : []);
+  }
+
   /** Ends it at once, with all that it holds. */
   end(error = new CaasError('cancelled')) {
     this.#worker?.terminate();

@@ -70,13 +70,15 @@ async function inOne(begun, file, { onProgress, signal }) {
   const worker = new Remote(signal);
   let spooled;
   try {
-    const { encryption } = begun;
-    await worker.call('seal', [file, { encryption }]);
+    await worker.call('sealBody', [file, begun.encryption]);
     spooled = total > IN_MEMORY ? await privateFile('upload', { size: total + TAG }) : undefined;
     const chunks = [];
-    for (let part; (part = await worker.call('next')); ) {
-      if (spooled) await spooled.write(part.bytes);
-      else chunks.push(new Blob([part.bytes]));
+    for (let part, used; (part = await worker.next(used)); ) {
+      if (spooled) used = await spooled.write(part.bytes);
+      else {
+        chunks.push(new Blob([part.bytes]));
+        used = part;
+      }
       onProgress?.({ sealed: part.sealed, sent: 0, total });
     }
     const body = spooled ? await spooled.finish() : new Blob(chunks);
@@ -109,7 +111,8 @@ async function inParts(record, file, options, encryption, recorded, asked) {
     await transfer.settle();
     const error = signal?.aborted ? new CaasError('cancelled') : understood(cause);
     const isPaused = signal?.aborted && signal.reason === 'pause';
-    const isOver = ['changed', 'gone'].includes(error.code) || (signal?.aborted && !isPaused);
+    const isRefused = error.code === 'refused' && [400, 404, 409, 422].includes(error.status);
+    const isOver = isRefused || ['changed', 'gone'].includes(error.code) || (signal?.aborted && !isPaused);
     if (isOver || !options.journal) await abandon(record, options);
     checkNotAborted(signal);
     throw error;
@@ -159,20 +162,20 @@ class Transfer {
 
   async run(file, encryption) {
     const { id, parts } = this.#record;
-    if (parts.part_size > MAX_PART || parts.part_size % 16 > 0) {
+    if (parts.part_size > MAX_PART) {
       throw new CaasError('unsupported', { message: 'Begin the upload with a part_size of 8388608 bytes.' });
     }
     if (Math.ceil((file.size + TAG) / parts.part_size) !== parts.count) throw new CaasError('changed');
     const worker = new Remote(this.#signal);
     try {
-      await worker.call('seal', [file, { encryption, partSize: parts.part_size, isRecorded: true }]);
+      await worker.call('sealParts', [file, encryption, parts.part_size, Boolean(this.#options.journal)]);
       for (let number = 1; number <= parts.count; number += 1) {
-        const { bytes, digest, sealed } = await worker.call('next');
+        const { body, digest, sealed } = await worker.next();
         this.#sealed = sealed;
         const known = this.#parts.get(number);
         if (known && !isEqual(known.digest, digest)) throw new CaasError('changed');
         if (known?.etag) {
-          this.#stored += bytes.length;
+          this.#stored += body.size;
           this.#report();
           continue;
         }
@@ -180,14 +183,10 @@ class Transfer {
           await this.#options.journal?.putPart(id, { number, digest });
           this.#parts.set(number, { number, digest });
         }
-        // The browser's own process holds what waits to be sent.
-        const body = new Blob([bytes]);
-        bytes.buffer.transfer?.(0);
         while (this.#sending.size >= CONNECTIONS) await Promise.race(this.#sending.values());
         this.#send(number, body);
         this.#report();
       }
-      // `next` also ends the file's last read.
       await Promise.all(this.#sending.values());
       return [...this.#parts.values()].sort((a, b) => a.number - b.number);
     } finally {

@@ -1,94 +1,43 @@
 /**
- * One message: the key and the first counter block for AES-CTR, and the tag.
+ * Opens one file. What it returns is not verified before [`finish`](Self::finish).
  */
-export class Message {
+export class Opener {
     static __wrap(ptr) {
-        const obj = Object.create(Message.prototype);
+        const obj = Object.create(Opener.prototype);
         obj.__wbg_ptr = ptr;
-        MessageFinalization.register(obj, obj.__wbg_ptr, obj);
+        OpenerFinalization.register(obj, obj.__wbg_ptr, obj);
         return obj;
     }
     __destroy_into_raw() {
         const ptr = this.__wbg_ptr;
         this.__wbg_ptr = 0;
-        MessageFinalization.unregister(this);
+        OpenerFinalization.unregister(this);
         return ptr;
     }
     free() {
         const ptr = this.__destroy_into_raw();
-        wasm.__wbg_message_free(ptr, 0);
+        wasm.__wbg_opener_free(ptr, 0);
     }
     /**
-     * Ends a message that was encrypted, and returns its tag, 16 bytes.
-     * @returns {Uint8Array}
+     * Whether the file is authentic. If not, discard all of it.
+     * @returns {boolean}
      */
     finish() {
         const ptr = this.__destroy_into_raw();
-        const ret = wasm.message_finish(ptr);
-        var v1 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
-        return v1;
+        const ret = wasm.opener_finish(ptr);
+        return ret !== 0;
     }
     /**
-     * The key of a session file, base64url without padding.
-     * @returns {string}
-     */
-    keyText() {
-        let deferred1_0;
-        let deferred1_1;
-        try {
-            const ret = wasm.message_keyText(this.__wbg_ptr);
-            deferred1_0 = ret[0];
-            deferred1_1 = ret[1];
-            return getStringFromWasm0(ret[0], ret[1]);
-        } finally {
-            wasm.__wbindgen_free(deferred1_0, deferred1_1, 1);
-        }
-    }
-    /**
-     * The key, 32 bytes, for WebCrypto. The caller wipes it.
-     * @returns {Uint8Array}
-     */
-    key() {
-        const ret = wasm.message_key(this.__wbg_ptr);
-        var v1 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
-        return v1;
-    }
-    /**
-     * Begins a session file under a new key. It is to be encrypted once.
-     *
-     * # Errors
-     * No randomness is available.
-     * @returns {Message}
-     */
-    static newSession() {
-        const ret = wasm.message_newSession();
-        if (ret[2]) {
-            throw takeFromExternrefTable0(ret[1]);
-        }
-        return Message.__wrap(ret[0]);
-    }
-    /**
-     * The nonce, 12 bytes.
-     * @returns {Uint8Array}
-     */
-    nonce() {
-        const ret = wasm.message_nonce(this.__wbg_ptr);
-        var v1 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
-        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
-        return v1;
-    }
-    /**
-     * Opens a session file with its key, base64url without padding. `nonce` is its first 12 bytes.
+     * Opens a session file with its key, base64url without padding. `nonce` is the file's first 12
+     * bytes; the chunks are what follows.
      *
      * # Errors
      * Key or nonce have another form.
      * @param {string} key
      * @param {Uint8Array | number[]} nonce
-     * @returns {Message}
+     * @returns {Opener}
      */
-    static openSession(key, nonce) {
+    static session(key, nonce) {
         let ptr0, len0, ptr1, len1;
         try {
             ptr0 = passStringToWasm0(key, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
@@ -100,14 +49,14 @@ export class Message {
             if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
-        const ret = wasm.message_openSession(ptr0, len0, ptr1, len1);
+        const ret = wasm.opener_session(ptr0, len0, ptr1, len1);
         if (ret[2]) {
             throw takeFromExternrefTable0(ret[1]);
         }
-        return Message.__wrap(ret[0]);
+        return Opener.__wrap(ret[0]);
     }
     /**
-     * The body of a stored object, with the parameters of an upload or a grant, in base64.
+     * Opens the body of a stored object, with the parameters of a grant, in base64.
      *
      * # Errors
      * They are not those of this format.
@@ -115,7 +64,7 @@ export class Message {
      * @param {string} iv
      * @param {string} aad
      * @param {number} tag_length
-     * @returns {Message}
+     * @returns {Opener}
      */
     static stored(key, iv, aad, tag_length) {
         const val4 = +tag_length;
@@ -133,54 +82,163 @@ export class Message {
             if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
             throw e;
         }
-        const ret = wasm.message_stored(ptr0, len0, ptr1, len1, ptr2, len2, val4);
+        const ret = wasm.opener_stored(ptr0, len0, ptr1, len1, ptr2, len2, val4);
         if (ret[2]) {
             throw takeFromExternrefTable0(ret[1]);
         }
-        return Message.__wrap(ret[0]);
+        return Opener.__wrap(ret[0]);
     }
     /**
-     * Adds the next chunk of ciphertext.
+     * Decrypts the next chunk, and returns how much plaintext there is at its beginning.
      *
      * # Errors
-     * The message would exceed 2^36 − 32 bytes.
-     * @param {Uint8Array | number[]} ciphertext
+     * The file is too long.
+     * @param {Uint8Array} chunk
+     * @returns {number}
      */
-    update(ciphertext) {
-        const ptr0 = passArray8ToWasm0(ciphertext, wasm.__wbindgen_malloc);
-        const len0 = WASM_VECTOR_LEN;
-        const ret = wasm.message_update(this.__wbg_ptr, ptr0, len0);
+    update(chunk) {
+        var ptr0 = passArray8ToWasm0(chunk, wasm.__wbindgen_malloc);
+        var len0 = WASM_VECTOR_LEN;
+        const ret = wasm.opener_update(this.__wbg_ptr, ptr0, len0, chunk);
+        if (ret[2]) {
+            throw takeFromExternrefTable0(ret[1]);
+        }
+        return ret[0] >>> 0;
+    }
+}
+if (Symbol.dispose) Opener.prototype[Symbol.dispose] = Opener.prototype.free;
+
+/**
+ * Seals one file.
+ */
+export class Sealer {
+    static __wrap(ptr) {
+        const obj = Object.create(Sealer.prototype);
+        obj.__wbg_ptr = ptr;
+        SealerFinalization.register(obj, obj.__wbg_ptr, obj);
+        return obj;
+    }
+    __destroy_into_raw() {
+        const ptr = this.__wbg_ptr;
+        this.__wbg_ptr = 0;
+        SealerFinalization.unregister(this);
+        return ptr;
+    }
+    free() {
+        const ptr = this.__destroy_into_raw();
+        wasm.__wbg_sealer_free(ptr, 0);
+    }
+    /**
+     * Ends the file, and returns its tag, 16 bytes.
+     * @returns {Uint8Array}
+     */
+    finish() {
+        const ptr = this.__destroy_into_raw();
+        const ret = wasm.sealer_finish(ptr);
+        var v1 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+        wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+        return v1;
+    }
+    /**
+     * The key of a session file, base64url without padding.
+     * @returns {string | undefined}
+     */
+    key() {
+        const ret = wasm.sealer_key(this.__wbg_ptr);
+        let v1;
+        if (ret[0] !== 0) {
+            v1 = getStringFromWasm0(ret[0], ret[1]);
+            wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+        }
+        return v1;
+    }
+    /**
+     * The nonce of a session file, 12 bytes.
+     * @returns {Uint8Array | undefined}
+     */
+    nonce() {
+        const ret = wasm.sealer_nonce(this.__wbg_ptr);
+        let v1;
+        if (ret[0] !== 0) {
+            v1 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+            wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+        }
+        return v1;
+    }
+    /**
+     * Begins a session file under a new key. The file is nonce, chunks and tag.
+     *
+     * # Errors
+     * No randomness is available.
+     * @returns {Sealer}
+     */
+    static session() {
+        const ret = wasm.sealer_session();
+        if (ret[2]) {
+            throw takeFromExternrefTable0(ret[1]);
+        }
+        return Sealer.__wrap(ret[0]);
+    }
+    /**
+     * Begins the body of a stored object, with the parameters of an upload, in base64. The body is
+     * chunks and tag.
+     *
+     * # Errors
+     * They are not those of this format.
+     * @param {string} key
+     * @param {string} iv
+     * @param {string} aad
+     * @param {number} tag_length
+     * @returns {Sealer}
+     */
+    static stored(key, iv, aad, tag_length) {
+        const val4 = +tag_length;
+        let ptr0, len0, ptr1, len1, ptr2, len2;
+        try {
+            ptr0 = passStringToWasm0(key, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+            len0 = WASM_VECTOR_LEN;
+            ptr1 = passStringToWasm0(iv, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+            len1 = WASM_VECTOR_LEN;
+            ptr2 = passStringToWasm0(aad, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+            len2 = WASM_VECTOR_LEN;
+        } catch (e) {
+            if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+            throw e;
+        }
+        const ret = wasm.sealer_stored(ptr0, len0, ptr1, len1, ptr2, len2, val4);
+        if (ret[2]) {
+            throw takeFromExternrefTable0(ret[1]);
+        }
+        return Sealer.__wrap(ret[0]);
+    }
+    /**
+     * Encrypts the next chunk in place.
+     *
+     * # Errors
+     * The file would exceed 2^36 − 32 bytes.
+     * @param {Uint8Array} chunk
+     */
+    update(chunk) {
+        var ptr0 = passArray8ToWasm0(chunk, wasm.__wbindgen_malloc);
+        var len0 = WASM_VECTOR_LEN;
+        const ret = wasm.sealer_update(this.__wbg_ptr, ptr0, len0, chunk);
         if (ret[1]) {
             throw takeFromExternrefTable0(ret[0]);
         }
     }
-    /**
-     * Ends a message that was decrypted: whether it is authentic. If not, discard all of it.
-     * @param {Uint8Array | number[]} tag
-     * @returns {boolean}
-     */
-    verify(tag) {
-        let ptr, ptr0, len0;
-        try {
-            ptr = this.__destroy_into_raw();
-            ptr0 = passArray8ToWasm0(tag, wasm.__wbindgen_malloc);
-            len0 = WASM_VECTOR_LEN;
-        } catch (e) {
-            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
-            if (ptr) wasm.__wbg_message_free(ptr, 1);
-            throw e;
-        }
-        const ret = wasm.message_verify(ptr, ptr0, len0);
-        return ret !== 0;
-    }
 }
-if (Symbol.dispose) Message.prototype[Symbol.dispose] = Message.prototype.free;
+if (Symbol.dispose) Sealer.prototype[Symbol.dispose] = Sealer.prototype.free;
 function __wbg_get_imports() {
     const import0 = {
         __proto__: null,
         __wbg_Error_208446807d0d1e30: function(arg0, arg1) {
             const ret = Error(getStringFromWasm0(arg0, arg1));
             return ret;
+        },
+        __wbg___wbindgen_copy_to_typed_array_680b191e71920dc1: function(arg0, arg1, arg2) {
+            new Uint8Array(arg2.buffer, arg2.byteOffset, arg2.byteLength).set(getArrayU8FromWasm0(arg0, arg1));
         },
         __wbg___wbindgen_throw_4c88d8bf264fd984: function(arg0, arg1) {
             throw new Error(getStringFromWasm0(arg0, arg1));
@@ -203,9 +261,12 @@ function __wbg_get_imports() {
     };
 }
 
-const MessageFinalization = (typeof FinalizationRegistry === 'undefined')
+const OpenerFinalization = (typeof FinalizationRegistry === 'undefined')
     ? { register: () => {}, unregister: () => {} }
-    : new FinalizationRegistry(ptr => wasm.__wbg_message_free(ptr, 1));
+    : new FinalizationRegistry(ptr => wasm.__wbg_opener_free(ptr, 1));
+const SealerFinalization = (typeof FinalizationRegistry === 'undefined')
+    ? { register: () => {}, unregister: () => {} }
+    : new FinalizationRegistry(ptr => wasm.__wbg_sealer_free(ptr, 1));
 
 function addToExternrefTable0(obj) {
     const idx = wasm.__externref_table_alloc();

@@ -1,108 +1,128 @@
-//! [`caas_crypto`] for browsers.
-//!
-//! WebCrypto encrypts and decrypts with AES-CTR, which is several times faster than AES in
-//! WebAssembly, but its AES-GCM cannot stream. So this module knows the formats, makes keys, and
-//! authenticates the ciphertext chunk by chunk: together they are one AES-256-GCM message.
+//! [`caas_crypto`] for browsers: seals and opens files of any length, in memory that JavaScript uses again.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use caas_crypto::{
     ContentKey,
-    session::{self, NONCE_LEN, StreamAuthenticator},
+    session::{self, BodyOpener, StreamSealer},
     stored::{Grant, TAG_LEN},
 };
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
-/// One message: the key and the first counter block for AES-CTR, and the tag.
+/// Seals one file.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct Message {
-    key: ContentKey,
-    nonce: [u8; NONCE_LEN],
-    authenticator: StreamAuthenticator,
+pub struct Sealer {
+    sealer: StreamSealer,
+    session: Option<(ContentKey, [u8; session::NONCE_LEN])>,
 }
 
 #[wasm_bindgen]
-impl Message {
-    /// Begins a session file under a new key. It is to be encrypted once.
+impl Sealer {
+    /// Begins a session file under a new key. The file is nonce, chunks and tag.
     ///
     /// # Errors
     /// No randomness is available.
-    #[wasm_bindgen(js_name = newSession)]
-    pub fn new_session() -> Result<Message, JsError> {
-        let (key, nonce) = session::generate()?;
-        Ok(Self::session(key, nonce))
+    pub fn session() -> Result<Sealer, JsError> {
+        let (key, nonce, sealer) = session::begin()?;
+        let session = Some((key, nonce));
+        Ok(Self { sealer, session })
     }
 
-    /// Opens a session file with its key, base64url without padding. `nonce` is its first 12 bytes.
-    ///
-    /// # Errors
-    /// Key or nonce have another form.
-    #[wasm_bindgen(js_name = openSession)]
-    pub fn open_session(key: &str, nonce: &[u8]) -> Result<Message, JsError> {
-        Ok(Self::session(key.parse()?, nonce.try_into()?))
-    }
-
-    /// The body of a stored object, with the parameters of an upload or a grant, in base64.
+    /// Begins the body of a stored object, with the parameters of an upload, in base64. The body is
+    /// chunks and tag.
     ///
     /// # Errors
     /// They are not those of this format.
-    pub fn stored(key: &str, iv: &str, aad: &str, tag_length: usize) -> Result<Message, JsError> {
-        let key = Zeroizing::new(BASE64_STANDARD.decode(key)?);
-        let (iv, aad) = (BASE64_STANDARD.decode(iv)?, BASE64_STANDARD.decode(aad)?);
-        let key = || ContentKey::try_from(key.as_slice());
-        if tag_length != TAG_LEN {
-            return Err(JsError::new("the tag has another length"));
-        }
-        let grant = Grant::received(key()?, &iv, &aad)?;
-        Ok(Self {
-            key: key()?,
-            nonce: *grant.iv(),
-            authenticator: grant.authenticator(),
-        })
+    pub fn stored(key: &str, iv: &str, aad: &str, tag_length: usize) -> Result<Sealer, JsError> {
+        let sealer = grant(key, iv, aad, tag_length)?.into_sealer();
+        let session = None;
+        Ok(Self { sealer, session })
     }
 
     /// The key of a session file, base64url without padding.
-    #[wasm_bindgen(js_name = keyText)]
-    pub fn key_text(&self) -> String {
-        self.key.to_base64url().to_string()
+    pub fn key(&self) -> Option<String> {
+        let (key, _) = self.session.as_ref()?;
+        Some(key.to_base64url().to_string())
     }
 
-    /// The key, 32 bytes, for WebCrypto. The caller wipes it.
-    pub fn key(&self) -> Vec<u8> {
-        self.key.expose().to_vec()
+    /// The nonce of a session file, 12 bytes.
+    pub fn nonce(&self) -> Option<Vec<u8>> {
+        let (_, nonce) = self.session.as_ref()?;
+        Some(nonce.to_vec())
     }
 
-    /// The nonce, 12 bytes.
-    pub fn nonce(&self) -> Vec<u8> {
-        self.nonce.to_vec()
-    }
-
-    /// Adds the next chunk of ciphertext.
+    /// Encrypts the next chunk in place.
     ///
     /// # Errors
-    /// The message would exceed 2^36 − 32 bytes.
-    pub fn update(&mut self, ciphertext: &[u8]) -> Result<(), JsError> {
-        Ok(self.authenticator.update(ciphertext)?)
+    /// The file would exceed 2^36 − 32 bytes.
+    pub fn update(&mut self, chunk: &mut [u8]) -> Result<(), JsError> {
+        Ok(self.sealer.update(chunk)?)
     }
 
-    /// Ends a message that was encrypted, and returns its tag, 16 bytes.
+    /// Ends the file, and returns its tag, 16 bytes.
     pub fn finish(self) -> Vec<u8> {
-        self.authenticator.finish().to_vec()
+        self.sealer.finish().to_vec()
+    }
+}
+
+/// Opens one file. What it returns is not verified before [`finish`](Self::finish).
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Opener {
+    opener: BodyOpener,
+    plaintext: Vec<u8>,
+}
+
+#[wasm_bindgen]
+impl Opener {
+    /// Opens a session file with its key, base64url without padding. `nonce` is the file's first 12
+    /// bytes; the chunks are what follows.
+    ///
+    /// # Errors
+    /// Key or nonce have another form.
+    pub fn session(key: &str, nonce: &[u8]) -> Result<Opener, JsError> {
+        Ok(Self::new(session::opener(&key.parse()?, nonce.try_into()?)))
     }
 
-    /// Ends a message that was decrypted: whether it is authentic. If not, discard all of it.
-    pub fn verify(self, tag: &[u8]) -> bool {
-        tag.try_into()
-            .is_ok_and(|tag| self.authenticator.verify(tag).is_ok())
+    /// Opens the body of a stored object, with the parameters of a grant, in base64.
+    ///
+    /// # Errors
+    /// They are not those of this format.
+    pub fn stored(key: &str, iv: &str, aad: &str, tag_length: usize) -> Result<Opener, JsError> {
+        Ok(Self::new(grant(key, iv, aad, tag_length)?.opener()))
     }
 
-    fn session(key: ContentKey, nonce: [u8; NONCE_LEN]) -> Self {
-        let authenticator = session::authenticator(&key, &nonce);
-        Self {
-            key,
-            nonce,
-            authenticator,
-        }
+    /// Decrypts the next chunk, and returns how much plaintext there is at its beginning.
+    ///
+    /// # Errors
+    /// The file is too long.
+    pub fn update(&mut self, chunk: &mut [u8]) -> Result<usize, JsError> {
+        self.plaintext.clear();
+        self.opener.update(chunk, &mut self.plaintext)?;
+        // The opener holds the last bytes back, so this is never longer than the chunk.
+        let len = self.plaintext.len();
+        chunk[..len].copy_from_slice(&self.plaintext);
+        Ok(len)
     }
+
+    /// Whether the file is authentic. If not, discard all of it.
+    pub fn finish(self) -> bool {
+        self.opener.finish().is_ok()
+    }
+
+    fn new(opener: BodyOpener) -> Self {
+        let plaintext = Vec::new();
+        Self { opener, plaintext }
+    }
+}
+
+fn grant(key: &str, iv: &str, aad: &str, tag_length: usize) -> Result<Grant, JsError> {
+    if tag_length != TAG_LEN {
+        return Err(JsError::new("the tag has another length"));
+    }
+    let key = Zeroizing::new(BASE64_STANDARD.decode(key)?);
+    let key = ContentKey::try_from(key.as_slice())?;
+    let (iv, aad) = (BASE64_STANDARD.decode(iv)?, BASE64_STANDARD.decode(aad)?);
+    Ok(Grant::received(key, &iv, &aad)?)
 }
