@@ -40,7 +40,7 @@ export async function json(response) {
   if (response.ok && (body !== undefined || text === '')) return body;
   const retryAfter = Number(response.headers.get('retry-after')) || undefined;
   const { status } = response;
-  throw new CaasError('refused', { message: body?.detail, problem: body, status, retryAfter });
+  throw new CaasError(status === 404 ? 'gone' : 'refused', { message: body?.detail, problem: body, status, retryAfter });
 }
 
 /** S3 returned this status. */
