@@ -119,3 +119,14 @@ export async function seriousFindings(page) {
   const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
   return serious.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' ')}`);
 }
+
+/** The page with the API key, at the vault. */
+export async function open(browser, service, { key = service.key, ...options } = {}) {
+  const page = await newPage(browser, options);
+  await page.goto(service.url);
+  await page.getByRole('tab', { name: 'Vault' }).click();
+  await page.getByRole('textbox', { name: 'API key' }).fill(key);
+  await page.getByRole('button', { name: 'Use this key' }).click();
+  await page.locator('#key-held').waitFor();
+  return page;
+}

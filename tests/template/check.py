@@ -128,7 +128,7 @@ def with_one_more(template):
 SETTINGS = {
     "AWS::S3::Bucket": [
         "PublicAccessBlockConfiguration", "OwnershipControls", "VersioningConfiguration",
-        "BucketEncryption", "LifecycleConfiguration",
+        "BucketEncryption", "LifecycleConfiguration", "CorsConfiguration",
     ],
     "AWS::KMS::Key": ["EnableKeyRotation", "MultiRegion"],
     "AWS::Logs::LogGroup": ["RetentionInDays"],
@@ -147,6 +147,8 @@ def without_one_setting(template):
             if "Retain" in resource.get(policy, ""):
                 yield f"{name}: {policy}", lambda r, n=name, p=policy: r[n].pop(p)
         for setting in SETTINGS.get(resource["Type"], []):
+            if setting not in resource["Properties"]:
+                continue
             yield f"{name}: {setting}", lambda r, n=name, s=setting: r[n]["Properties"].pop(s)
         if resource["Type"] in ("AWS::S3::Bucket", "AWS::KMS::Key"):
             for policy in ["DeletionPolicy", "UpdateReplacePolicy"]:

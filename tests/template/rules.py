@@ -15,6 +15,9 @@ USER_KEYS = "arn:aws:s3:::userkeys"
 CLIENTS = "arn:aws:s3:::clients"
 FILE_KEY = KMS_KEY + "filekey"
 USER_KEY = KMS_KEY + "userkey"
+STORAGE_ORIGINS = ",".join(
+    f"https://{arn.rsplit(':', 1)[-1]}.s3.us-east-1.amazonaws.com" for arn in [VAULT, INBOX]
+)
 DEAD_LETTERS = f"arn:aws:sqs:us-east-1:{ACCOUNT}:deadletters"
 
 SUITE = {"StringEquals": {"kms:EncryptionContext:aws:x-amz-cek-alg": "115"}}
@@ -112,7 +115,7 @@ for function, permissions in PERMISSIONS.items():
 TRACES = {"Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"}
 
 ENVIRONMENT = {
-    "EncryptFile": ["PUBLIC_ENCRYPT_FILE"],
+    "EncryptFile": ["PUBLIC_ENCRYPT_FILE", "STORAGE_ORIGINS"],
     "UploadFile": ["FILE_KEY_ID", "INBOX_BUCKET", "INBOX_MAX_BYTES", "UPLOAD_DAYS", "VAULT_BUCKET"],
     "EncryptData": [
         "CIPHER_POOL", "SALT_POOL", "USER_KEYS_BUCKET", "USER_KEY_CACHE_SECONDS", "USER_KEY_ID",
@@ -315,6 +318,8 @@ def functions(resources, expect):
         expect(inbox in (None, INBOX.rsplit(":", 1)[-1]), f"{name}'s inbox is the inbox")
         expect(vault in (None, "vault"), f"{name}'s vault is the vault")
         expect(variables.get("CLIENTS_BUCKET") in (None, "clients"), f"{name}'s registry is the registry")
+        storage = variables.get("STORAGE_ORIGINS")
+        expect(storage in (None, STORAGE_ORIGINS), f"{name} lets the page reach the vault and the inbox")
         for variable, key in [("FILE_KEY_ID", FILE_KEY), ("USER_KEY_ID", USER_KEY)]:
             expect(variables.get(variable) in (None, key), f"{name}'s key is its key")
 
@@ -344,7 +349,8 @@ def buckets(resources, expect):
         expect(rules == [noncurrent, abort], f"{name} keeps current objects, and others for its number of days")
         for copy_maker in ["ReplicationConfiguration", "ObjectLockConfiguration", "ObjectLockEnabled"]:
             expect(copy_maker not in bucket, f"{name} has no {copy_maker}")
-        expect("CorsConfiguration" not in bucket, f"{name} has no CORS without allowed origins")
+        cors = bucket.get("CorsConfiguration")
+        expect(cors == page_requests(name), f"{name} lets pages send presigned requests, or nothing")
         retained(name, resources, expect)
         retained(name + "Policy", resources, expect)
 
@@ -362,6 +368,18 @@ def buckets(resources, expect):
         expect(flat(statements) == expected, f"{name} requires TLS 1.2")
     policies = of_type(resources, "AWS::S3::BucketPolicy")
     expect(set(policies) == {b + "Policy" for b in BUCKETS}, "each bucket has one policy")
+
+
+def page_requests(bucket):
+    """What a web page may send to this bucket, presigned. The page's origin does not matter."""
+    methods, headers = {
+        "Inbox": (["PUT"], ["ETag"]),
+        "Vault": (["GET", "HEAD", "PUT"], ["Content-Range", "ETag"]),
+    }.get(bucket, (None, None))
+    return methods and {"CorsRules": [{
+        "AllowedOrigins": ["*"], "AllowedMethods": methods, "AllowedHeaders": ["*"], "ExposedHeaders": headers,
+        "MaxAge": 300,
+    }]}
 
 
 def keys(resources, expect):
@@ -673,19 +691,14 @@ def other_parameters(template):
     for kind, response in rest["Body"]["x-amazon-apigateway-gateway-responses"].items():
         if response["responseParameters"].get("gatewayresponse.header.Access-Control-Allow-Origin") != "'*'":
             faults.append(f"pages can read {kind}")
-    for bucket, methods in [("Inbox", ["PUT"]), ("Vault", ["GET", "HEAD", "PUT"])]:
-        (rule,) = resources[bucket]["Properties"]["CorsConfiguration"]["CorsRules"]
-        if rule["AllowedOrigins"] != names["AllowedOrigins"].split(","):
-            faults.append(f"{bucket} allows the allowed origins")
-        if rule["AllowedMethods"] != methods:
-            faults.append(f"{bucket} allows pages the right methods")
-    if "CorsConfiguration" in resources["UserKeys"]["Properties"]:
-        faults.append("no page may reach users' keys")
     others = {"ArnNotEquals": {"aws:PrincipalArn": names["KeyAdministratorArn"]}}
     if not nobody_writes_clients(others) <= flat(resources["ClientsPolicy"]["Properties"]["PolicyDocument"]):
         faults.append("only the administrator writes API keys")
     functions = of_type(resources, "AWS::Lambda::Function")
     for name, function in functions.items():
+        allowed = function["Environment"]["Variables"].get("ALLOWED_ORIGINS")
+        if name != "SealObject" and allowed != names["AllowedOrigins"]:
+            faults.append(f"{name} allows the allowed origins")
         if function["ReservedConcurrentExecutions"] != (7 if name == "SealObject" else 5):
             faults.append(f"{name} has its reserved concurrency")
         if function["TracingConfig"] != {"Mode": "Active"}:

@@ -1,7 +1,7 @@
 //! The function's configuration.
 
 use caas_clients::ApiKeySettings;
-use caas_http::HttpConfig;
+use caas_http::{AllowedOrigins, HttpConfig};
 use caas_settings::{InvalidSetting, Settings};
 
 /// The function's configuration.
@@ -14,6 +14,8 @@ pub struct Config {
     /// `PUBLIC_ENCRYPT_FILE`: whether `/encrypt_file` and `/decrypt_file` need no key. `false` by
     /// default.
     pub public: bool,
+    /// `STORAGE_ORIGINS`: where presigned requests go, so that the page may send them. None by default.
+    pub storage_origins: AllowedOrigins,
     /// `CAAS_URL`: where the service is. None by default: API Gateway says it with each request.
     pub url: Option<String>,
 }
@@ -28,6 +30,7 @@ impl Config {
         let public =
             public.map_err(|_| InvalidSetting::new("PUBLIC_ENCRYPT_FILE", "not true or false"))?;
         Ok(Self {
+            storage_origins: settings.parse("STORAGE_ORIGINS", AllowedOrigins::default())?,
             url: settings.get("CAAS_URL"),
             http: HttpConfig::read(settings)?,
             api_keys: ApiKeySettings::read(settings)?,

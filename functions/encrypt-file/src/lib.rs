@@ -1,11 +1,12 @@
 //! Encrypts a file and returns it with the one key that opens it; nothing is stored.
 //!
-//! Also the service's front door: `/`, `/health`, `/openapi.json`, `/problems/{code}`, and the
+//! Also the service's front door: the page at `/`, `/health`, `/openapi.json`, `/problems/{code}`, and the
 //! problem document for every path that does not exist.
 
 mod config;
 mod decrypt_file;
 mod encrypt_file;
+mod page;
 mod service;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use axum::{Router, extract::FromRequestParts};
 use caas_aws::ClientsConfig;
 use caas_clients::{ApiKeys, Caller};
 use caas_http::Problem;
-use http::request::Parts;
+use http::{HeaderValue, request::Parts};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -25,6 +26,7 @@ pub use config::Config;
 pub struct Service {
     pub(crate) config: Config,
     pub(crate) api_keys: ApiKeys,
+    pub(crate) content_security_policy: HeaderValue,
 }
 
 impl Service {
@@ -35,7 +37,11 @@ impl Service {
             true => ApiKeys::default(),
             false => config.api_keys.connect(aws).await,
         };
-        Self { config, api_keys }
+        Self {
+            content_security_policy: page::content_security_policy(&config.storage_origins),
+            config,
+            api_keys,
+        }
     }
 }
 
@@ -51,8 +57,8 @@ pub type State = Arc<Service>;
 /// The routes, with everything that surrounds them.
 pub fn router(state: State) -> Router {
     let edge = state.config.http.edge.clone();
-    let (routes, _) = routes().with_state(state).split_for_parts();
-    edge.around(routes)
+    let (routes, _) = routes().split_for_parts();
+    edge.around(routes.merge(page::files()).with_state(state))
 }
 
 /// The description of the routes.

@@ -3,18 +3,20 @@
 use axum::{
     Extension,
     extract::{Path, State, rejection::PathRejection},
+    response::{IntoResponse, Response},
 };
 use caas_http::{Json, Problem, ProblemDefinition, ProblemKind};
+use http::{HeaderMap, header};
 use lambda_http::request::RequestContext;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::Config;
+use crate::{Config, page};
 
 /// The description of the whole service, written by `cargo run -- openapi`.
 const OPENAPI: &str = include_str!("../../../openapi.json");
 
-/// Say that the service is running
+/// Show the page, or say that the service is running
 #[utoipa::path(
     get,
     path = "/",
@@ -22,13 +24,25 @@ const OPENAPI: &str = include_str!("../../../openapi.json");
     tag = "Service",
     security(),
     responses(
-        (status = 200, description = "One line", body = String, content_type = "text/plain",
-            example = "CaaS, Crypto as a Service, is running."),
+        (status = 200, description = "One line; for browsers a page that encrypts and decrypts", content(
+            (String = "text/plain", example = "CaaS, Crypto as a Service, is running."),
+            (String = "text/html", example = "<!doctype html>"),
+        )),
         Problem,
     )
 )]
-pub(crate) async fn index() -> &'static str {
-    "CaaS, Crypto as a Service, is running. The API is described at /openapi.json\n"
+pub(crate) async fn index(
+    State(service): State<crate::State>,
+    context: Option<Extension<RequestContext>>,
+    headers: HeaderMap,
+) -> Response {
+    if !page::is_wanted(&headers) {
+        let line = "CaaS, Crypto as a Service, is running. The API is described at /openapi.json\n";
+        return ([(header::VARY, "accept")], line).into_response();
+    }
+    let prefix = context.and_then(|Extension(context)| gateway_path(&context));
+    let prefix = prefix.unwrap_or_default();
+    page::index(&headers, &prefix, &service.content_security_policy)
 }
 
 /// What a client needs to know before it calls.
@@ -110,6 +124,21 @@ fn describe(config: &Config, url: Option<String>) -> Value {
         }
     }
     api
+}
+
+/// What precedes the route `/` at API Gateway, which is the stage: `/Prod`.
+fn gateway_path(context: &RequestContext) -> Option<String> {
+    let RequestContext::ApiGatewayV1(context) = context else {
+        return None;
+    };
+    let segments = context
+        .path
+        .as_deref()?
+        .split('/')
+        .filter(|segment| !segment.is_empty());
+    let prefix: String = segments.map(|segment| format!("/{segment}")).collect();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    prefix.chars().all(is_plain).then_some(prefix)
 }
 
 /// Where API Gateway has this service: its domain, and what precedes the route, which is the stage.

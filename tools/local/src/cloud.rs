@@ -9,7 +9,6 @@ use std::{
 use anyhow::Context;
 use caas_aws::ClientsConfig;
 use caas_emulator::{BucketConfig, Config, Emulator, Lifecycle, ObjectCreated, StartError};
-use caas_http::AllowedOrigins;
 use tokio::sync::mpsc::UnboundedReceiver;
 use upload_file::DEFAULT_UPLOAD_DAYS;
 
@@ -31,27 +30,25 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    /// Starts both on these ports (0: any free port), with their data in `data_dir`. Web pages of
-    /// the allowed origins may send presigned requests.
+    /// Starts both on these ports (0: any free port), with their data in `data_dir`.
     pub(crate) async fn start(
         data_dir: &Path,
         s3_port: u16,
         kms_port: u16,
-        allowed_origins: &AllowedOrigins,
     ) -> anyhow::Result<Self> {
         let mut config = Config::new(data_dir.join("aws"));
         config.s3_addr = (Ipv4Addr::LOCALHOST, s3_port).into();
         config.kms_addr = (Ipv4Addr::LOCALHOST, kms_port).into();
-        let origins = || allowed_origins.iter().map(str::to_owned);
+        let any_origin = || ["*".to_owned()];
         config.buckets = vec![
             BucketConfig::versioned(VAULT_BUCKET)
-                .with_allowed_origins(origins())
+                .with_allowed_origins(any_origin())
                 .with_lifecycle(Lifecycle {
                     upload_days: Some(DEFAULT_UPLOAD_DAYS),
                     ..lifecycle(DELETED_FILE_DAYS, true)
                 }),
             BucketConfig::versioned(INBOX_BUCKET)
-                .with_allowed_origins(origins())
+                .with_allowed_origins(any_origin())
                 // The sweep removes delete markers once they are no longer needed.
                 .with_lifecycle(lifecycle(1, false)),
             BucketConfig::versioned(USER_KEYS_BUCKET).with_lifecycle(lifecycle(1, true)),

@@ -49,6 +49,8 @@ fn variables(
 ) -> anyhow::Result<HashMap<&'static str, String>> {
     let mut variables: HashMap<_, _> = cloud.variables()?.into_iter().collect();
     let hash = KeyHash::of(api_key);
+    let storage = variables.get("AWS_ENDPOINT_URL_S3").cloned();
+    variables.insert("STORAGE_ORIGINS", storage.unwrap_or_default());
     variables.insert("CAAS_URL", url.to_owned());
     variables.insert("API_KEYS", format!("{CLIENT}:{hash}"));
     if !options.lambda_limits {

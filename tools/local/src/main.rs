@@ -5,6 +5,7 @@ mod data_dir;
 mod functions;
 mod host;
 mod keygen;
+mod one_time_code;
 mod openapi;
 mod problems;
 mod serve;
@@ -131,14 +132,18 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let listeners = Listeners::bind(options.host.as_deref(), options.port).await?;
     let data_dir = DataDir::open(options.data_dir.clone())?;
     // First, since it locks the folder.
-    let origins = options.allowed_origins.as_deref().unwrap_or_default();
-    let (s3_port, kms_port) = (options.s3_port, options.kms_port);
-    let cloud = Cloud::start(data_dir.path(), s3_port, kms_port, &origins.parse()?).await?;
+    let cloud = Cloud::start(data_dir.path(), options.s3_port, options.kms_port).await?;
     let api_key = data_dir.api_key(options.api_key.clone())?;
     let dropped = cloud.object_created();
     let url = listeners.url();
     let started = functions::start(&options, &url, api_key.as_str(), &cloud, data_dir.clone());
     let (router, trigger) = started.await?;
+    // Anywhere else than on loopback the key would cross the network in clear.
+    let (code, exchange) = one_time_code::routes(api_key.clone());
+    let (page, router) = match options.host {
+        None => (format!("{url}/#code={code}"), router.merge(exchange)),
+        Some(_) => (format!("{url}/"), router),
+    };
     let router = host::guard(router, options.host.clone());
 
     // Before the program announces itself: whoever reads that may stop it.
@@ -147,7 +152,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     variables.push(("CAAS_URL", url.clone()));
     variables.push(("CAAS_API_KEY", api_key.as_str().to_owned()));
     let env = data_dir.write_env(&variables)?;
-    write!(io::stdout(), "{}", welcome::text(&url, &env))?;
+    write!(io::stdout(), "{}", welcome::text(&url, &page, &env))?;
 
     let stop = CancellationToken::new();
     let server = tokio::spawn(listeners.serve(router, stop.clone()));

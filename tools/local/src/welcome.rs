@@ -1,10 +1,13 @@
-//! The welcome text: commands to paste.
+//! The welcome text: the link to the page, and commands to paste.
 
 use std::path::Path;
 
-pub(crate) fn text(url: &str, env: &Path) -> String {
+pub(crate) fn text(url: &str, page: &str, env: &Path) -> String {
     format!(
         r#"CaaS is running at {url} - Ctrl-C stops it.
+
+Open the page in a browser (the link has your API key once):
+  {page}
 
 In another terminal, first:
   source '{env}'

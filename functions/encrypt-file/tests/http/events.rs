@@ -13,6 +13,7 @@ const EVENTS: &[(&str, u16, &str, &str)] = &[
     ("index", 200, "text/plain; charset=utf-8", "is running"),
     ("not_found", 404, PROBLEM, "/problems/not-found"),
     ("openapi", 200, JSON, SERVERS),
+    ("page", 200, "text/html; charset=utf-8", "\"/Prod/"),
     ("problem", 200, JSON, "too-large"),
 ];
 const BYTES: &str = "application/octet-stream";

@@ -5,6 +5,7 @@
 mod arbitrary;
 mod documents;
 mod events;
+mod page;
 mod problems;
 mod routes;
 mod support;

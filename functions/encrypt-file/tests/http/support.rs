@@ -9,6 +9,7 @@ use encrypt_file::{Config, Service};
 use http::Request;
 
 pub(crate) const URL: &str = "http://localhost:1234";
+pub(crate) const STORAGE: &str = "https://vault.example";
 pub(crate) const MAX_BODY_BYTES: u64 = 100_000;
 
 pub(crate) const FILE: &str =
@@ -20,6 +21,7 @@ pub(crate) async fn router(public: bool) -> Router {
         ("MAX_BODY_BYTES", &MAX_BODY_BYTES.to_string()),
         ("ALLOWED_ORIGINS", "https://app.example"),
         ("CAAS_URL", URL),
+        ("STORAGE_ORIGINS", STORAGE),
         ("PUBLIC_ENCRYPT_FILE", &public.to_string()),
     ]);
     let config = Config::read(&settings).unwrap();

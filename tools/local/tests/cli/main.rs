@@ -4,6 +4,7 @@
 
 mod inbox;
 mod keygen;
+mod page;
 mod process;
 mod proxies;
 #[cfg(target_os = "linux")]
