@@ -22,7 +22,7 @@ export class Service {
   }
 
   async run(...options) {
-    const data = join(this.folder, 'data');
+    const data = join(this.folder, '.caas');
     this.log = '';
     this.child = spawn(CAAS_LOCAL, ['--data-dir', data, ...options, ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stderr.on('data', (text) => (this.log += text));

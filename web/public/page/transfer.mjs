@@ -48,7 +48,6 @@ class Transfer {
     this.job = new Job(byId('transfers'), name, bars);
     this.whenDone = whenDone;
     this.failures = 0;
-    this.enqueue();
   }
 
   enqueue() {
@@ -145,9 +144,8 @@ export class Upload extends Transfer {
     const { file } = this;
     const limit = this.mode === 'client' ? MAX_FILE_BYTES : MAX_INBOX_BYTES;
     if (file.size > limit) {
-      this.job.say('failed', `The file is longer than ${bytes(limit)}. ${this.mode === 'client'
-        ? 'Split it.' : 'Let this browser encrypt it.'}`, ['Remove', () => this.cancel()]);
-      return;
+      const next = this.mode === 'client' ? 'Split it.' : 'Let this browser encrypt it.';
+      throw new Failure('too-large', `The file is longer than ${bytes(limit)}. ${next}`);
     }
     if (this.mode === 'inbox') await this.drop({ signal, onProgress });
     else await this.seal({ signal, onProgress });

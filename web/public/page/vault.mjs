@@ -15,7 +15,7 @@ let reads = false;
 
 export function startVault() {
   onFiles(document.querySelector('[data-drop=upload-files]'), store);
-  startListing((file) => new Download(file));
+  startListing((file) => new Download(file).enqueue());
   byId('clear-done').addEventListener('click', () => {
     for (const job of byId('transfers').querySelectorAll('.done')) job.remove();
     byId('transfers-part').hidden = byId('transfers').children.length === 0;
@@ -45,7 +45,7 @@ function start(file, mode, record) {
     if (reads) refresh();
     if (reads && mode === 'inbox') setTimeout(refresh, SEALING_MILLISECONDS);
   };
-  new Upload(file, mode, done, record);
+  new Upload(file, mode, done, record).enqueue();
 }
 
 /** Offers the uploads that an earlier visit began. */
