@@ -40,7 +40,7 @@ test('a value goes in, is verified and comes out', async () => {
   await submit(page);
   await output(page).filter({ hasText: 'No: it was not made from this value.' }).waitFor();
 
-  await page.getByRole('radio', { name: 'Decrypt' }).check();
+  await page.getByRole('radio', { name: 'Decrypt', exact: true }).check();
   await submit(page);
   await output(page).filter({ hasText: 'Größe "78" </b>' }).waitFor();
 
@@ -63,7 +63,7 @@ test('a digest is the same each time, and cannot be decrypted', async () => {
   }
   assert.match(digests[0], /^[0-9a-f]{16,}$/);
   assert.equal(digests[0], digests[1]);
-  await page.getByRole('radio', { name: 'Decrypt' }).check();
+  await page.getByRole('radio', { name: 'Decrypt', exact: true }).check();
   await submit(page);
   await page.locator('#values-problem', { hasText: /\w/ }).waitFor();
 });
@@ -78,7 +78,7 @@ test('what cannot work says so before anything is sent', async () => {
   await page.getByRole('button', { name: 'New' }).click();
   await page.getByLabel('Value', { exact: true }).fill('x'.repeat(1_000_001));
   await submit(page);
-  await page.locator('#values-problem', { hasText: 'more than 1 MB' }).waitFor();
+  await page.locator('#values-problem', { hasText: 'more than 1.0 MB' }).waitFor();
   assert.deepEqual(sent, []);
 
   const without = await newPage(browser);

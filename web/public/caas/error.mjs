@@ -5,7 +5,7 @@ const MESSAGES = {
   offline: 'The connection was lost. Check it, then try again.',
   expired: 'The link has expired. Ask for a new one.',
   used: 'This link was used already, and works once. Ask for a new one.',
-  origin: 'The storage does not accept requests from this site. Ask its operator to add the address of this page to AllowedOrigins.',
+  origin: 'The storage does not accept requests from this site. Ask its operator to allow the address of this page in the bucket’s CORS rules.',
   'disk-full': 'There is not enough space for this file. Make space on this device, then try again.',
   changed: 'The file has changed. Choose it again to begin anew.',
   cancelled: 'Cancelled.',

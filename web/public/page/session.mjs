@@ -1,7 +1,7 @@
 // The tab that encrypts and decrypts session files. Nothing here sends anything.
 
 import { MAX_FILE_BYTES } from './api.mjs';
-import { button, byId, copy, make, onFiles, save } from './dom.mjs';
+import { ask, button, byId, copy, make, onFiles, save } from './dom.mjs';
 import { explain } from './failure.mjs';
 import { bytes } from './format.mjs';
 import { Job } from './job.mjs';
@@ -39,13 +39,13 @@ function seal(file) {
     if (file.size > MAX_FILE_BYTES) return job.say('failed', 'The file is longer than 64 GiB. Split it.');
     const sink = await privateFile(name, { size: file.size + OVERHEAD });
     const { key } = await sealFile(file, sink, options);
-    present(job, name, await sink.finish(), key);
+    present(job, name, await sink.finish(), key, sink);
   }, begin);
   begin();
 }
 
 /** Shows the key, once, and lets the browser save both. */
-function present(job, name, file, key) {
+function present(job, name, file, key, sink) {
   unsaved.add(key);
   const kept = () => unsaved.delete(key);
   const copyKey = button('Copy the key', () => copy(key, copyKey).then(kept), { className: 'primary' });
@@ -53,7 +53,15 @@ function present(job, name, file, key) {
     save(new Blob([`${key}\n`], { type: 'text/plain' }), `${name}.key`);
     kept();
   });
-  job.say('done', `Encrypted: ${bytes(file.size)}.`, ['Save the encrypted file', () => save(file, name)]);
+  const remove = async () => {
+    const question = 'The key was neither copied nor saved. Without it nobody can decrypt the file. Remove both?';
+    if (unsaved.has(key) && !(await ask(question, 'Remove both'))) return;
+    kept();
+    job.remove();
+    sink.discard();
+  };
+  job.say('done', `Encrypted: ${bytes(file.size)}.`, ['Save the encrypted file', () => save(file, name)],
+    ['Remove', remove]);
   job.element.append(make('div', { className: 'secret' },
     make('p', { textContent: 'The only key that decrypts it. It is shown once: keep it apart from the file.' }),
     make('output', { textContent: key, 'aria-label': 'Key' }),
@@ -89,7 +97,10 @@ function open() {
     const opened = await sink.finish();
     save(opened, name);
     job.say('done', `Verified in full and decrypted: ${bytes(opened.size)}.`,
-      ['Save it again', () => save(opened, name)]);
+      ['Save it again', () => save(opened, name)], ['Remove', () => {
+        job.remove();
+        sink.discard();
+      }]);
   }, begin);
   begin();
 }

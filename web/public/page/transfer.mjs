@@ -44,7 +44,6 @@ const api = {
 
 class Transfer {
   constructor(name, bars, whenDone) {
-    byId('transfers-part').hidden = false;
     this.job = new Job(byId('transfers'), name, bars);
     this.whenDone = whenDone;
     this.failures = 0;
@@ -242,6 +241,9 @@ export class Download extends Transfer {
     const file = await sink.finish();
     save(file, name);
     this.job.say('done', `Verified in full: ${bytes(file.size)}.`, ['Save it again', () => save(file, name)],
-      ['Remove', () => this.job.remove()]);
+      ['Remove', () => {
+        this.job.remove();
+        sink.discard();
+      }]);
   }
 }

@@ -1,12 +1,13 @@
 // The tab for users' values, and the same request as code.
 
-import { base, call } from './api.mjs';
+import { base, call, limits } from './api.mjs';
 import { byId, copy } from './dom.mjs';
+import { bytes } from './format.mjs';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** A JSON body has at most 1 MB. */
-const MAX_BODY_BYTES = 1_000_000;
+/** How long a JSON body may be; a deployment may allow less. */
+let maxBodyBytes = 1_000_000;
 
 const LABELS = { encrypt: 'Encrypt', verify: 'Verify', decrypt: 'Decrypt' };
 
@@ -38,6 +39,9 @@ export function startValues() {
 
 export function valuesKey(allows) {
   hasKey = allows !== undefined;
+  if (hasKey) {
+    limits().then(({ max_body_bytes }) => (maxBodyBytes = Math.min(maxBodyBytes, max_body_bytes))).catch(() => {});
+  }
   byId('values-result').hidden = true;
 }
 
@@ -86,7 +90,7 @@ function fault(action, body) {
   if (!UUID.test(body.userUUID)) return 'The user must be a UUID: 32 hexadecimal digits in groups of 8-4-4-4-12.';
   if (body.encryptedData === '') return 'Enter the encrypted value or digest.';
   const length = new TextEncoder().encode(JSON.stringify(body)).length;
-  if (length > MAX_BODY_BYTES) return 'Together this is more than 1 MB. Store it as a file in the vault.';
+  if (length > maxBodyBytes) return `Together this is more than ${bytes(maxBodyBytes)}. Store it as a file in the vault.`;
   return undefined;
 }
 

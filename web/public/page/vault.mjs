@@ -18,7 +18,6 @@ export function startVault() {
   startListing((file) => new Download(file).enqueue());
   byId('clear-done').addEventListener('click', () => {
     for (const job of byId('transfers').querySelectorAll('.done')) job.remove();
-    byId('transfers-part').hidden = byId('transfers').children.length === 0;
   });
   onKey((allows) => {
     valuesKey(allows);
@@ -54,7 +53,6 @@ async function showUnfinished() {
   const active = await ongoing();
   const records = (await journal().list()).filter(({ id }) => !active.has(id));
   byId('unfinished').replaceChildren(...records.map(unfinished));
-  byId('unfinished-part').hidden = records.length === 0;
 }
 
 function unfinished(record) {
@@ -71,13 +69,13 @@ function unfinished(record) {
         return;
       }
       start(file, 'client', record);
-      drop(item);
+      item.remove();
     },
   });
   const discard = button('Discard', async () => {
     try {
       await giveUp(record.id);
-      drop(item);
+      item.remove();
     } catch (error) {
       problem.textContent = explain(error);
     }
@@ -88,9 +86,4 @@ function unfinished(record) {
     make('div', { className: 'row' }, make('label', { className: 'button' }, 'Choose the file again', input), discard),
     problem);
   return item;
-}
-
-function drop(item) {
-  item.remove();
-  byId('unfinished-part').hidden = byId('unfinished').children.length === 0;
 }

@@ -19,7 +19,9 @@ async fn get(router: &Router, path: &str, headers: &[(&str, &str)]) -> TestRespo
 /// The path of the first link that ends so.
 fn link<'a>(page: &'a str, end: &str) -> &'a str {
     let links = page.split('"').filter(|part| part.starts_with("./"));
-    let link = links.map(|link| &link[1..]).find(|link| link.ends_with(end));
+    let link = links
+        .map(|link| &link[1..])
+        .find(|link| link.ends_with(end));
     link.unwrap()
 }
 
@@ -35,7 +37,11 @@ async fn browsers_get_the_page_and_others_a_line() {
     ] {
         let response = get(&router, "/", accept).await;
         assert_eq!(response.status, StatusCode::OK);
-        assert_eq!(response.text().starts_with("<!doctype html>"), is_page, "{accept:?}");
+        assert_eq!(
+            response.text().starts_with("<!doctype html>"),
+            is_page,
+            "{accept:?}"
+        );
         assert!(response.header("vary").starts_with("accept"), "{accept:?}");
     }
 }
@@ -76,7 +82,12 @@ async fn versioned_files_never_change_and_others_are_revalidated() {
         ("/", BROWSER, no_cache, "text/html; charset=utf-8"),
         (versioned, "*/*", immutable, "text/css; charset=utf-8"),
         ("/style.css", "*/*", no_cache, "text/css; charset=utf-8"),
-        ("/service-worker.js", "*/*", no_cache, "text/javascript; charset=utf-8"),
+        (
+            "/service-worker.js",
+            "*/*",
+            no_cache,
+            "text/javascript; charset=utf-8",
+        ),
     ] {
         let file = get(&router, path, &[("accept", accept)]).await;
         assert_eq!(file.status, StatusCode::OK, "{path}");
@@ -92,7 +103,10 @@ async fn versioned_files_never_change_and_others_are_revalidated() {
         }
     }
     let older = versioned.replacen(|c: char| c.is_ascii_hexdigit(), "x", 1);
-    assert_eq!(get(&router, &older, &[]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        get(&router, &older, &[]).await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -107,8 +121,16 @@ async fn files_are_compressed_for_those_who_can_read_it() {
         ("br", false),
     ] {
         let file = get(&router, "/style.css", &[("accept-encoding", accepted)]).await;
-        assert_eq!(file.header("content-encoding") == "gzip", is_compressed, "{accepted}");
-        assert_eq!(file.body.starts_with(b"\x1f\x8b"), is_compressed, "{accepted}");
+        assert_eq!(
+            file.header("content-encoding") == "gzip",
+            is_compressed,
+            "{accepted}"
+        );
+        assert_eq!(
+            file.body.starts_with(b"\x1f\x8b"),
+            is_compressed,
+            "{accepted}"
+        );
         assert_eq!(file.header("vary"), "accept-encoding");
         assert_eq!(file.header("etag"), plain.header("etag"));
     }
@@ -121,8 +143,14 @@ async fn the_service_worker_names_files_that_exist() {
     let worker = get(&router, "/service-worker.js", &[]).await;
     let (_, list) = worker.text().split_once("const FILES = [").unwrap();
     let (list, _) = list.split_once(']').unwrap();
-    let files: Vec<_> = list.split(',').map(|file| file.trim().trim_matches('"')).collect();
-    assert!(files.iter().any(|file| file.ends_with("/page/main.mjs")), "{files:?}");
+    let files: Vec<_> = list
+        .split(',')
+        .map(|file| file.trim().trim_matches('"'))
+        .collect();
+    assert!(
+        files.iter().any(|file| file.ends_with("/page/main.mjs")),
+        "{files:?}"
+    );
     for file in files {
         let response = get(&router, &format!("/{file}"), &[]).await;
         assert_eq!(response.status, StatusCode::OK, "{file}");

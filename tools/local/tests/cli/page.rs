@@ -52,11 +52,21 @@ async fn no_other_page_may_ask() {
     let preflight = preflight.header("access-control-request-method", "POST");
     let preflight = preflight.header("access-control-request-headers", "content-type");
     let preflight = preflight.send().await.unwrap();
-    assert!(!preflight.headers().contains_key("access-control-allow-origin"));
+    assert!(
+        !preflight
+            .headers()
+            .contains_key("access-control-allow-origin")
+    );
 
     // What needs no preflight is not JSON.
-    let simple = Client::new().post(&url).header("content-type", "text/plain");
-    let simple = simple.body(json!({"code": code}).to_string()).send().await.unwrap();
+    let simple = Client::new()
+        .post(&url)
+        .header("content-type", "text/plain");
+    let simple = simple
+        .body(json!({"code": code}).to_string())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(simple.status(), 415);
     // Another name for this machine, as after DNS rebinding.
     let rebound = Client::new().post(&url).header("host", "rebound.example");
