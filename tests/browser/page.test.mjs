@@ -43,7 +43,7 @@ test('a key that is none says so', async () => {
   for (const [key, sentence] of [
     ['', 'Enter the API key that the operator gave you'],
     ['ключ', 'Enter the API key that the operator gave you'],
-    ['caas_wrong', 'Check the key, or ask the operator for one.'],
+    ['caas_wrong', 'Check it, or ask the operator for one.'],
   ]) {
     await page.getByRole('textbox', { name: 'API key' }).fill(key);
     await page.getByRole('button', { name: 'Use this key' }).click();

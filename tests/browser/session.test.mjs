@@ -190,5 +190,17 @@ test('a key that was not kept is asked about before the page closes', async () =
   await page.locator('#seal-file').setInputFiles(file('b.txt', Buffer.from('b')));
   await saved(page, page.locator('#sealed').getByRole('button', { name: 'Save the key' }));
   await page.reload();
+  await page.locator('#seal-file').setInputFiles(file('c.txt', Buffer.from('c')));
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await page.getByRole('button', { name: 'Copy the key' }).click();
+  await page.getByRole('button', { name: 'Copied' }).waitFor();
+  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^[A-Za-z0-9_-]{43}$/);
+  await page.reload();
   assert.deepEqual(asked, ['beforeunload']);
+
+  await page.locator('#seal-file').setInputFiles(file('d.txt', Buffer.from('d')));
+  await page.locator('#sealed').getByRole('button', { name: 'Remove' }).click();
+  await page.getByRole('dialog').getByText('neither copied nor saved').waitFor();
+  await page.getByRole('button', { name: 'Remove both' }).click();
+  await page.locator('#sealed .job').waitFor({ state: 'detached' });
 });

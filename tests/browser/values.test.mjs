@@ -46,7 +46,7 @@ test('a value goes in, is verified and comes out', async () => {
 
   await page.getByLabel('Context').fill('address');
   await submit(page);
-  await page.locator('#values-problem', { hasText: 'belongs to this key or user' }).waitFor();
+  await page.locator('#values-problem', { hasText: 'belongs to another key or user' }).waitFor();
   assert.deepEqual([page.violations, page.errors], [[], []]);
 });
 

@@ -361,7 +361,7 @@ test('what S3 or KMS cannot serve says when to try again', async () => {
   });
   await page.route(/\/api\/files\?/, (route) => route.abort());
   await store(page, onDisk('busy.txt', 'x'));
-  await transfer(page, 'busy.txt').getByText('KMS did not respond. Try again in a few seconds.').waitFor({ timeout: 60_000 });
+  await transfer(page, 'busy.txt').getByText('is not available. Try again in a few seconds.').waitFor({ timeout: 60_000 });
   assert.equal(attempts, 4);
   await page.getByRole('button', { name: 'Refresh' }).click();
   await page.locator('#files-state', { hasText: 'The service cannot be reached.' }).waitFor();

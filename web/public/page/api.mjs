@@ -73,25 +73,26 @@ async function refused(response) {
     problem = {};
   }
   const code = String(problem.type ?? '').split('/').at(-1) || 'refused';
-  return new Failure(code, sentence(code, status, problem), { status, problem, retryAfter: after });
+  return new Failure(code, sentence(code, status, problem, after), { status, problem, retryAfter: after });
 }
 
-/** What to do next, where the service's own sentence does not say it. */
-const NEXT = {
-  'unauthorized': 'Check the key, or ask the operator for one.',
-  'missing-scope': 'Ask the operator for a key with this scope.',
-  'not-found': 'Refresh the list; it may have been deleted.',
-  'integrity-failure': 'Check that nothing was changed or cut off, and that it belongs to this key or user.',
-  'rate-limited': 'Wait a moment, and try again.',
-  'dependency-unavailable': 'Try again in a few seconds.',
-  'storage-full': 'Ask the operator for room; reading and deleting still work.',
-  'internal': 'Try again.',
+/** What people read instead of what the service tells programs. */
+const SENTENCES = {
+  'unauthorized': () => 'The service does not know this key: it is mistyped, or was revoked. Check it, or ask the operator for one.',
+  'missing-scope': ({ detail }) => `${detail} Ask the operator for a key that has it.`,
+  'integrity-failure': () =>
+    'This does not open: it was changed or cut off, or belongs to another key or user. Get it again from where it is kept.',
+  'rate-limited': (_, seconds) => `There are too many requests at the moment. Try again in ${seconds ?? 2} seconds.`,
+  'dependency-unavailable': () => 'The storage or the key management of the service is not available. Try again in a few seconds.',
+  'storage-full': () => 'The service has no room left. Ask the operator for room; reading and deleting still work.',
+  'internal': ({ instance }) => `Something went wrong in the service. Try again; if it happens again, report ${instance}.`,
 };
 
-function sentence(code, status, { detail, title, instance }) {
-  const said = detail ?? title ?? `The service responded with ${status}.`;
-  const report = status === 500 && instance ? ` If it happens again, report ${instance}.` : '';
-  return `${said} ${NEXT[code] ?? ''}`.trim() + report;
+function sentence(code, status, problem, after) {
+  const { detail, title } = problem;
+  // An expired key is named by the service.
+  const own = /expired/.test(detail) ? undefined : SENTENCES[code];
+  return own?.(problem, after) ?? detail ?? title ?? `The service responded with ${status}. Try again.`;
 }
 
 export function pause(milliseconds, signal) {

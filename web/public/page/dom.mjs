@@ -34,7 +34,7 @@ export function ask(question, yes) {
   });
 }
 
-/** Puts text into the clipboard, and says so on the button. */
+/** Puts text into the clipboard, and says so on the button. Resolves to whether it is there. */
 export async function copy(text, pressed) {
   const label = pressed.dataset.label ?? pressed.textContent;
   pressed.dataset.label = label;
@@ -42,10 +42,13 @@ export async function copy(text, pressed) {
     await navigator.clipboard.writeText(text);
     pressed.textContent = 'Copied';
     announce('Copied');
+    return true;
   } catch {
     pressed.textContent = 'Not allowed: select it and copy';
+    return false;
+  } finally {
+    setTimeout(() => (pressed.textContent = label), 2500);
   }
-  setTimeout(() => (pressed.textContent = label), 2500);
 }
 
 /** Lets the browser save a file under this name. */
@@ -73,7 +76,13 @@ export function onFiles(zone, take) {
   zone.addEventListener('drop', async (event) => {
     event.preventDefault();
     zone.classList.remove('over');
-    take(await droppedFiles(event.dataTransfer));
+    const problem = byId('drop-problem');
+    problem.hidden = true;
+    try {
+      take(await droppedFiles(event.dataTransfer));
+    } catch {
+      problem.hidden = false;
+    }
   });
 }
 

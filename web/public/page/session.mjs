@@ -48,7 +48,7 @@ function seal(file) {
 function present(job, name, file, key, sink) {
   unsaved.add(key);
   const kept = () => unsaved.delete(key);
-  const copyKey = button('Copy the key', () => copy(key, copyKey).then(kept), { className: 'primary' });
+  const copyKey = button('Copy the key', () => copy(key, copyKey).then((copied) => copied && kept()), { className: 'primary' });
   const saveKey = button('Save the key', () => {
     save(new Blob([`${key}\n`], { type: 'text/plain' }), `${name}.key`);
     kept();
