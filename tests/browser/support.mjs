@@ -80,7 +80,7 @@ export class Service {
 /** Chromium, which cannot make its sandbox as root. */
 export function launch(options = {}) {
   const args = [...(options.args ?? []), ...(process.getuid() === 0 ? ['--no-sandbox'] : [])];
-  return chromium.launch({ executablePath: '/usr/bin/chromium', ...options, args });
+  return chromium.launch({ executablePath: process.env.CAAS_CHROMIUM ?? '/usr/bin/chromium', ...options, args });
 }
 
 /**
