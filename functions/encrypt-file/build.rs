@@ -17,7 +17,7 @@ const SERVICE_WORKER: &str = "service-worker.js";
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(var("CARGO_MANIFEST_DIR")).join("../../web/public");
-    println!("cargo::rerun-if-changed={}", root.display());
+    writeln!(io::stdout(), "cargo::rerun-if-changed={}", root.display())?;
     let out = PathBuf::from(var("OUT_DIR"));
     let mut names = Vec::new();
     collect(&root, "", &mut names)?;
