@@ -21,3 +21,9 @@ problems:
 # Regenerate web/public/wasm
 web:
     .ci/web
+
+# Compare the service with its peers and write docs/PERFORMANCE.md; `just bench --quick gcm` tries one section
+bench *arguments:
+    python3 -m venv "${CAAS_BENCH_VENV:=$HOME/.cache/caas-bench}" && \
+        "$CAAS_BENCH_VENV/bin/pip" install --quiet --requirement tools/bench/requirements.txt && \
+        "$CAAS_BENCH_VENV/bin/python" tools/bench/compare.py {{arguments}}
