@@ -4,7 +4,7 @@
 
 use caas_clients::{ApiKeys, ClientRecord, Scope};
 use caas_fuzz::block_on;
-use caas_http::AllowedOrigins;
+use caas_http::{AllowedOrigins, Audit};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
     let keys = ApiKeys::new(configured, None);
     // No text has its own hash in it.
     for key in ["", text] {
-        let admitted = block_on(keys.admit(key.as_bytes(), Scope::Sessions));
+        let admitted = block_on(keys.admit(key.as_bytes(), Scope::Sessions, &Audit::default()));
         assert!(admitted.is_err());
     }
 });

@@ -1,5 +1,6 @@
 """What a caller sees of a deployed stack, route by route, and what happens to a file in the inbox."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -134,7 +135,10 @@ def encrypt_data(stack):
     versions = call(stack, "GET", f"/users/{user}", 200).json()["versions"]
     assert [version["version"] for version in versions] == [1, 2]
 
-    call(stack, "DELETE", f"/users/{user}", 204)
+    receipt = call(stack, "DELETE", f"/users/{user}", 200).json()
+    assert receipt["versions_removed"] == 2, receipt
+    again = call(stack, "DELETE", f"/users/{user}", 200).json()
+    assert (again["versions_removed"], again["subject"]) == (0, receipt["subject"]), again
     call(stack, "POST", "/decrypt", 422, headers={}, json={**body, "encryptedData": value})
     assert ask("/verify", sensitiveData=CANARY, encryptedData=digest)["valid"] is False
     listed = versions_in(stack, "UserKeys", f"{CLIENT}/{user}.json")
@@ -168,7 +172,9 @@ def upload_file(stack):
     call(stack, "DELETE", path, 204)
     call(stack, "GET", path, 404)
     assert len(versions_in(stack, "Vault", key)) == 2, "a deleted file cannot be recovered"
-    call(stack, "DELETE", path + "?purge=true", 204)
+    receipt = call(stack, "DELETE", path + "?purge=true", 200).json()
+    assert receipt["subject"] == hashlib.sha256(key.encode()).hexdigest(), receipt
+    assert receipt["versions_removed"] == 1, receipt
     assert not versions_in(stack, "Vault", key), "a purged file remains"
     call(stack, "DELETE", path, 404)
 
@@ -353,6 +359,18 @@ def logs(stack):
         assert wanted in text, f"{function} logs nothing: {text[-500:]}"
         for secret in [CANARY, API_KEY, quote(CANARY + " a"), "reports"]:
             assert secret not in text, f"{function} logs {secret!r}"
+        seen = {}
+        for line in lines:
+            if '"audit":"' not in line:
+                continue
+            record = json.loads(line[line.index("{"):])
+            seen.setdefault(record["process"], []).append(record["seq"])
+            metrics = record.get("_aws", {}).get("CloudWatchMetrics", [])
+            assert len(metrics) == (record["audit"] == "outcome"), record
+            assert all(metric["Namespace"].startswith("CaaS/") for metric in metrics), record
+        assert seen, f"{function} has no audit trail"
+        for numbers in seen.values():
+            assert sorted(numbers) == list(range(1, len(numbers) + 1)), f"{function}'s audit trail has gaps: {numbers}"
 
 
 def alarms(stack):

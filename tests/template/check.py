@@ -8,6 +8,7 @@ import copy
 import json
 import sys
 
+from audit import audit_trail
 from facts import facts_in_two_places
 from rendered import REPLICA_KEYS, rendered, resolved, written
 from rules import (
@@ -46,7 +47,7 @@ def without_one(template):
                 def drop_condition(r, policy=policy, index=index):
                     del policy(r)["Statement"][index]["Condition"]
 
-                yield f"{name}: {statement['Sid']}, condition", drop_condition
+                yield f"{name}: {statement.get('Sid')}, condition", drop_condition
             for field in ["Action", "Resource"]:
                 values = statement.get(field)
                 for place in range(len(values)) if isinstance(values, list) else ():
@@ -128,10 +129,15 @@ def with_one_more(template):
 SETTINGS = {
     "AWS::S3::Bucket": [
         "PublicAccessBlockConfiguration", "OwnershipControls", "VersioningConfiguration",
-        "BucketEncryption", "LifecycleConfiguration", "CorsConfiguration",
+        "BucketEncryption", "LifecycleConfiguration", "CorsConfiguration", "ObjectLockEnabled",
+        "ObjectLockConfiguration",
     ],
     "AWS::KMS::Key": ["EnableKeyRotation", "MultiRegion"],
     "AWS::Logs::LogGroup": ["RetentionInDays"],
+    "AWS::Logs::SubscriptionFilter": ["LogGroupName", "FilterPattern", "DestinationArn", "RoleArn"],
+    "AWS::KinesisFirehose::DeliveryStream": [
+        "DeliveryStreamType", "DeliveryStreamEncryptionConfigurationInput", "ExtendedS3DestinationConfiguration",
+    ],
     "AWS::SQS::Queue": ["SqsManagedSseEnabled", "MessageRetentionPeriod"],
     "AWS::Lambda::EventInvokeConfig": ["DestinationConfig", "MaximumRetryAttempts"],
     "AWS::Lambda::Function": ["TracingConfig"],
@@ -180,7 +186,7 @@ def with_other_problems(template):
 
 
 def faults_of(template):
-    return check(template) or other_parameters(template) or kept_state(template)
+    return check(template) or other_parameters(template) or kept_state(template) or audit_trail(template)
 
 
 def main():

@@ -29,6 +29,7 @@ ARNS = {
     "AWS::ApiGateway::RestApi": "arn:aws:apigateway:us-east-1::/restapis/{}",
     "AWS::Events::Rule": "arn:aws:events:us-east-1:" + ACCOUNT + ":rule/{}",
     "AWS::IAM::Role": "arn:aws:iam::" + ACCOUNT + ":role/{}",
+    "AWS::KinesisFirehose::DeliveryStream": "arn:aws:firehose:us-east-1:" + ACCOUNT + ":deliverystream/{}",
     "AWS::KMS::Key": "arn:aws:kms:us-east-1:" + ACCOUNT + ":key/{}",
     "AWS::Lambda::Function": "arn:aws:lambda:us-east-1:" + ACCOUNT + ":function:{}",
     "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:" + ACCOUNT + ":log-group:{}:*",

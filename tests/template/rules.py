@@ -137,8 +137,8 @@ KEYS = {
     "UserKey": ("kms:EncryptionContext:caas:purpose", PURPOSES),
 }
 ALARMS = [
-    "DeadLetters", "InboxAge", "IntegrityFailures", "KeysUnusable", "KmsThrottles", "ServerErrors", "Unauthorized",
-    "Values",
+    "ClientValues", "DeadLetters", "InboxAge", "IntegrityFailures", "KeysUnusable", "KmsThrottles", "MissingScope",
+    "ServerErrors", "Unauthorized", "Values",
 ]
 TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"
 # Alarms, and EventBridge's rule for KMS's keys. Nobody else publishes to the topic.
@@ -302,7 +302,8 @@ def functions(resources, expect):
         role = f"arn:aws:iam::{ACCOUNT}:role/{name.lower()}role"
         variables = function["Environment"]["Variables"]
         http = HTTP_ENVIRONMENT if name != "SealObject" else []
-        expected = ENVIRONMENT.get(name, []) + http
+        expected = ENVIRONMENT.get(name, []) + http + ["METRICS_NAMESPACE"]
+        expect(variables["METRICS_NAMESPACE"] == "CaaS/caas", f"{name}'s metrics are the stack's own")
         expect(function["Role"] == role, f"{name} has its role")
         expect(function["Runtime"] == "provided.al2023", f"{name} runs on Amazon Linux 2023")
         expect(function["Architectures"] == ["arm64"], f"{name} runs on arm64")
@@ -515,14 +516,14 @@ def api(resources, expect):
 
 def alarms(resources, expect):
     found = of_type(resources, "AWS::CloudWatch::Alarm")
-    expect(set(found) == {a + "Alarm" for a in ALARMS}, "there are eight alarms")
+    expect(set(found) == {a + "Alarm" for a in ALARMS}, "there are ten alarms")
     ours = set()
     for name, alarm in found.items():
         expect(alarm.get("AlarmActions") in (["alarms"], [TOPIC]), f"{name} sends a notification")
         expect(alarm.get("OKActions") == alarm.get("AlarmActions"), f"{name} sends a notification when it is over")
         silence = "breaching" if name == "InboxAgeAlarm" else "notBreaching"
         expect(alarm.get("TreatMissingData") == silence, f"{name} treats missing data as it should")
-        if alarm["Namespace"] == "CaaS/caas":
+        if alarm.get("Namespace") == "CaaS/caas":
             ours.add(alarm["MetricName"])
     sources = {
         ("uploadfilelogs", "{ $.status = 422 }", "IntegrityFailures", "1"),
@@ -545,8 +546,12 @@ def alarms(resources, expect):
         pattern = metric["FilterPattern"]
         filters.add((metric["LogGroupName"], pattern, made["MetricName"], made["MetricValue"]))
     expect(filters == sources, "each metric is counted from the right log lines")
-    alarming = {source[2] for source in sources} - {"ValuesByClient"}
-    expect(ours == alarming, "every metric has an alarm, except the one that says whose values they are")
+    (query,) = found["ClientValuesAlarm"]["Metrics"]
+    ours |= set(re.findall(r'SUM\((\w+)\) FROM SCHEMA\("CaaS/caas", Client\)', query["Expression"]))
+    refused = found["MissingScopeAlarm"].get("Dimensions")
+    expect(refused == [{"Name": "outcome", "Value": "missing-scope"}], "an alarm counts keys without the scope")
+    alarming = {source[2] for source in sources} | {"requests"}
+    expect(ours == alarming, "every metric has an alarm")
 
 
 def kms_administration(resources, expect):

@@ -6,21 +6,25 @@ use caas_crypto::{
     Cipher, ClientName, UserId,
     reversible::{self, MAX_CONTEXT_LEN},
 };
-use caas_http::{Problem, ProblemKind};
+use caas_http::{Audit, Problem, ProblemKind};
 use http::request::Parts;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::State;
 
-/// The client's user with this UUID.
-pub(crate) fn user(client: ClientName, uuid: &str) -> Result<UserId, Problem> {
+/// The client's user with this UUID, the subject of the request.
+pub(crate) fn user(client: ClientName, uuid: &str, audit: &Audit) -> Result<UserId, Problem> {
     let user = parse_uuid(uuid)?;
-    Ok(UserId { client, user })
+    let user = UserId { client, user };
+    audit.subject(user.subject());
+    Ok(user)
 }
 
-/// Logs how many values a request has: whoever tries one after the other shows up here.
-pub(crate) fn count_values(user: &UserId, values: usize) {
+/// Says how many values a request has, in the log and in the audit trail: whoever tries one after the
+/// other shows up here.
+pub(crate) fn count_values(user: &UserId, values: usize, audit: &Audit) {
+    audit.items(values);
     tracing::info!(client = user.client.as_str(), values, "values");
 }
 
@@ -34,7 +38,8 @@ impl FromRequestParts<State> for UserInPath {
         let Caller(client) = Caller::from_request_parts(parts, state).await?;
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(user) = path.map_err(|_| ProblemKind::InvalidUuid)?;
-        self::user(client, &user).map(Self)
+        let audit = parts.extensions.get().cloned().unwrap_or_default();
+        self::user(client, &user, &audit).map(Self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use caas_clients::AuthenticatedJson;
-use caas_http::{Json, OneOrMany, Problem, ProblemKind};
+use caas_http::{Audit, Json, OneOrMany, Problem, ProblemKind};
 use caas_users::{HeldKeys, UserKeyError};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -79,12 +79,13 @@ pub(crate) struct ItemError {
 )]
 pub(crate) async fn decrypt(
     State(service): State<crate::State>,
+    audit: Audit,
     AuthenticatedJson { client, body }: AuthenticatedJson<DecryptRequest>,
 ) -> Result<Json<DecryptResponse>, Problem> {
-    let user = caller::user(client, &body.user)?;
+    let user = caller::user(client, &body.user, &audit)?;
     let context = caller::context(body.context.as_ref())?;
     let texts = body.encrypted.as_slice();
-    caller::count_values(&user, texts.len());
+    caller::count_values(&user, texts.len(), &audit);
     let values: Vec<_> = texts
         .iter()
         .map(|text| Encrypted::from_text(text))

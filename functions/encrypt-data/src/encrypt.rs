@@ -3,7 +3,7 @@
 use axum::extract::State;
 use caas_clients::AuthenticatedJson;
 use caas_crypto::{UserKeyVersion, reversible::Value};
-use caas_http::{Json, MAX_JSON_BYTES, OneOrMany, Problem, ProblemKind};
+use caas_http::{Audit, Json, MAX_JSON_BYTES, OneOrMany, Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -84,10 +84,11 @@ pub(crate) struct EncryptResponse {
 )]
 pub(crate) async fn encrypt(
     State(service): State<crate::State>,
+    audit: Audit,
     AuthenticatedJson { client, body }: AuthenticatedJson<EncryptRequest>,
 ) -> Result<Json<EncryptResponse>, Problem> {
-    let user = caller::user(client, &body.user)?;
-    caller::count_values(&user, body.data.as_slice().len());
+    let user = caller::user(client, &body.user, &audit)?;
+    caller::count_values(&user, body.data.as_slice().len(), &audit);
     let reversible = body.cipher.is_some();
     let context = caller::context(body.context.as_ref())?;
     if body.context.is_some() && !reversible {

@@ -1,7 +1,7 @@
 //! `POST /users/{uuid}/rotate`
 
 use axum::extract::State;
-use caas_http::{Json, Problem};
+use caas_http::{Audit, Json, Problem};
 use serde::Serialize;
 
 use crate::{
@@ -33,8 +33,10 @@ pub(crate) struct RotateResponse {
 )]
 pub(crate) async fn rotate_user(
     State(service): State<crate::State>,
+    audit: Audit,
     UserInPath(user): UserInPath,
 ) -> Result<Json<RotateResponse>, Problem> {
+    audit.intent().await?;
     let version = service.keys.rotate(&user).await.map_err(no_key)?;
     Ok(Json(RotateResponse {
         version: version.ok_or_else(no_user)?,

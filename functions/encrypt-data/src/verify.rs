@@ -3,7 +3,7 @@
 use axum::extract::State;
 use caas_clients::AuthenticatedJson;
 use caas_crypto::UserId;
-use caas_http::{Json, OneOrMany, Problem};
+use caas_http::{Audit, Json, OneOrMany, Problem};
 use caas_users::HeldKeys;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -71,10 +71,11 @@ pub(crate) struct VerifyResponse {
 )]
 pub(crate) async fn verify(
     State(service): State<crate::State>,
+    audit: Audit,
     AuthenticatedJson { client, body }: AuthenticatedJson<VerifyRequest>,
 ) -> Result<Json<VerifyResponse>, Problem> {
-    let user = caller::user(client, &body.user)?;
-    caller::count_values(&user, body.encrypted.as_slice().len());
+    let user = caller::user(client, &body.user, &audit)?;
+    caller::count_values(&user, body.encrypted.as_slice().len(), &audit);
     let mut checks = Checks {
         service: &service,
         user,

@@ -1,4 +1,4 @@
-//! Nothing of a request reaches the log, whatever goes wrong.
+//! Nothing of a request reaches the log or the audit trail, whatever goes wrong.
 //!
 //! Runs in its own process, because it reads everything that the process logs.
 
@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
+use caas_audit::Trail;
 use caas_aws::Clients;
 use caas_clients::KeyHash;
 use caas_testing::{Log, Stack, USER_KEY, USER_KEYS, send, settings};
@@ -22,14 +23,15 @@ const SECRETS: [&str; 4] = ["CANARY", "ca9a6", "CA9A6", "caas:v2"];
 const CLIENT: &str = "acme";
 
 /// The function with its own memory.
-fn router(clients: &Clients) -> Router {
+fn router(clients: &Clients, trail: &Log) -> Router {
     let settings = settings([
         ("API_KEYS", &format!("acme:{}", KeyHash::of(API_KEY))),
         ("CIPHER_POOL", "sha256"),
         ("SALT_POOL", "64"),
         ("MAX_BODY_BYTES", "2000"),
     ]);
-    let config = Config::read(&settings).unwrap();
+    let mut config = Config::read(&settings).unwrap();
+    config.http.edge.trail = Trail::new(trail.clone(), None);
     encrypt_data::router(Arc::new(Service::new(config, clients)))
 }
 
@@ -53,11 +55,12 @@ async fn call(router: &Router, method: Method, path: &str, body: &str) -> (u16, 
 #[tokio::test]
 async fn no_canary_in_the_log() {
     let log = Log::capture();
+    let trail = Log::default();
     let stack = Stack::start().await;
     let clients = &stack.clients;
     let (s3, kms) = (&clients.s3, &clients.kms);
 
-    let warm = router(clients);
+    let warm = router(clients, &trail);
     let post = |path, user: &str, fields: Value| {
         let mut body = json!({"apiKey": API_KEY, "userUUID": user});
         let fields = fields.as_object().unwrap().clone();
@@ -121,10 +124,10 @@ async fn no_canary_in_the_log() {
         }
     };
     send_all(&warm).await;
-    send_all(&router(clients)).await;
+    send_all(&router(clients, &trail)).await;
     let key = stack.emulator.key_arn(USER_KEY).unwrap();
     kms.disable_key().key_id(&key).send().await.unwrap();
-    send_all(&router(clients)).await;
+    send_all(&router(clients, &trail)).await;
     kms.enable_key().key_id(&key).send().await.unwrap();
 
     // A record that somebody edited, and one that is nothing.
@@ -138,11 +141,11 @@ async fn no_canary_in_the_log() {
         "CANARY-record".to_owned(),
     ] {
         stack.put_raw(USER_KEYS, &record, damaged.as_bytes()).await;
-        send_all(&router(clients)).await;
+        send_all(&router(clients, &trail)).await;
     }
     let (of_delete, _) = call(&warm, Method::DELETE, &user_path, "").await;
     stack.emulator.shutdown().await;
-    send_all(&router(clients)).await;
+    send_all(&router(clients, &trail)).await;
     statuses.push(of_delete);
 
     for expected in [200, 400, 401, 404, 413, 422, 503] {
@@ -152,6 +155,10 @@ async fn no_canary_in_the_log() {
     assert_eq!(log.requests().len(), statuses.len() + 1);
     assert!(log.text().contains("a user's record cannot be used"));
     log.lacks(&SECRETS);
+    trail.lacks(&SECRETS);
+    let lines = trail.audit();
+    let outcomes = lines.iter().filter(|line| line["audit"] == "outcome");
+    assert_eq!(outcomes.count(), log.requests().len());
     let text = log.text();
     let named = text.lines().filter(|line| line.contains(CLIENT));
     let counts = |line: &str| line.contains(r#""message":"values","client":"acme","values":"#);

@@ -2,6 +2,7 @@
 
 use std::{env, io};
 
+use caas_audit::Trail;
 use caas_aws::ClientsConfig;
 use caas_inbox::S3_TIMEOUT;
 use caas_settings::{Settings, init_log, refuse_invocations};
@@ -19,7 +20,8 @@ async fn main() -> Result<(), Error> {
         Err(error) => return refuse_invocations(error).await,
     };
     aws.s3_timeout = S3_TIMEOUT;
-    let inbox = config.inbox(&aws.connect().await);
+    let trail = Trail::new(io::stdout(), settings.get("METRICS_NAMESPACE"));
+    let inbox = config.inbox(&aws.connect().await).with_trail(trail);
     let serve = async |event: LambdaEvent<_>| Ok::<_, Error>(handle(event.payload, &inbox).await?);
     lambda_runtime::run(service_fn(serve)).await
 }

@@ -7,6 +7,7 @@
 
 use std::{env, error::Error, io, sync::Arc};
 
+use caas_audit::Trail;
 use caas_aws::ClientsConfig;
 use caas_settings::{Settings, init_log};
 use upload_file::{Config, Service, router};
@@ -16,7 +17,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).ok_or("usage: serve ADDRESS:PORT")?;
     let settings = Settings::new(|name| env::var(name).ok());
     init_log(settings.get("LOG").as_deref(), io::stderr);
-    let config = Config::read(&settings)?;
+    let mut config = Config::read(&settings)?;
+    config.http.edge.trail = Trail::new(io::stdout(), None);
     let clients = ClientsConfig::read(&settings)?.connect().await;
     let listener = tokio::net::TcpListener::bind(address).await?;
     let routes = router(Arc::new(Service::new(config, clients)));

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use caas_clients::Caller;
-use caas_http::{Json, Problem};
+use caas_http::{Audit, Json, Problem};
 use caas_vault::UploadError;
 use http::StatusCode;
 use serde::Deserialize;
@@ -36,10 +36,12 @@ pub(crate) struct AbortRequest {
 )]
 pub(crate) async fn abort(
     State(service): State<crate::State>,
+    audit: Audit,
     Caller(client): Caller,
     Json(request): Json<AbortRequest>,
 ) -> Result<StatusCode, Problem> {
-    let token = own_upload(&client, &request.upload)?;
+    let token = own_upload(&client, &request.upload, &audit)?;
+    audit.intent().await?;
     let aborted = service.vault.abort_upload(&token).await;
     match aborted.map_err(from_unavailable)? {
         true => Ok(StatusCode::NO_CONTENT),

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use caas_clients::Caller;
-use caas_http::{Json, Problem};
+use caas_http::{Audit, Json, Problem};
 use caas_vault::PartETag;
 use serde::Deserialize;
 
@@ -66,10 +66,11 @@ struct SentPart {
 )]
 pub(crate) async fn complete(
     State(service): State<crate::State>,
+    audit: Audit,
     Caller(client): Caller,
     Json(request): Json<CompleteRequest>,
 ) -> Result<Json<StoredFile>, Problem> {
-    let token = own_upload(&client, &request.upload)?;
+    let token = own_upload(&client, &request.upload, &audit)?;
     let count = token.layout().count();
     let numbers = request.parts.iter().map(|part| part.number);
     if !numbers.eq(1..=count) {

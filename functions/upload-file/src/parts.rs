@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use caas_clients::Caller;
-use caas_http::{Json, Problem};
+use caas_http::{Audit, Json, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -106,10 +106,11 @@ struct HeldPart {
 )]
 pub(crate) async fn parts(
     State(service): State<crate::State>,
+    audit: Audit,
     Caller(client): Caller,
     Json(request): Json<PartsRequest>,
 ) -> Result<Json<PartRequests>, Problem> {
-    let token = own_upload(&client, &request.upload)?;
+    let token = own_upload(&client, &request.upload, &audit)?;
     let PartsRequest { from, count, .. } = request;
     let last = token.layout().count();
     let is_legal = (1..=MAX_COUNT).contains(&count) && (1..=last).contains(&from);

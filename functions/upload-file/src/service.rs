@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Path};
 use caas_aws::{Clients, ObjectKey, Presigner, Unavailable, VersionedBucket};
 use caas_clients::{ApiKeys, Caller};
 use caas_crypto::ClientName;
-use caas_http::{HttpConfig, Problem, ProblemKind};
+use caas_http::{Audit, HttpConfig, Problem, ProblemKind};
 use caas_vault::{GetError, PutError, UploadError, UploadToken, Vault};
 use http::request::Parts;
 
@@ -57,7 +57,10 @@ impl FromRequestParts<State> for StoredKey {
         let Caller(client) = Caller::from_request_parts(parts, state).await?;
         let id = Path::<String>::from_request_parts(parts, state).await;
         let key = id.ok().map(|Path(id)| ObjectKey::from_id(&client, &id));
-        key.and_then(Result::ok).map(Self).ok_or_else(not_found)
+        let key = key.and_then(Result::ok).ok_or_else(not_found)?;
+        let audit: Option<&Audit> = parts.extensions.get();
+        audit.inspect(|audit| audit.subject(key.subject()));
+        Ok(Self(key))
     }
 }
 
@@ -114,14 +117,22 @@ pub(crate) fn from_get_error(error: &GetError, limit: u64) -> Problem {
     }
 }
 
-/// The upload that a token names. Another client's is reported as one that does not exist.
-pub(crate) fn own_upload(client: &ClientName, token: &str) -> Result<UploadToken, Problem> {
+/// The upload that a token names; its file is the subject of the request. Another client's is reported
+/// as one that does not exist.
+pub(crate) fn own_upload(
+    client: &ClientName,
+    token: &str,
+    audit: &Audit,
+) -> Result<UploadToken, Problem> {
     let token = UploadToken::parse(token);
     let token = token.map_err(|_| {
         Problem::invalid("'upload' must be what POST /api/uploads returned as 'upload'.")
     })?;
     match token.key().client() == client.as_str() {
-        true => Ok(token),
+        true => {
+            audit.subject(token.key().subject());
+            Ok(token)
+        }
         false => Err(from_upload_error(UploadError::NotFound)),
     }
 }

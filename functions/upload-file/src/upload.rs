@@ -9,7 +9,7 @@ use axum::{
 use caas_aws::{ObjectKey, PutOptions};
 use caas_clients::Caller;
 use caas_crypto::ClientName;
-use caas_http::{FileForm, FileName, FormFile, Json, Problem, ProblemKind, read_file_form};
+use caas_http::{Audit, FileForm, FileName, FormFile, Json, Problem, ProblemKind, read_file_form};
 use caas_vault::PutError;
 use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
@@ -71,6 +71,7 @@ struct Uploaded {
 )]
 pub(crate) async fn upload(
     State(service): State<crate::State>,
+    audit: Audit,
     Caller(client): Caller,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -79,22 +80,14 @@ pub(crate) async fn upload(
     let max_body_bytes = service.config.http.max_body_bytes;
     let FileForm { file, texts: [] } = read_file_form(request, max_body_bytes, []).await?;
     match folder {
-        None => store(&service, &client, Uuid::now_v7(), file).await,
-        Some(folder) => store_once(&service, &client, folder, file).await,
+        None => {
+            let key = new_key(&client, Uuid::now_v7(), &file.name)?;
+            audit.subject(key.subject());
+            let stored = put(&service, &key, file).await;
+            stored.map_err(|error| from_put_error(&error))
+        }
+        Some(folder) => store_once(&service, &client, folder, file, &audit).await,
     }
-}
-
-/// Stores a file that has not been stored before.
-async fn store(
-    service: &Service,
-    client: &ClientName,
-    folder: Uuid,
-    file: FormFile,
-) -> Result<Response, Problem> {
-    let key = new_key(client, folder, &file.name)?;
-    put(service, &key, file)
-        .await
-        .map_err(|error| from_put_error(&error))
 }
 
 /// Stores a file, unless there is one in the folder.
@@ -103,10 +96,13 @@ async fn store_once(
     client: &ClientName,
     folder: Uuid,
     file: FormFile,
+    audit: &Audit,
 ) -> Result<Response, Problem> {
     let key = new_key(client, folder, &file.name)?;
+    audit.subject(key.subject());
     let listed = service.vault.first_under(client, &folder.to_string()).await;
     if let Some(earlier) = listed.map_err(from_unavailable)? {
+        audit.subject(earlier.key.subject());
         return replay(service, &earlier.key).await;
     }
     match put(service, &key, file).await {

@@ -9,7 +9,7 @@ use axum::{
 use caas_aws::{ObjectKey, PresignedRequest, PutOptions};
 use caas_clients::Caller;
 use caas_crypto::{ClientName, stored::MAX_PLAINTEXT_LEN};
-use caas_http::{FileName, Json, Problem, ProblemKind};
+use caas_http::{Audit, FileName, Json, Problem, ProblemKind};
 use caas_inbox::{AFTER_DELETE, NO_DELETE, SINGLE_USE};
 use caas_vault::{
     InvalidLayout, MAX_PUT_BYTES, PART_LEN, PartLayout, PartsGrant, UploadGrant, UploadKey,
@@ -148,6 +148,7 @@ struct Parts {
 )]
 pub(crate) async fn begin(
     State(service): State<crate::State>,
+    audit: Audit,
     Caller(client): Caller,
     Json(request): Json<UploadRequest>,
 ) -> Result<Response, Problem> {
@@ -159,6 +160,7 @@ pub(crate) async fn begin(
     let options = PutOptions::default().if_absent();
     let options = options.content_type(content_type.unwrap_or(DEFAULT_CONTENT_TYPE));
     let file = File {
+        audit,
         client,
         name,
         size: request.size,
@@ -187,6 +189,7 @@ pub(crate) async fn begin(
 
 /// What will be uploaded.
 struct File {
+    audit: Audit,
     client: ClientName,
     name: FileName,
     size: u64,
@@ -251,6 +254,7 @@ impl File {
         })?;
         let key = UploadKey::new(&self.client, self.name.as_str());
         let key = key.map_err(|_| ProblemKind::InvalidFilename)?;
+        self.audit.subject(key.object_key().subject());
         let id = key.object_key().id();
         let options = after_no_delete(self.options)?;
         // Taken before the upload begins, so that it does not end sooner.
@@ -271,7 +275,9 @@ impl File {
     }
 
     fn key(&self) -> Result<ObjectKey, Problem> {
-        new_key(&self.client, Uuid::now_v7(), &self.name)
+        let key = new_key(&self.client, Uuid::now_v7(), &self.name)?;
+        self.audit.subject(key.subject());
+        Ok(key)
     }
 }
 

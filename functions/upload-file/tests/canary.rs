@@ -1,4 +1,4 @@
-//! Nothing of a request reaches the log, whatever goes wrong.
+//! Nothing of a request reaches the log or the audit trail, whatever goes wrong.
 //!
 //! Runs in its own process, because it reads everything that the process logs.
 
@@ -12,12 +12,12 @@ use caas_testing::{API_KEY, Fault, Log, post_json, request, with};
 use http::Method;
 use serde_json::{Value, json};
 
-use support::{App, begin_upload, get, id_of, upload};
+use support::{App, begin_upload, get, id_of, path_of, upload};
 
 #[tokio::test]
 async fn no_canary_in_the_log() {
     let log = Log::capture();
-    let app = App::start().await;
+    let (app, trail) = App::audited().await;
     let mut statuses = Vec::new();
     let id = app.upload("CANARY-name.txt", b"CANARY-content").await;
     app.put_raw("vault", "acme/CANARY-foreign", b"CANARY-content")
@@ -105,6 +105,13 @@ async fn no_canary_in_the_log() {
     assert!(text.contains("an object is not in the vault's format"));
     log.lacks(&["CANARY", &id, &id_of("CANARY-foreign"), API_KEY]);
     log.lacks(&["X-Amz-Signature", "encryption", "caas-upload:v1", token]);
+    let path = path_of(&id);
+    let (folder, _) = path.split_once('/').unwrap();
+    trail.lacks(&["CANARY", &id, &id_of("CANARY-foreign"), API_KEY, folder]);
+    trail.lacks(&["X-Amz-Signature", "encryption", "caas-upload:v1", token]);
+    let outcomes = trail.audit().into_iter();
+    let outcomes = outcomes.filter(|line| line["audit"] == "outcome");
+    assert_eq!(outcomes.count(), log.requests().len());
     // The route's own path, never the request's.
     let routes = [
         "/api/upload/",

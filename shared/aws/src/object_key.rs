@@ -3,7 +3,7 @@
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use caas_crypto::ClientName;
+use caas_crypto::{ClientName, stored::EncryptionContext};
 
 /// The longest key that S3 accepts, in bytes.
 pub const MAX_KEY_LEN: usize = 1024;
@@ -70,6 +70,11 @@ impl ObjectKey {
     /// The whole key.
     pub fn as_str(&self) -> &str {
         &self.key
+    }
+
+    /// What stands for the file in KMS encryption contexts, CloudTrail and the audit trail.
+    pub fn subject(&self) -> String {
+        EncryptionContext::subject(&self.key)
     }
 
     /// The client that owns the file.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use aws_sdk_s3::Client;
 use caas_aws::{Clock, Moment};
 use caas_crypto::ClientName;
-use caas_http::{Problem, ProblemKind};
+use caas_http::{Audit, Problem, ProblemKind};
 use time::OffsetDateTime;
 
 use crate::{
@@ -54,17 +54,24 @@ impl ApiKeys {
         }
     }
 
-    /// The client that this key belongs to, if the key has this scope.
+    /// The client that this key belongs to, if the key has this scope. The audit trail gets the
+    /// beginning of the key's hash, and the client even if the key has expired or lacks the scope.
     ///
     /// # Errors
     /// * `unauthorized`: there is no such key, or it has expired or been revoked;
     /// * `missing-scope`: the key lacks the scope;
     /// * `dependency-unavailable`: S3 is not available, or too many unknown keys are being tried.
-    pub async fn admit(&self, key: &[u8], scope: Scope) -> Result<ClientName, Problem> {
+    pub async fn admit(
+        &self,
+        key: &[u8],
+        scope: Scope,
+        audit: &Audit,
+    ) -> Result<ClientName, Problem> {
         if !is_api_key(key) {
             return Err(ProblemKind::Unauthorized.into());
         }
         let hash = KeyHash::of(key);
+        audit.key(&hash.to_string()[..16]);
         let configured = self.configured.client(&hash);
         let entry = match &self.registry {
             None => Entry::Absent,
@@ -73,6 +80,12 @@ impl ApiKeys {
                 entry.map_err(unavailable)?
             }
         };
+        match (&entry, configured) {
+            (Entry::Client { client, .. }, _) | (Entry::Absent, Some(client)) => {
+                audit.client(client.as_str());
+            }
+            (Entry::Absent | Entry::Refused, _) => {}
+        }
         match (entry, configured) {
             (Entry::Absent, Some(client)) => Ok(client.clone()),
             (Entry::Absent | Entry::Refused, _) => Err(ProblemKind::Unauthorized.into()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use caas_crypto::ClientName;
-use caas_http::{HttpConfig, JsonObject, Problem, ProblemKind};
+use caas_http::{Audit, HttpConfig, JsonObject, Problem, ProblemKind};
 use http::{Extensions, Method, request::Parts};
 use serde::de::DeserializeOwned;
 
@@ -37,9 +37,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<S>) -> Result<Self, Problem> {
         let scope = scope_of(&parts.method, &parts.extensions)?;
+        let audit = audit_of(&parts.extensions);
         let key = key_in_headers(&parts.headers)?.unwrap_or_default();
         let api_keys: &ApiKeys = S::as_ref(state);
-        api_keys.admit(key, scope).await.map(Self)
+        api_keys.admit(key, scope, &audit).await.map(Self)
     }
 }
 
@@ -52,21 +53,29 @@ where
 
     async fn from_request(request: Request, state: &Arc<S>) -> Result<Self, Problem> {
         let scope = scope_of(request.method(), request.extensions())?;
+        let audit = audit_of(request.extensions());
         let headers = request.headers().clone();
         let (api_keys, http): (&ApiKeys, &HttpConfig) = (S::as_ref(state), S::as_ref(state));
         let in_headers = key_in_headers(&headers)?;
         let mut client = None;
         if let Some(key) = in_headers {
-            client = Some(api_keys.admit(key, scope).await?);
+            client = Some(api_keys.admit(key, scope, &audit).await?);
         }
         let object = JsonObject::read(request, http).await?;
         let key = the_same(in_headers, object.text("apiKey")?.map(str::as_bytes))?;
         let client = match client {
             Some(client) => client,
-            None => api_keys.admit(key.unwrap_or_default(), scope).await?,
+            None => {
+                let key = key.unwrap_or_default();
+                api_keys.admit(key, scope, &audit).await?
+            }
         };
         object.into_typed().map(|body| Self { client, body })
     }
+}
+
+fn audit_of(extensions: &Extensions) -> Audit {
+    extensions.get().cloned().unwrap_or_default()
 }
 
 /// The scope that the route of this request requires.

@@ -10,7 +10,7 @@ use caas_clients::{
     MISSES_PER_SECOND, Scope, Scopes, generate_api_key,
 };
 use caas_crypto::ClientName;
-use caas_http::{Edge, HttpConfig};
+use caas_http::{Audit, Edge, HttpConfig};
 use caas_settings::Settings;
 use caas_testing::{CLIENTS, Fault, ManualClock, Proxies, Stack, post_json, send, with};
 use futures::future::join_all;
@@ -65,7 +65,10 @@ impl Service {
 
     /// The client that a key admits, or the status of the problem.
     async fn admits(&self, key: &str, scope: Scope) -> Result<String, u16> {
-        let admitted = self.keys.admit(key.as_bytes(), scope).await;
+        let admitted = self
+            .keys
+            .admit(key.as_bytes(), scope, &Audit::default())
+            .await;
         let admitted = admitted.map(|client: ClientName| client.to_string());
         admitted.map_err(|problem| problem.into_response().status().as_u16())
     }

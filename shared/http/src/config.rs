@@ -1,5 +1,6 @@
 //! The settings of the HTTP edge.
 
+use caas_audit::Trail;
 use caas_settings::{InvalidSetting, Settings};
 
 use crate::Edge;
@@ -26,6 +27,7 @@ impl HttpConfig {
             max_body_bytes: settings.number("MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES)?,
             edge: Edge {
                 allowed_origins: settings.parse("ALLOWED_ORIGINS", Default::default())?,
+                trail: Trail::default(),
             },
         })
     }

@@ -1,6 +1,7 @@
-//! What surrounds every route: request id, log line, problem documents, headers, CORS, panics.
+//! What surrounds every route: request id, log and audit lines, problem documents, headers, CORS, panics.
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,10 +12,11 @@ use std::{
 use axum::{
     Extension, Json, Router,
     body::Body,
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use caas_audit::Trail;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +24,7 @@ use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{AllowedOrigins, Problem, ProblemKind, drain::DrainedBody};
+use crate::{AllowedOrigins, Audit, Problem, ProblemKind, drain::DrainedBody};
 
 /// A request's body must bring something in every period, and end within [`BODY_PERIODS`].
 const BODY_PERIOD: Duration = Duration::from_secs(20);
@@ -37,12 +39,15 @@ pub const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What every route gets: an `x-request-id` that the service makes, one line in the log, problem
-/// documents, security headers, CORS for the allowed origins, and a 500 instead of a panic.
+/// What every route gets: an `x-request-id` that the service makes, one line in the log and one in the
+/// audit trail, problem documents, security headers, CORS for the allowed origins, and a 500 instead of
+/// a panic.
 #[derive(Clone, Debug, Default)]
 pub struct Edge {
     /// The origins of web pages that may call.
     pub allowed_origins: AllowedOrigins,
+    /// The audit trail. The default writes none.
+    pub trail: Trail,
 }
 
 impl Edge {
@@ -54,7 +59,7 @@ impl Edge {
             }))
             .layer(middleware::from_fn(in_time))
             .layer(self.cors())
-            .layer(middleware::from_fn(handle))
+            .layer(middleware::from_fn_with_state(self.trail.clone(), handle))
     }
 
     fn cors(&self) -> CorsLayer {
@@ -79,20 +84,25 @@ impl Edge {
     }
 }
 
-async fn handle(request: Request, next: Next) -> Response {
+async fn handle(State(trail): State<Trail>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = new_request_id();
     let span = tracing::error_span!("request", request_id = id);
     let method = known_method(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let audit = Audit::new(trail, &id, operation(method, route.as_ref()));
+    let _cancelled = audit.unless_ended();
     let waits = request.headers().contains_key(header::EXPECT);
     let progress = BodyProgress::default();
     let mut request =
         request.map(|body| Body::new(DrainedBody::new(body, progress.clone(), waits)));
     request.extensions_mut().insert(progress.clone());
+    request.extensions_mut().insert(audit.clone());
 
-    let response = next.run(request).instrument(span.clone()).await;
-    let response = finish(response, &id);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let problem = problem_of(&mut response);
+    let outcome = outcome(problem.as_ref(), response.status());
+    let response = finish(response, problem, &id);
     span.in_scope(|| {
         tracing::info!(
             method,
@@ -103,7 +113,25 @@ async fn handle(request: Request, next: Next) -> Response {
             "request"
         );
     });
+    audit.end(outcome).instrument(span).await;
     response
+}
+
+/// Method and route, as the audit trail has them; never the path, which can hold anything.
+fn operation(method: &'static str, route: Option<&MatchedPath>) -> Cow<'static, str> {
+    match route {
+        Some(route) => format!("{method} {}", route.as_str()).into(),
+        None => "unknown path".into(),
+    }
+}
+
+/// How a request ended, as the audit trail has it.
+fn outcome(problem: Option<&Problem>, status: StatusCode) -> &'static str {
+    match problem {
+        Some(problem) => problem.code(),
+        None if status.is_client_error() || status.is_server_error() => "refused",
+        None => "ok",
+    }
 }
 
 /// What a handler has read of its request's body.
@@ -175,7 +203,9 @@ fn known_method(method: &Method) -> &'static str {
 impl Problem {
     /// The complete response, for a request that never reaches an [`Edge`].
     pub fn into_complete_response(self) -> Response {
-        finish(self.into_response(), &new_request_id())
+        let mut response = self.into_response();
+        let problem = problem_of(&mut response);
+        finish(response, problem, &new_request_id())
     }
 }
 
@@ -184,8 +214,8 @@ fn new_request_id() -> String {
 }
 
 /// Writes the problem document, if there is one, and the headers that every response has.
-fn finish(mut response: Response, id: &str) -> Response {
-    if let Some(problem) = problem_of(&mut response) {
+fn finish(mut response: Response, problem: Option<Problem>, id: &str) -> Response {
+    if let Some(problem) = problem {
         let (mut parts, _) = response.into_parts();
         parts.headers.remove(header::CONTENT_LENGTH);
         let document = Json(problem.details(id)).into_response();
@@ -258,6 +288,7 @@ mod tests {
             };
             let edge = Edge {
                 allowed_origins: "https://app.example".parse().unwrap(),
+                ..Edge::default()
             };
             let router: Router = edge.around(Router::new().route("/", post(handler)));
             let chunks = stream::unfold(0, async |sent| {

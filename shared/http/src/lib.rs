@@ -15,6 +15,7 @@
 //! let router: Router = Edge::default().around(Router::new().route("/", get(nothing)));
 //! ```
 
+mod audit;
 mod config;
 mod disposition;
 mod drain;
@@ -30,6 +31,7 @@ mod problem;
 mod problem_kind;
 mod single_header;
 
+pub use audit::{Audit, Receipt};
 pub use config::HttpConfig;
 pub use edge::{API_KEY_HEADER, Edge};
 pub use file_name::{FileName, InvalidFileName};

@@ -42,6 +42,11 @@ impl Problem {
         )
     }
 
+    /// The code of its kind.
+    pub(crate) fn code(&self) -> &'static str {
+        self.kind.definition().code
+    }
+
     /// The document that is sent, with the request's id as its instance.
     pub(crate) fn details(&self, request_id: &str) -> ProblemDetails {
         let definition = self.kind.definition();

@@ -1,6 +1,6 @@
 //! A user's `DELETE`, in both buckets.
 
-use caas_aws::{ObjectKey, Unavailable, VersionedBucket};
+use caas_aws::{ObjectKey, Unavailable, VersionedBucket, Versions};
 use caas_vault::{ObjectInfo, Vault};
 
 use crate::{
@@ -8,7 +8,16 @@ use crate::{
     plan_delete::{Current, DeleteStep, plan_delete},
 };
 
-/// Deletes a file from both buckets and returns whether it existed. `purge` also removes every
+/// What a deletion found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// Whether the file, or something of it, existed.
+    pub found: bool,
+    /// How many versions with content were removed permanently, from both buckets.
+    pub removed: usize,
+}
+
+/// Deletes a file from both buckets and returns what there was. `purge` also removes every
 /// version of it from the vault. A client that is sending the file in parts can no longer complete
 /// it.
 ///
@@ -19,7 +28,7 @@ pub async fn delete_file(
     inbox: Option<&VersionedBucket>,
     key: &ObjectKey,
     purge: bool,
-) -> Result<bool, Unavailable> {
+) -> Result<Deleted, Unavailable> {
     // First, so that what is completed in spite of it is found below.
     let is_uploading = vault.abort_uploads_to(key).await? > 0;
     let listed = match inbox {
@@ -41,21 +50,27 @@ pub async fn delete_file(
     };
     let plan = plan_delete(listed.as_ref(), current, purge);
     let mut found = plan.found;
+    let mut removed = 0;
     for step in plan.steps {
         match (step, inbox, &listed) {
             (DeleteStep::MarkInbox, Some(inbox), _) => drop(inbox.delete(key).await?),
             (DeleteStep::RemoveListed, Some(inbox), Some(listed)) => {
                 inbox.remove_all(key, listed).await?;
+                removed += listed.objects.len();
             }
             (DeleteStep::MarkVault, ..) if found => vault.delete(key).await?,
             (DeleteStep::MarkVault, ..) => vault.delete_again(key).await?,
-            (DeleteStep::PurgeVault, ..) => found |= vault.purge(key).await? > 0,
-            (DeleteStep::PurgeVaultToMarker, ..) => {
-                found |= vault.purge_to_marker(key).await? > 0;
+            (DeleteStep::PurgeVault | DeleteStep::PurgeVaultToMarker, ..) => {
+                let purged = match step {
+                    DeleteStep::PurgeVault => vault.purge(key).await?,
+                    _ => vault.purge_to_marker(key).await?,
+                };
+                found |= purged != Versions::default();
+                removed += purged.objects.len();
             }
             // Not planned without an inbox.
             (DeleteStep::MarkInbox | DeleteStep::RemoveListed, ..) => {}
         }
     }
-    Ok(found)
+    Ok(Deleted { found, removed })
 }

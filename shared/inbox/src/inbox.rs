@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use caas_audit::Trail;
 use caas_aws::{Version, VersionedBucket};
 use caas_vault::{PART_LEN, Vault};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -22,6 +23,7 @@ pub struct Inbox {
     pub(crate) vault: Vault,
     pub(crate) settings: InboxSettings,
     pub(crate) sweep: SweepSettings,
+    pub(crate) trail: Trail,
     /// An object sealed in parts takes about 40 MiB of memory: one at a time.
     large: Semaphore,
 }
@@ -39,8 +41,14 @@ impl Inbox {
             vault,
             settings,
             sweep,
+            trail: Trail::default(),
             large: Semaphore::new(1),
         }
+    }
+
+    /// The same, with an audit trail: a pair of lines for each key whose dropped versions are removed.
+    pub fn with_trail(self, trail: Trail) -> Self {
+        Self { trail, ..self }
     }
 
     /// The name of the inbox bucket.

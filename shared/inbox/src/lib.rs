@@ -24,7 +24,7 @@ mod sweep;
 #[cfg(test)]
 mod model;
 
-pub use delete::delete_file;
+pub use delete::{Deleted, delete_file};
 pub use failure::{Failure, Settled};
 pub use inbox::{CONCURRENCY, Inbox, S3_TIMEOUT};
 pub use metadata::{AFTER_DELETE, NO_DELETE, SINGLE_USE};

@@ -13,6 +13,10 @@ use crate::{
 /// Rounds before a run fails because other writers keep changing the key.
 const ROUNDS: usize = 8;
 
+/// Why dropped versions are removed, in the audit trail: the file is sealed, or it is not wanted.
+const SEAL: &str = "seal a dropped file";
+const DISCARD: &str = "discard a dropped file";
+
 impl Inbox {
     /// One run for one key: seals its newest version, checks the stored object, and removes the
     /// listed versions from the inbox.
@@ -44,19 +48,19 @@ async fn settle(inbox: &Inbox, key: &ObjectKey) -> Result<Settled, Failure> {
         let (newest, condition) = match plan(&listed, &vault) {
             Plan::Nothing => return Ok(Settled::Nothing),
             Plan::Delete => {
-                delete(inbox, key, &listed, now).await?;
+                delete(inbox, key, &listed, now, DISCARD).await?;
                 return Ok(Settled::Nothing);
             }
             Plan::TakeBack(stored) => {
                 if !take_back(inbox, key, stored).await? {
                     continue;
                 }
-                delete(inbox, key, &listed, now).await?;
+                delete(inbox, key, &listed, now, DISCARD).await?;
                 return Ok(Settled::Nothing);
             }
             Plan::Check(newest, stored) => match check(newest, stored, sent.as_ref()) {
                 true => {
-                    delete(inbox, key, &listed, now).await?;
+                    delete(inbox, key, &listed, now, SEAL).await?;
                     return Ok(Settled::Sealed);
                 }
                 false if sent.is_some() => return Err(Failure::NotAsSent),
@@ -87,7 +91,7 @@ async fn settle(inbox: &Inbox, key: &ObjectKey) -> Result<Settled, Failure> {
             if !take_back_deleted(inbox, key, &vault).await? {
                 continue;
             }
-            delete(inbox, key, &listed, now).await?;
+            delete(inbox, key, &listed, now, DISCARD).await?;
             return Ok(Settled::Nothing);
         }
         sent = seal(inbox, key, (newest, content), &vault, condition).await?;

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use caas_audit::{Line, TrailUnavailable};
 use caas_aws::{ObjectKey, PutOptions, Unavailable, Version, Versions};
 use caas_vault::{PutError, Stored};
+use uuid::Uuid;
 
 use crate::{
     Failure, Inbox,
@@ -119,7 +121,31 @@ pub(crate) fn check(version: &Version, stored: &StoredFile, sent: Option<&Stored
 
 /// Removes the listed versions permanently, the oldest first, so that no older one becomes current,
 /// and then the delete markers that no longer have to remind the sweep of a file that may come back.
+/// The audit trail says before that it will, and why, and then how it went.
 pub(crate) async fn delete(
+    inbox: &Inbox,
+    key: &ObjectKey,
+    listed: &Versions,
+    now: SystemTime,
+    reason: &'static str,
+) -> Result<(), Unavailable> {
+    let mut line = Line::new(Uuid::new_v4(), reason.into());
+    line.client = Some(key.client().to_owned());
+    line.subject = Some(key.subject());
+    let written = inbox.trail.intent(line.clone()).await;
+    written.map_err(|TrailUnavailable| Unavailable)?;
+    let removed = remove(inbox, key, listed, now).await;
+    let outcome = match removed {
+        Ok(()) => "ok",
+        Err(Unavailable) => "dependency-unavailable",
+    };
+    line.removed = removed.is_ok().then_some(listed.objects.len() as u64);
+    // The effect has happened; the trail logs why it could not say so.
+    let _ = inbox.trail.outcome_of_intent(line, outcome).await;
+    removed
+}
+
+async fn remove(
     inbox: &Inbox,
     key: &ObjectKey,
     listed: &Versions,

@@ -152,24 +152,26 @@ impl RecordStore {
         }
     }
 
-    /// Deletes every S3 version of the record that is older than `kept`.
+    /// Deletes every S3 version of the record that is older than `kept`, and returns how many.
     pub(crate) async fn delete_older(
         &self,
         user: &UserId,
         kept: &Stored,
-    ) -> Result<(), UserKeyError> {
+    ) -> Result<usize, UserKeyError> {
         let key = &record_key(user);
         let kept = kept.version_id.as_deref().unwrap_or(UNVERSIONED);
         let versions = self.0.versions(key).await?;
         // Newest first: versions before the kept one were written after it.
         let mut from_kept = versions.objects.into_iter();
         from_kept.find(|version| version.version_id == kept);
+        let older = from_kept.len();
         stream::iter(from_kept)
-            .map(Ok)
+            .map(Ok::<_, UserKeyError>)
             .try_for_each_concurrent(CONCURRENT_DELETES, async |version| {
                 Ok(self.0.remove(key, &version.version_id).await?)
             })
-            .await
+            .await?;
+        Ok(older)
     }
 }
 

@@ -180,7 +180,8 @@ impl UserKeys {
         Err(contended())
     }
 
-    /// Destroys every key of the user, and returns whether there was a record. Their values can
+    /// Destroys every key of the user, and returns how many versions of the record were removed; 0 if
+    /// the keys were destroyed before, `None` if there is no record. Their values can
     /// then no longer be read or verified: in this process at once, in another when its cached
     /// record expires. A record without keys keeps the highest version number.
     ///
@@ -190,11 +191,12 @@ impl UserKeys {
     /// # Errors
     /// See [`UserKeyError`]. After an error, the erasure may be incomplete; repeat it.
     /// [`UserKeyError::Damaged`] if no version is readable; then the last one stays as it is.
-    pub async fn shred(&self, user: &UserId) -> Result<bool, UserKeyError> {
+    pub async fn shred(&self, user: &UserId) -> Result<Option<usize>, UserKeyError> {
         let asked = (self.clock)();
+        let mut removed = 0;
         for _ in 0..ATTEMPTS {
             let (version_id, opened) = match self.store.look(user).await? {
-                Found::Nothing => return Ok(false),
+                Found::Nothing => return Ok(None),
                 Found::Damaged { version_id } => (version_id, Err(UserKeyError::Damaged)),
                 Found::Record(stored) => {
                     let keyset = self.opened.open(user, &stored, asked).await;
@@ -208,6 +210,7 @@ impl UserKeys {
                     if !self.store.uncover(user, &damaged).await? {
                         return Err(UserKeyError::Damaged);
                     }
+                    removed += 1;
                     self.changed(user).await;
                     continue;
                 }
@@ -224,8 +227,8 @@ impl UserKeys {
                 written?
             };
             if let Some(kept) = kept {
-                self.store.delete_older(user, &kept).await?;
-                return Ok(true);
+                removed += self.store.delete_older(user, &kept).await?;
+                return Ok(Some(removed));
             }
         }
         Err(contended())

@@ -124,14 +124,14 @@ impl Vault {
         }
     }
 
-    /// Permanently removes every version of exactly this file, and returns how many there were,
+    /// Permanently removes every version of exactly this file, and returns what there was,
     /// including delete markers. The file disappears first; no older version becomes visible in
     /// between. Versions that are put meanwhile stay.
     ///
     /// # Errors
     /// S3 is not available. Some versions may be gone; the file is no longer readable, unless the
     /// first request failed.
-    pub async fn purge(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
+    pub async fn purge(&self, key: &ObjectKey) -> Result<Versions, Unavailable> {
         let versions = self.bucket.versions(key).await?;
         let mut own_marker = None;
         if versions.objects.iter().any(|version| version.is_latest) {
@@ -141,7 +141,7 @@ impl Vault {
         if let Some(marker) = own_marker {
             self.bucket.remove(key, &marker).await?;
         }
-        Ok(versions.objects.len() + versions.delete_markers.len())
+        Ok(versions)
     }
 
     /// As [`purge`](Self::purge), but leaves a delete marker in place of the file, from the start:
@@ -149,11 +149,11 @@ impl Vault {
     ///
     /// # Errors
     /// S3 is not available. Some versions may be gone.
-    pub async fn purge_to_marker(&self, key: &ObjectKey) -> Result<usize, Unavailable> {
+    pub async fn purge_to_marker(&self, key: &ObjectKey) -> Result<Versions, Unavailable> {
         let versions = self.bucket.versions(key).await?;
         self.bucket.delete(key).await?;
         self.bucket.remove_all(key, &versions).await?;
-        Ok(versions.objects.len() + versions.delete_markers.len())
+        Ok(versions)
     }
 
     /// The bucket and its versions.

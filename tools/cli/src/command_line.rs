@@ -47,6 +47,7 @@ pub(crate) enum Command {
     User(commands::user::User),
     S3(commands::s3::S3),
     Keys(commands::keys::Keys),
+    Audit(commands::audit::Audit),
     Doctor(commands::doctor::Doctor),
     Completions(commands::generate::Completions),
     Man(commands::generate::Man),

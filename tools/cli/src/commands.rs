@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod get;
@@ -37,6 +38,7 @@ pub(crate) async fn run(command_line: CommandLine, output: &Output) -> Result<()
         Command::User(command) => command.run(connection, output).await,
         Command::S3(command) => command.run(output).await,
         Command::Keys(command) => command.run(output).await,
+        Command::Audit(command) => command.run(output).await,
         Command::Doctor(command) => command.run(connection, output).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),

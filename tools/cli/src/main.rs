@@ -8,6 +8,7 @@ mod destination;
 mod failure;
 mod file_key;
 mod lookup;
+mod moment;
 mod output;
 mod profiles;
 mod progress;

@@ -38,7 +38,7 @@ impl Drop for Abandoned {
         runtime.spawn(async move {
             client.abort(&upload).await;
             if may_be_stored {
-                let _ = client.delete(&id, false).await;
+                let _ = client.delete(&id).await;
             }
         });
     }

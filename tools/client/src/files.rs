@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Client, ServiceError,
+    Client, Receipt, ServiceError,
     api::{SIZE, read, succeeded},
 };
 
@@ -100,14 +100,21 @@ impl Client {
         })
     }
 
-    /// Deletes a file; with `purge` permanently, with all its older versions.
+    /// Deletes a file. The operator can recover it for a while.
     ///
     /// # Errors
     /// See [`ServiceError`].
-    pub async fn delete(&self, id: &str, purge: bool) -> Result<(), ServiceError> {
-        let purge = if purge { "?purge=true" } else { "" };
-        let path = format!("{}{purge}", file_path(id)?);
-        succeeded(&self.call(Method::DELETE, &path, None).await?)
+    pub async fn delete(&self, id: &str) -> Result<(), ServiceError> {
+        succeeded(&self.call(Method::DELETE, &file_path(id)?, None).await?)
+    }
+
+    /// Deletes a file permanently, with all its older versions.
+    ///
+    /// # Errors
+    /// See [`ServiceError`].
+    pub async fn purge(&self, id: &str) -> Result<Receipt, ServiceError> {
+        let path = format!("{}?purge=true", file_path(id)?);
+        read(self.call(Method::DELETE, &path, None).await?)
     }
 }
 

@@ -79,7 +79,7 @@ pub use files::{FileInfo, FilePage, ListedFile};
 pub use retry::Retries;
 pub use spool::Spool;
 pub use upload::{Mode, Upload, Uploaded};
-pub use users::KeyVersion;
+pub use users::{KeyVersion, Receipt};
 pub use values::Datum;
 
 /// The progress of an upload or download, in bytes of the file. An upload that starts over goes

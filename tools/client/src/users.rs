@@ -3,10 +3,7 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Client, ServiceError,
-    api::{read, succeeded},
-};
+use crate::{Client, ServiceError, api::read};
 
 /// A version of a user's key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +12,19 @@ pub struct KeyVersion {
     pub version: u32,
     /// When it was made, in RFC 3339.
     pub created_at: String,
+}
+
+/// What an erasure removed, as the service's audit trail has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// What stands for the user or the file in the audit trail and in KMS's records.
+    pub subject: String,
+    /// How many stored versions were removed; 0 if there was nothing left.
+    pub versions_removed: u64,
+    /// When, in RFC 3339.
+    pub time: String,
+    /// The request's ID.
+    pub request_id: String,
 }
 
 #[derive(Deserialize)]
@@ -48,12 +58,13 @@ impl Client {
         Ok(read::<Rotated>(response)?.version)
     }
 
-    /// Shreds a user's keys: everything encrypted for this user becomes unreadable permanently.
+    /// Shreds a user's keys: everything encrypted for this user becomes unreadable permanently. A
+    /// repeat removes nothing, and its receipt says so.
     ///
     /// # Errors
     /// See [`ServiceError`].
-    pub async fn shred(&self, user: &str) -> Result<(), ServiceError> {
-        succeeded(&self.call(Method::DELETE, &user_path(user)?, None).await?)
+    pub async fn shred(&self, user: &str) -> Result<Receipt, ServiceError> {
+        read(self.call(Method::DELETE, &user_path(user)?, None).await?)
     }
 }
 

@@ -1,9 +1,11 @@
-//! Counts of the requests that reached S3 and KMS.
+//! Counts of the requests that reached S3 and KMS, and the last requests to KMS.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Mutex, PoisonError},
 };
+
+use serde::Deserialize;
 
 /// Requests per operation, by names such as `s3:PutObject` and `kms:Decrypt`.
 ///
@@ -48,21 +50,63 @@ impl Calls {
     }
 }
 
-/// The running counts.
+/// A request to KMS, as CloudTrail records it: never with key material, plaintext or ciphertext.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KmsRequest {
+    /// Such as `Decrypt`.
+    pub operation: String,
+    /// The encryption context.
+    pub context: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WithContext {
+    #[serde(default)]
+    encryption_context: BTreeMap<String, String>,
+}
+
+/// How many requests to KMS are recorded.
+const RECORDED: usize = 1_000;
+
+/// The running counts, and the record of KMS.
 #[derive(Debug, Default)]
-pub(crate) struct Counter(Mutex<Calls>);
+pub(crate) struct Counter {
+    calls: Mutex<Calls>,
+    kms: Mutex<VecDeque<KmsRequest>>,
+}
 
 impl Counter {
     pub(crate) fn count(&self, service: &str, operation: &str) {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         *calls.0.entry(format!("{service}:{operation}")).or_default() += 1;
     }
 
     pub(crate) fn snapshot(&self) -> Calls {
-        self.0
+        self.calls
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Records a request to KMS whose signature has been checked.
+    pub(crate) fn record_kms(&self, operation: &str, body: &[u8]) {
+        let Ok(WithContext { encryption_context }) = serde_json::from_slice(body) else {
+            return;
+        };
+        let mut kms = self.kms.lock().unwrap_or_else(PoisonError::into_inner);
+        if kms.len() == RECORDED {
+            kms.pop_front();
+        }
+        kms.push_back(KmsRequest {
+            operation: operation.to_owned(),
+            context: encryption_context,
+        });
+    }
+
+    pub(crate) fn kms_requests(&self) -> Vec<KmsRequest> {
+        let kms = self.kms.lock().unwrap_or_else(PoisonError::into_inner);
+        kms.iter().cloned().collect()
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, sync::mpsc::UnboundedReceiver, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    calls::{Calls, Counter},
+    calls::{Calls, Counter, KmsRequest},
     config::{BucketConfig, Config, Lifecycle, REGION},
     credentials::Credentials,
     disk,
@@ -187,6 +187,11 @@ impl Emulator {
     /// The requests per operation since the start.
     pub fn calls(&self) -> Calls {
         self.calls.snapshot()
+    }
+
+    /// The last 1,000 requests to KMS, as CloudTrail records them.
+    pub fn kms_requests(&self) -> Vec<KmsRequest> {
+        self.calls.kms_requests()
     }
 
     /// Subscribes to new objects: put, copied or completed. Events are sent once the object is durable,

@@ -83,6 +83,7 @@ impl Kms {
             let body = Limited::new(body, MAX_REQUEST_BYTES).collect().await;
             let body = body.map_err(|_| KmsError::serialization())?.to_bytes();
             signature::check(&parts, &body, credentials)?;
+            calls.record_kms(&operation, &body);
             // Creating a key writes to the disk.
             let kms = Arc::clone(&self);
             let done =

@@ -52,7 +52,7 @@ mod random;
 mod s3;
 mod store;
 
-pub use calls::Calls;
+pub use calls::{Calls, KmsRequest};
 pub use config::{BucketConfig, Config, Lifecycle};
 pub use emulator::{Emulator, StartError};
 pub use store::ObjectCreated;

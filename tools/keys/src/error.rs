@@ -35,8 +35,13 @@ pub enum KeysError {
     )]
     Forbidden,
     /// The stack has no such output.
-    #[error("the stack {0} has no output ClientsBucket; is it the right one, and up to date?")]
-    NoBucket(String),
+    #[error("the stack {stack} has no output {output}; is it the right one, and up to date?")]
+    NoBucket {
+        /// The stack.
+        stack: String,
+        /// The output.
+        output: &'static str,
+    },
     /// The system's random number generator is not available.
     #[error(transparent)]
     Randomness(#[from] RandomnessUnavailable),

@@ -1,15 +1,16 @@
-//! Finding the registry of a deployment.
+//! Finding the buckets of a deployment.
 
 use crate::KeysError;
 
-/// The name of the registry's bucket: the output `ClientsBucket` of the stack, read with the
-/// credentials and the region of the environment.
+/// The name of a bucket: an output of the stack, such as `ClientsBucket`, read with the credentials
+/// and the region of the environment.
 ///
 /// # Errors
 /// CloudFormation is not available, or there is no such stack or output.
 pub async fn bucket_of_stack(
     aws: &aws_config::SdkConfig,
     stack: &str,
+    output: &'static str,
 ) -> Result<String, KeysError> {
     let client = aws_sdk_cloudformation::Client::new(aws);
     let described = client.describe_stacks().stack_name(stack).send().await;
@@ -18,8 +19,11 @@ pub async fn bucket_of_stack(
         source: Box::new(error.into_service_error()),
     })?;
     let outputs = described.stacks().iter().flat_map(|stack| stack.outputs());
-    let mut buckets = outputs.filter(|output| output.output_key() == Some("ClientsBucket"));
+    let mut buckets = outputs.filter(|found| found.output_key() == Some(output));
     let bucket = buckets.next().and_then(|output| output.output_value());
-    let bucket = bucket.ok_or_else(|| KeysError::NoBucket(stack.to_owned()))?;
+    let bucket = bucket.ok_or_else(|| KeysError::NoBucket {
+        stack: stack.to_owned(),
+        output,
+    })?;
     Ok(bucket.to_owned())
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use caas_clients::{ApiKeys, ConfiguredKeys, KeyHash, MAX_NOTE_LEN, Scope, Scopes};
+use caas_http::Audit;
 use caas_keys::{Keys, KeysError, NewKey};
 use caas_testing::{CLIENTS, Stack};
 use time::{Duration, OffsetDateTime};
@@ -21,7 +22,9 @@ async fn admits(stack: &Stack, configured: &str, key: &str) -> bool {
     let registry = Some((stack.clients.s3.clone(), CLIENTS.to_owned()));
     let configured: ConfiguredKeys = configured.parse().unwrap();
     let keys = ApiKeys::new(configured, registry);
-    keys.admit(key.as_bytes(), Scope::FilesRead).await.is_ok()
+    let audit = Audit::default();
+    let admitted = keys.admit(key.as_bytes(), Scope::FilesRead, &audit).await;
+    admitted.is_ok()
 }
 
 #[tokio::test]

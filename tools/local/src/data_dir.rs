@@ -106,6 +106,12 @@ impl DataDir {
         Ok(path)
     }
 
+    /// The folder of the audit trail, accessible to this user only.
+    pub(crate) fn audit(&self) -> anyhow::Result<PathBuf> {
+        let folder = Self::open(self.0.join("audit"))?;
+        Ok(folder.0)
+    }
+
     /// Replaces a file atomically, readable by this user only.
     fn replace(&self, path: &Path, text: &str) -> anyhow::Result<()> {
         let write = || {

@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::Router;
+use caas_audit::Trail;
 use caas_clients::KeyHash;
 use caas_settings::Settings;
 
-use crate::{Options, cloud::Cloud, data_dir::DataDir, trigger::Trigger};
+use crate::{Options, audit_files::AuditFiles, cloud::Cloud, data_dir::DataDir, trigger::Trigger};
 
 /// The client that the local API key belongs to.
 const CLIENT: &str = "local";
@@ -21,14 +22,20 @@ pub(crate) async fn start(
 ) -> anyhow::Result<(Router, Trigger)> {
     let variables = variables(options, url, api_key, cloud)?;
     let settings = &Settings::new(move |name| variables.get(name).cloned());
+    let trail = Trail::new(AuditFiles::new(data_dir.audit()?), None);
     let clients = encrypt_data::connections(cloud.connections())
         .connect()
         .await;
-    let encrypt_data = encrypt_data::Service::new(encrypt_data::Config::read(settings)?, &clients);
-    let config = encrypt_file::Config::read(settings)?;
+    let mut config = encrypt_data::Config::read(settings)?;
+    config.http.edge.trail = trail.clone();
+    let encrypt_data = encrypt_data::Service::new(config, &clients);
+    let mut config = encrypt_file::Config::read(settings)?;
+    config.http.edge.trail = trail.clone();
     let encrypt_file = encrypt_file::Service::connect(config, cloud.connections()).await;
     let clients = cloud.connections().connect().await;
-    let upload_file = upload_file::Service::new(upload_file::Config::read(settings)?, clients);
+    let mut config = upload_file::Config::read(settings)?;
+    config.http.edge.trail = trail.clone();
+    let upload_file = upload_file::Service::new(config, clients);
     let router = encrypt_file::router(Arc::new(encrypt_file))
         .merge(encrypt_data::router(Arc::new(encrypt_data)))
         .merge(upload_file::router(Arc::new(upload_file)));
@@ -36,7 +43,7 @@ pub(crate) async fn start(
     let mut connections = cloud.connections();
     connections.s3_timeout = caas_inbox::S3_TIMEOUT;
     let config = seal_object::Config::read(settings)?;
-    let trigger = Trigger::new(config, &connections.connect().await, data_dir);
+    let trigger = Trigger::new(config, &connections.connect().await, data_dir, &trail);
     Ok((router, trigger))
 }
 

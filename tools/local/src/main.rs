@@ -1,5 +1,6 @@
 //! Runs every CaaS function on this machine, on loopback, with all data in one folder.
 
+mod audit_files;
 mod cloud;
 mod data_dir;
 mod functions;

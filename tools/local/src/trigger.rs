@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
+use caas_audit::Trail;
 use caas_aws::Clients;
 use caas_emulator::ObjectCreated;
 use caas_inbox::{Inbox, SWEEP_PERIOD};
@@ -39,12 +40,12 @@ pub(crate) struct Trigger {
 
 impl Trigger {
     /// Stores dead letters in a folder in `data_dir`.
-    pub(crate) fn new(config: Config, clients: &Clients, data_dir: DataDir) -> Self {
+    pub(crate) fn new(config: Config, clients: &Clients, data_dir: DataDir, trail: &Trail) -> Self {
         let mut at_start = config.clone();
         at_start.sweep.age = Duration::ZERO;
         Self {
-            inbox: config.inbox(clients),
-            at_start: at_start.inbox(clients),
+            inbox: config.inbox(clients).with_trail(trail.clone()),
+            at_start: at_start.inbox(clients).with_trail(trail.clone()),
             data_dir,
         }
     }

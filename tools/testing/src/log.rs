@@ -32,6 +32,13 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
+    /// The lines so far, of an audit trail that is written to a new `Log`.
+    pub fn audit(&self) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect()
+    }
+
     /// The lines of requests so far.
     pub fn requests(&self) -> Vec<Value> {
         let text = self.text();

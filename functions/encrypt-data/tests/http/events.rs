@@ -28,7 +28,12 @@ const EVENTS: &[(&str, u16, &str, &str)] = &[
         r#"{"versions":[{"version":1,"#,
     ),
     ("rotate_user", 200, "application/json", r#"{"version":2}"#),
-    ("shred_user", 204, "", ""),
+    (
+        "shred_user",
+        200,
+        "application/json",
+        r#""versions_removed":2"#,
+    ),
 ];
 
 #[tokio::test]

@@ -48,7 +48,8 @@ async fn nothing_opens_and_numbering_goes_on() {
                 .await
                 .is_problem(&path, 404, "not-found");
         }
-        process.shred(USER).await; // again: no harm, nothing left undone
+        // Again: no harm, nothing left undone.
+        assert_eq!(process.shred(USER).await, 0);
         assert_eq!(
             process.decrypt(OTHER_USER, &other).await.ok()["sensitive_data"],
             "datum"

@@ -4,6 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use caas_audit::Trail;
 use caas_aws::{KmsKey, Moment};
 use caas_clients::ApiKeys;
 use caas_crypto::{RecordKey, UserId, UserKeyset};
@@ -14,7 +15,7 @@ use caas_testing::{
 };
 use caas_users::UserKeys;
 use encrypt_data::{Config, Service};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request};
 use serde_json::{Value, json};
 
 pub(crate) const USER: &str = "0191b9c4-7f3e-7a52-9c1d-2f6f0d5c8e11";
@@ -111,6 +112,7 @@ pub(crate) struct Options {
     /// Instead of the emulator's own.
     pub(crate) s3_url: Option<String>,
     pub(crate) kms_url: Option<String>,
+    pub(crate) trail: Trail,
 }
 
 impl Options {
@@ -121,10 +123,11 @@ impl Options {
         let kms_url = self.kms_url.unwrap_or_else(|| emulator.kms_url());
         let (id, secret) = (emulator.access_key_id(), emulator.secret_access_key());
         let Config {
-            http,
+            mut http,
             api_keys,
             mut users,
         } = Config::read(&settings([])).unwrap();
+        http.edge.trail = self.trail;
         if let Some(ciphers) = self.ciphers {
             users.options.ciphers = ciphers.parse().unwrap();
         }
@@ -213,10 +216,12 @@ impl Process {
         answer.ok()["version"].as_u64().unwrap()
     }
 
-    pub(crate) async fn shred(&self, user: &str) {
+    /// Shreds a user's keys, and returns how many versions of the record that removed.
+    pub(crate) async fn shred(&self, user: &str) -> u64 {
         let answer = self.send(Method::DELETE, &format!("/users/{user}")).await;
-        assert_eq!(answer.status, StatusCode::NO_CONTENT);
-        assert!(answer.body.is_empty());
+        let receipt = answer.ok();
+        assert_eq!(receipt["request_id"], answer.header("x-request-id"));
+        receipt["versions_removed"].as_u64().unwrap()
     }
 
     /// The numbers of the versions a user has.

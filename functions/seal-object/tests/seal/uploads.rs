@@ -21,7 +21,8 @@ impl Stack {
 
     async fn delete_file(&self, purge: bool) -> bool {
         let (key, inbox) = (key(), Some(&self.inbox));
-        delete_file(&self.vault, inbox, &key, purge).await.unwrap()
+        let deleted = delete_file(&self.vault, inbox, &key, purge).await;
+        deleted.unwrap().found
     }
 
     /// What a client stores with a presigned PUT.

@@ -35,7 +35,7 @@ const EVENTS: &[(&str, u16, &str, &str)] = &[
     ("grant", 200, "application/json", "notes.txt"),
     ("head", 200, "text/x-notes; charset=utf-8", ""),
     ("list", 200, "application/json", "notes.txt"),
-    ("purge", 204, "", ""),
+    ("purge", 200, "application/json", r#""versions_removed":1"#),
     (
         "upload",
         201,

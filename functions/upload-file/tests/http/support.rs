@@ -4,8 +4,9 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use caas_audit::Trail;
 use caas_testing::{
-    API_KEY, Proxies, Stack, TestResponse, form, post_form, post_json, request, settings, with,
+    API_KEY, Log, Proxies, Stack, TestResponse, form, post_form, post_json, request, settings, with,
 };
 use http::{Method, Request};
 use serde_json::Value;
@@ -42,6 +43,18 @@ impl App {
     /// A service that waits for S3 and KMS this long.
     pub(crate) async fn with_timeout(timeout: Duration) -> Self {
         Self::with(config(), timeout).await
+    }
+
+    /// A service, and what its audit trail says.
+    pub(crate) async fn audited() -> (Self, Log) {
+        let log = Log::default();
+        (Self::with_trail(Trail::new(log.clone(), None)).await, log)
+    }
+
+    pub(crate) async fn with_trail(trail: Trail) -> Self {
+        let mut config = config();
+        config.http.edge.trail = trail;
+        Self::with(config, Duration::from_secs(60)).await
     }
 
     async fn with(config: Config, timeout: Duration) -> Self {

@@ -29,8 +29,14 @@ impl EncryptionContext {
     pub fn for_object(key: &str) -> Self {
         Self(BTreeMap::from([
             (SUITE_NAME.to_owned(), SUITE_VALUE.to_owned()),
-            (OBJECT_NAME.to_owned(), hex::encode(Sha256::digest(key))),
+            (OBJECT_NAME.to_owned(), Self::subject(key)),
         ]))
+    }
+
+    /// What stands for the object with this S3 key in KMS encryption contexts and thus in CloudTrail:
+    /// the key's SHA-256 in lower-case hex. A pseudonym: whoever knows the key can compute it.
+    pub fn subject(key: &str) -> String {
+        hex::encode(Sha256::digest(key))
     }
 
     /// The context of these pairs, as AWS's clients make it from the caller's: with

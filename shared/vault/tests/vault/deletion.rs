@@ -1,9 +1,16 @@
 //! Deleting hides a file, purging removes it, and neither touches a neighbour.
 
+use caas_aws::ObjectKey;
 use caas_testing::bytes;
 use caas_vault::GetError;
 
 use crate::support::{Stack, key};
+
+/// Purges a file, and returns how many versions and delete markers there were.
+async fn removed(stack: &Stack, name: &ObjectKey) -> usize {
+    let versions = stack.vault.purge(name).await.unwrap();
+    versions.objects.len() + versions.delete_markers.len()
+}
 
 const NEIGHBOURS: [&str; 5] = [
     "acme/a.txt.bak",
@@ -54,11 +61,11 @@ async fn a_purge_removes_every_version_of_exactly_this_key() {
                 stack.vault.delete(&name).await.unwrap();
             }
         }
-        assert!(stack.vault.purge(&name).await.unwrap() >= 4);
+        assert!(removed(&stack, &name).await >= 4);
         let left = stack.vault.bucket().versions(&name).await;
         assert_eq!(left, Ok(Default::default()));
         assert_eq!(stack.vault.head(&name).await, Ok(None));
-        assert_eq!(stack.vault.purge(&name).await, Ok(0));
+        assert_eq!(removed(&stack, &name).await, 0);
     }
     for neighbour in NEIGHBOURS {
         let neighbour = key(neighbour);
@@ -77,7 +84,7 @@ async fn a_purge_reads_every_page_of_versions() {
     for _ in 0..1_005 {
         stack.put_object(&name, [].into(), Vec::new()).await;
     }
-    assert_eq!(stack.vault.purge(&name).await, Ok(1_005));
+    assert_eq!(removed(&stack, &name).await, 1_005);
     let left = stack.vault.bucket().versions(&name).await;
     assert_eq!(left, Ok(Default::default()));
 }

@@ -286,7 +286,7 @@ fn names(scopes: Scopes) -> String {
     names.join(",")
 }
 
-fn failure(error: KeysError) -> Failure {
+pub(super) fn failure(error: KeysError) -> Failure {
     let is_network = causes(&error).any(|cause| cause.is::<io::Error>());
     let exit = match is_network {
         true => Exit::Network,

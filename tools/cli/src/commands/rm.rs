@@ -1,6 +1,6 @@
 //! `caas rm`.
 
-use caas_client::Client;
+use caas_client::{Client, Receipt};
 use clap::Args;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::{
     lookup::{Found, absent, as_id, search},
     output::{Output, ask},
     tally::Tally,
-    text::escaped,
+    text::{escaped, minute},
 };
 
 /// Delete files
@@ -52,16 +52,26 @@ impl Rm {
             confirm(&found)?;
         }
         for (wanted, Found { id, name }) in found {
-            if let Err(error) = client.delete(&id, self.purge).await {
-                tally.failed(Failure::from(error).about(escaped(wanted)));
-                continue;
-            }
-            let shown = escaped(&name);
-            let line = match self.purge {
-                true => format!("Removed {shown} permanently."),
-                false => format!("Deleted {shown}. The operator can recover it for a while: {id}"),
+            let deleted = match self.purge {
+                true => client.purge(&id).await.map(Some),
+                false => client.delete(&id).await.map(|()| None),
             };
-            let object = json!({"id": id, "name": name, "purged": self.purge});
+            let receipt = match deleted {
+                Ok(receipt) => receipt,
+                Err(error) => {
+                    tally.failed(Failure::from(error).about(escaped(wanted)));
+                    continue;
+                }
+            };
+            let shown = escaped(&name);
+            let line = match &receipt {
+                Some(receipt) => format!("Removed {shown} permanently: {}", erased(receipt)),
+                None => format!("Deleted {shown}. The operator can recover it for a while: {id}"),
+            };
+            let mut object = json!({"id": id, "name": name, "purged": self.purge});
+            if let Some(receipt) = receipt {
+                object["receipt"] = json!(receipt);
+            }
             output.result(&line, &object)?;
         }
         tally.end()
@@ -76,6 +86,25 @@ impl Rm {
         let found = as_id(wanted).map(|id| Found { id, name });
         found.ok_or_else(|| absent(wanted))
     }
+}
+
+/// What a receipt says.
+pub(crate) fn erased(receipt: &Receipt) -> String {
+    let what = match receipt.versions_removed {
+        0 => "there was nothing left".to_owned(),
+        1 => "1 version".to_owned(),
+        versions => format!("{versions} versions"),
+    };
+    let Receipt {
+        subject,
+        time,
+        request_id,
+        ..
+    } = receipt;
+    escaped(&format!(
+        "{what}, {}. Subject {subject}, request {request_id}",
+        minute(time)
+    ))
 }
 
 /// Asks before files are removed permanently.

@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
+    commands::rm::erased,
     connection::ConnectionOptions,
     failure::{Exit, Failure},
     output::{Output, ask},
@@ -82,10 +83,10 @@ impl User {
             }
             UserCommand::Shred { user, confirm } => {
                 confirmed(user, confirm, output)?;
-                client.shred(&user.to_string()).await?;
+                let receipt = client.shred(&user.to_string()).await?;
                 output.result(
-                    &format!("The keys of {user} are shredded."),
-                    &json!({"user": user.to_string(), "shredded": true}),
+                    &format!("The keys of {user} are shredded: {}", erased(&receipt)),
+                    &json!({"user": user.to_string(), "shredded": true, "receipt": receipt}),
                 )
             }
         }

@@ -84,6 +84,8 @@ const CASES: &[Case] = &[
         "CANARY-7f3a9c\n",
     ),
     case(&["keys", "--bucket", "b", "show", "-"], "CANARY-7f3a9c\n"),
+    case(&["audit", "--data-dir", "{folder}"], ""),
+    case(&["audit", "--bucket", "b", "--client", "acme"], ""),
     case(&["doctor"], ""),
     case(&["doctor", "--json", "{url}"], ""),
     case(&["completions", "bash"], ""),

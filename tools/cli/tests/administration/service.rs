@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use caas_testing::{API_KEY, CLIENTS, FaultProxy, Stack, settings};
+use caas_audit::Trail;
+use caas_testing::{API_KEY, CLIENTS, FaultProxy, Log, Stack, settings};
 use hyper_util::service::TowerToHyperService;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
@@ -24,6 +25,9 @@ pub(crate) struct Service {
     /// Between everybody and the service.
     pub(crate) proxy: FaultProxy,
     pub(crate) program: Program,
+    /// The audit trail.
+    pub(crate) trail: Log,
+    writer: Trail,
     _stop: DropGuard,
 }
 
@@ -31,11 +35,11 @@ impl Service {
     pub(crate) async fn start() -> Self {
         let stack = Stack::start().await;
         let settings = settings([("CLIENTS_BUCKET", CLIENTS)]);
-        let clients = || stack.clients.clone();
-        let encrypt_data = encrypt_data::Service::new(
-            encrypt_data::Config::read(&settings).unwrap(),
-            &stack.clients,
-        );
+        let trail = Log::default();
+        let writer = Trail::new(trail.clone(), None);
+        let mut config = encrypt_data::Config::read(&settings).unwrap();
+        config.http.edge.trail = writer.clone();
+        let encrypt_data = encrypt_data::Service::new(config, &stack.clients);
         let emulator = &stack.emulator;
         let aws = caas_aws::ClientsConfig {
             s3_endpoint: Some(emulator.s3_url()),
@@ -47,10 +51,12 @@ impl Service {
             )),
             ..caas_aws::ClientsConfig::default()
         };
-        let encrypt_file =
-            encrypt_file::Service::connect(encrypt_file::Config::read(&settings).unwrap(), aws);
-        let upload_file =
-            upload_file::Service::new(upload_file::Config::read(&settings).unwrap(), clients());
+        let mut config = encrypt_file::Config::read(&settings).unwrap();
+        config.http.edge.trail = writer.clone();
+        let encrypt_file = encrypt_file::Service::connect(config, aws);
+        let mut config = upload_file::Config::read(&settings).unwrap();
+        config.http.edge.trail = writer.clone();
+        let upload_file = upload_file::Service::new(config, stack.clients.clone());
         let router = encrypt_file::router(Arc::new(encrypt_file.await))
             .merge(encrypt_data::router(Arc::new(encrypt_data)))
             .merge(upload_file::router(Arc::new(upload_file)));
@@ -65,6 +71,8 @@ impl Service {
             program: Program::new(&proxy.url(), API_KEY),
             stack,
             proxy,
+            trail,
+            writer,
             _stop: stop.drop_guard(),
         }
     }
@@ -78,6 +86,7 @@ impl Service {
     pub(crate) fn seal_inbox(&self) {
         let config = seal_object::Config::read(&settings([("SWEEP_AGE_SECONDS", "0")]));
         let inbox = config.unwrap().inbox(&self.stack.clients);
+        let inbox = inbox.with_trail(self.writer.clone());
         tokio::spawn(async move {
             let mut ticks = interval(Duration::from_millis(50));
             loop {

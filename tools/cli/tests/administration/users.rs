@@ -52,7 +52,10 @@ async fn a_users_key_is_shown_rotated_and_shredded() {
     assert_eq!(service.caas(&decrypt, &value).await.succeeded(), "a\n");
 
     let confirmed = ["user", "shred", USER, "--confirm", &USER.to_uppercase()];
-    service.caas(&confirmed, "").await.succeeded();
+    let receipt = service.caas(&confirmed, "").await.succeeded();
+    assert!(receipt.contains("2 versions"), "{receipt}");
+    let again = service.caas(&confirmed, "").await.succeeded();
+    assert!(again.contains("there was nothing left"), "{again}");
     assert_eq!(service.caas(&decrypt, &value).await.code, Some(3));
     assert_eq!(service.caas(&show, "").await.code, Some(1));
 }

@@ -69,7 +69,9 @@ async fn results_are_objects_with_json() {
     assert_eq!(info[0]["path"], listed[0]["path"]);
     let got = stack.run(&["get", id, "--json"]).objects();
     assert_eq!(got[0]["path"], "b.txt");
-    let purged = stack.run(&["rm", id, "--purge", "-y", "--json"]).objects();
+    let mut purged = stack.run(&["rm", id, "--purge", "-y", "--json"]).objects();
+    let receipt = purged[0].as_object_mut().unwrap().remove("receipt");
+    assert_eq!(receipt.unwrap()["versions_removed"], 1);
     let expected = serde_json::json!({"id": id, "name": "b.txt", "purged": true});
     assert_eq!(purged, [expected]);
     let absent = stack.run(&["info", id, "--json"]);

@@ -40,18 +40,30 @@ pub(super) async fn check(client: &Client, report: &mut Report<'_>) -> Result<()
         (Method::DELETE, user, "/users/{uuid}"),
     ] {
         let outcome = match json(client, method.clone(), &path, None).await {
-            Ok(_) => Ok(""),
+            Ok(response) if method == Method::DELETE => receipt(&response),
+            Ok(_) => Ok(String::new()),
             // Without values:encrypt the user has no keys.
             Err(ServiceError::Refused {
                 status: 404, code, ..
-            }) if code == "not-found" => Ok("the user has no keys"),
+            }) if code == "not-found" => Ok("the user has no keys".to_owned()),
             Err(error) => Err(Trouble::of(error, method.as_str(), route)),
         };
-        report.step(&format!("{method} {route}"), outcome, |detail| {
-            (*detail).to_owned()
-        })?;
+        report.step(&format!("{method} {route}"), outcome, String::clone)?;
     }
     Ok(())
+}
+
+/// What the receipt of an erasure says.
+fn receipt(response: &Value) -> Result<String, Trouble> {
+    let removed = response["versions_removed"].as_u64();
+    let removed = removed.filter(|_| response["subject"].is_string());
+    let removed = removed.ok_or_else(|| {
+        Trouble::failed(
+            "the response is no receipt",
+            "deploy the current version of the service",
+        )
+    })?;
+    Ok(format!("versions removed: {removed}"))
 }
 
 async fn encrypt(client: &Client, request: Value) -> Result<String, Trouble> {

@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{Duration, OffsetDateTime};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, moment::Moment};
 
 /// When a key expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,20 +38,10 @@ impl FromStr for Expiry {
             "now" => return Ok(Self::In(Duration::ZERO)),
             _ => {}
         }
-        if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
-            return Ok(Self::At(time));
-        }
-        let wrong = "not a time such as 90d, 12h, 30m or 2027-01-31T12:00:00Z";
-        let (number, unit) = text
-            .split_at_checked(text.len().saturating_sub(1))
-            .ok_or(wrong)?;
-        let number: u16 = number.parse().map_err(|_| wrong)?;
-        match unit {
-            "d" => Ok(Self::In(Duration::days(number.into()))),
-            "h" => Ok(Self::In(Duration::hours(number.into()))),
-            "m" => Ok(Self::In(Duration::minutes(number.into()))),
-            _ => Err(wrong),
-        }
+        Ok(match text.parse()? {
+            Moment::Away(time) => Self::In(time),
+            Moment::At(time) => Self::At(time),
+        })
     }
 }
 

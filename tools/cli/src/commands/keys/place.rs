@@ -36,7 +36,9 @@ impl Place {
             (Some(bucket), _) => bucket.clone(),
             (None, Some(stack)) => {
                 let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
-                bucket_of_stack(&aws, stack).await.map_err(failure)?
+                bucket_of_stack(&aws, stack, "ClientsBucket")
+                    .await
+                    .map_err(failure)?
             }
             (None, None) => return local(&self.data_dir).await,
         };
