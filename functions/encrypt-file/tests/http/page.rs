@@ -51,7 +51,7 @@ async fn browsers_get_the_page_and_others_a_line() {
 async fn the_policy_allows_the_pages_own_files_and_the_storage() {
     let router = router(false).await;
     let page = get(&router, "/", &[("accept", BROWSER)]).await;
-    let script = link(page.text(), "page/main.mjs").to_owned();
+    let script = link(&page.text(), "page/main.mjs").to_owned();
     for response in [page, get(&router, &script, &[]).await] {
         let policy = response.header("content-security-policy");
         for part in [
@@ -76,7 +76,8 @@ async fn the_policy_allows_the_pages_own_files_and_the_storage() {
 async fn versioned_files_never_change_and_others_are_revalidated() {
     let router = router(false).await;
     let page = get(&router, "/", &[("accept", BROWSER)]).await;
-    let versioned = link(page.text(), "style.css");
+    let page = page.text();
+    let versioned = link(&page, "style.css");
     let (immutable, no_cache) = ("public, max-age=31536000, immutable", "no-cache");
     for (path, accept, caching, content_type) in [
         ("/", BROWSER, no_cache, "text/html; charset=utf-8"),
@@ -141,7 +142,8 @@ async fn files_are_compressed_for_those_who_can_read_it() {
 async fn the_service_worker_names_files_that_exist() {
     let router = router(false).await;
     let worker = get(&router, "/service-worker.js", &[]).await;
-    let (_, list) = worker.text().split_once("const FILES = [").unwrap();
+    let worker = worker.text();
+    let (_, list) = worker.split_once("const FILES = [").unwrap();
     let (list, _) = list.split_once(']').unwrap();
     let files: Vec<_> = list
         .split(',')
