@@ -103,6 +103,7 @@ impl UserKeyset {
             plaintext.push(version.salt_length().chars());
             plaintext.extend_from_slice(&version.created_at().to_be_bytes());
         }
+        debug_assert_eq!(plaintext.len(), len, "secrets were moved, and not wiped");
         Xaes::new(key.expose()).seal(&aad(user), &plaintext)
     }
 
