@@ -32,10 +32,9 @@ fn main() -> io::Result<()> {
         files.push((name, content));
     }
     let version = hex(&hash.finalize());
-    let listed: Vec<_> = files
-        .iter()
-        .map(|(name, _)| format!("{version}/{name}"))
-        .collect();
+    let names = files.iter().map(|(name, _)| name);
+    let kept = names.filter(|name| ![INDEX, SERVICE_WORKER].contains(&name.as_str()));
+    let listed: Vec<_> = kept.map(|name| format!("{version}/{name}")).collect();
 
     let mut table = format!("const VERSION: &str = {version:?};\nconst FILES: &[File] = &[\n");
     let mut index = String::new();

@@ -17,12 +17,13 @@ async fn get(router: &Router, path: &str, headers: &[(&str, &str)]) -> TestRespo
 }
 
 /// The path of the first link that ends so.
-fn link<'a>(page: &'a str, end: &str) -> &'a str {
+fn link(page: &TestResponse, end: &str) -> String {
+    let page = page.text();
     let links = page.split('"').filter(|part| part.starts_with("./"));
     let link = links
         .map(|link| &link[1..])
         .find(|link| link.ends_with(end));
-    link.unwrap()
+    link.unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -51,7 +52,7 @@ async fn browsers_get_the_page_and_others_a_line() {
 async fn the_policy_allows_the_pages_own_files_and_the_storage() {
     let router = router(false).await;
     let page = get(&router, "/", &[("accept", BROWSER)]).await;
-    let script = link(&page.text(), "page/main.mjs").to_owned();
+    let script = link(&page, "page/main.mjs");
     for response in [page, get(&router, &script, &[]).await] {
         let policy = response.header("content-security-policy");
         for part in [
@@ -76,8 +77,7 @@ async fn the_policy_allows_the_pages_own_files_and_the_storage() {
 async fn versioned_files_never_change_and_others_are_revalidated() {
     let router = router(false).await;
     let page = get(&router, "/", &[("accept", BROWSER)]).await;
-    let page = page.text();
-    let versioned = link(&page, "style.css");
+    let versioned = &*link(&page, "style.css");
     let (immutable, no_cache) = ("public, max-age=31536000, immutable", "no-cache");
     for (path, accept, caching, content_type) in [
         ("/", BROWSER, no_cache, "text/html; charset=utf-8"),
