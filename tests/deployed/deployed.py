@@ -34,7 +34,7 @@ def main():
 
             stack = deploy(template, **parameters)
             for step in [
-                drive.front_door, drive.problems, drive.clients, drive.encrypt_file, drive.encrypt_data,
+                drive.front_door, drive.problems, drive.clients, drive.doctor, drive.encrypt_file, drive.encrypt_data,
                 drive.upload_file, drive.presigned, drive.in_parts, drive.seal_object, drive.logs, drive.alarms,
             ]:
                 step(stack)

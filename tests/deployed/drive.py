@@ -96,6 +96,19 @@ def keys(*arguments, standard_input=""):
     return done.stdout
 
 
+def doctor(stack):
+    """What `caas doctor` finds. Nobody subscribes to the alarms yet, and the emulator is at another URL than API Gateway
+    and forgets which versions of TLS the API accepts."""
+    command = [os.environ["CAAS"], "--json", "doctor", "--stack", STACK, stack.url]
+    connection = {"CAAS_URL": stack.url, "CAAS_API_KEY": API_KEY}
+    environment = {**os.environ, **ROOT, **connection, "AWS_ENDPOINT_URL": URL}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    steps = [json.loads(line) for line in done.stdout.splitlines()]
+    failed = {step["step"]: step["detail"] for step in steps if step["outcome"] != "ok"}
+    assert failed.keys() == {"URL of the stack", "API endpoint", "AlarmTopic"}, failed or done.stderr
+    assert len(steps) > 20 and done.returncode == 1, done.stderr
+
+
 def encrypt_file(stack):
     content = bytes(range(256)) * 4096
     response = call(stack, "POST", "/encrypt_file", 200, files={"file": (CANARY + ".bin", content)})
