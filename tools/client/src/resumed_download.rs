@@ -32,11 +32,11 @@ use crate::{
 const CONNECTIONS: usize = 4;
 
 /// The length of a range in bytes, except that the last may be shorter.
-const RANGE: u64 = 4 << 20;
+const RANGE: u64 = 2 << 20;
 
 /// How many ranges are in memory at most, besides two that are being opened: those in transfer, and those
 /// that wait for an earlier one.
-const WINDOW: u64 = 5;
+const WINDOW: u64 = 6;
 
 impl Client {
     /// Like [`download`](Self::download), over four connections, and what has arrived survives errors,
