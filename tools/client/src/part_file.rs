@@ -11,10 +11,10 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::mpsc::Sender,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
 use caas_crypto::stored::{BodyOpener, Grant, OVERHEAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -113,7 +113,8 @@ impl PartFile {
     }
 
     /// Opens the object from this byte on as it arrives, and moves it to the destination once all of it
-    /// has been verified. False if `ranges` end early. The two grants are the same.
+    /// has been verified. False if `pieces` end early. The two grants are the same. Gives the memory of
+    /// each piece back.
     ///
     /// # Errors
     /// [`NotAuthentic`](DownloadError::NotAuthentic) and
@@ -123,7 +124,8 @@ impl PartFile {
         (opening, sealing): (&Grant, Grant),
         version: &Version,
         start: u64,
-        mut ranges: mpsc::Receiver<Vec<Bytes>>,
+        mut pieces: mpsc::Receiver<Vec<u8>>,
+        give_back: &Sender<Vec<u8>>,
         destination: &Path,
     ) -> Result<bool, DownloadError> {
         let failed = DownloadError::Destination;
@@ -134,24 +136,20 @@ impl PartFile {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(opened)).map_err(failed)?;
         let mut out = SyncedFile::of(self.file.try_clone().map_err(failed)?);
-        let (mut received, mut plaintext) = (start, Vec::with_capacity(2 * CHUNK));
+        let (mut received, mut plaintext) = (start, Vec::new());
         while received < version.total {
-            let Some(range) = ranges.blocking_recv() else {
+            let Some(piece) = pieces.blocking_recv() else {
                 return Ok(false);
             };
-            for piece in range {
-                received += piece.len() as u64;
-                for chunk in piece.chunks(CHUNK) {
-                    let updated = opener.update(chunk, &mut plaintext);
-                    updated.map_err(|_| DownloadError::NotAuthentic)?;
-                    if plaintext.len() >= CHUNK {
-                        out.write(&plaintext)?;
-                        plaintext.clear();
-                    }
-                }
+            received += piece.len() as u64;
+            for chunk in piece.chunks(CHUNK) {
+                plaintext.clear();
+                let updated = opener.update(chunk, &mut plaintext);
+                updated.map_err(|_| DownloadError::NotAuthentic)?;
+                out.write(&plaintext)?;
             }
-            out.write(&plaintext)?;
-            plaintext.clear();
+            // Nobody may need it any more.
+            let _ = give_back.send(piece);
         }
         opener.finish().map_err(|_| DownloadError::NotAuthentic)?;
         out.finish()?;
@@ -250,11 +248,12 @@ mod tests {
             let go_on = |file: &PartFile, until: usize| {
                 let start = file.arrived(&version).unwrap();
                 let (sender, pieces) = mpsc::channel(1);
-                let piece = Bytes::copy_from_slice(&sealed[start as usize..until]);
-                sender.try_send(vec![piece]).unwrap();
+                let piece = sealed[start as usize..until].to_vec();
+                sender.try_send(piece).unwrap();
                 drop(sender);
                 let grants = (&grant(), grant());
-                file.open_as_it_arrives(grants, &version, start, pieces, &destination)
+                let (give_back, _) = std::sync::mpsc::channel();
+                file.open_as_it_arrives(grants, &version, start, pieces, &give_back, &destination)
             };
             let (file, found) = PartFile::open(&destination).unwrap();
             assert_eq!(found, None);

@@ -6,11 +6,11 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc::Receiver,
     },
     time::Duration,
 };
 
-use bytes::Bytes;
 use caas_crypto::stored::OVERHEAD;
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt, Empty};
@@ -32,7 +32,7 @@ use crate::{
 const CONNECTIONS: usize = 4;
 
 /// The length of a range in bytes, except that the last may be shorter.
-const RANGE: u64 = 2 << 20;
+const RANGE: u64 = 4 << 20;
 
 /// How many ranges are in memory at most, besides two that are being opened: those in transfer, and those
 /// that wait for an earlier one.
@@ -144,15 +144,16 @@ impl PartDownload<'_> {
         let arrived = move || file.arrived(&version).map_err(DownloadError::Destination);
         let start = blocking(arrived).await?;
         let (pieces, receiver) = mpsc::channel(1);
+        let (give_back, buffers) = std::sync::mpsc::channel();
         let (file, version) = (Arc::clone(&self.file), self.version.clone());
         let encryption = &self.grant.encryption;
         let (opening, sealing) = (encryption.grant()?, encryption.grant()?);
         let destination = self.destination.to_owned();
         let opened = spawn_blocking(move || {
             let grants = (&opening, sealing);
-            file.open_as_it_arrives(grants, &version, start, receiver, &destination)
+            file.open_as_it_arrives(grants, &version, start, receiver, &give_back, &destination)
         });
-        let fetched = self.fetch_ranges(start, pieces, progress).await;
+        let fetched = self.fetch_ranges(start, pieces, buffers, progress).await;
         // It ends now, if it has not. Its own error counts.
         let opened = opened.await;
         match opened.unwrap_or_else(|error| Err(DownloadError::Destination(error.into())))? {
@@ -165,7 +166,8 @@ impl PartDownload<'_> {
     async fn fetch_ranges(
         &mut self,
         start: u64,
-        pieces: mpsc::Sender<Vec<Bytes>>,
+        pieces: mpsc::Sender<Vec<u8>>,
+        buffers: Receiver<Vec<u8>>,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), DownloadError> {
         let total = self.version.total;
@@ -187,11 +189,13 @@ impl PartDownload<'_> {
                         begun += 1;
                         let start = start + (begun - 1) * RANGE;
                         let end = total.min(start + RANGE);
+                        let mut bytes = buffers.try_recv().unwrap_or_default();
+                        bytes.clear();
                         Range {
                             number: begun - 1,
+                            start,
                             end,
-                            pieces: Vec::new(),
-                            next: start,
+                            bytes,
                             attempts: Attempts::new(self.client.retries),
                         }
                     }
@@ -212,7 +216,7 @@ impl PartDownload<'_> {
                     let (grant, ended) = ended.map_err(|_| DownloadError::Unavailable)?;
                     let (mut range, refused) = ended?;
                     let Some(status) = refused else {
-                        arrived.insert(range.number, range.pieces);
+                        arrived.insert(range.number, range.bytes);
                         continue;
                     };
                     if !range.attempts.again(Duration::ZERO).await {
@@ -227,8 +231,8 @@ impl PartDownload<'_> {
                 // What cannot be written or opened need not be fetched.
                 () = pieces.closed() => return Err(DownloadError::Unavailable),
                 Ok(free) = pieces.reserve(), if arrived.contains_key(&handed_over) => {
-                    if let Some(range) = arrived.remove(&handed_over) {
-                        free.send(range);
+                    if let Some(bytes) = arrived.remove(&handed_over) {
+                        free.send(bytes);
                     }
                     handed_over += 1;
                 }
@@ -257,12 +261,17 @@ impl PartDownload<'_> {
 /// A range of the object, and what has arrived of it.
 struct Range {
     number: u64,
+    start: u64,
     end: u64,
-    /// As the connection received them: copying them costs time.
-    pieces: Vec<Bytes>,
-    /// The byte of the object after those that have arrived.
-    next: u64,
+    bytes: Vec<u8>,
     attempts: Attempts,
+}
+
+impl Range {
+    /// The byte of the object after those that have arrived.
+    fn next(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
 }
 
 /// Fetches a range.
@@ -280,9 +289,9 @@ impl RangeFetch {
     /// Returns the whole range, or the status if S3 refuses the presigned request.
     async fn run(self, mut range: Range) -> Result<(Range, Option<u16>), DownloadError> {
         loop {
-            let before = range.next;
+            let before = range.bytes.len();
             let fetched = self.fetch(&mut range).await;
-            if range.next > before {
+            if range.bytes.len() > before {
                 range.attempts.progressed();
             }
             let wait = match fetched {
@@ -298,7 +307,7 @@ impl RangeFetch {
     }
 
     async fn fetch(&self, range: &mut Range) -> Result<(), Broken> {
-        let (start, last) = (range.next, range.end - 1);
+        let (start, last) = (range.next(), range.end - 1);
         let request = Request::get(&self.url)
             .header(header::RANGE, format!("bytes={start}-{last}"))
             .body(Empty::new().map_err(|never| match never {}).boxed())
@@ -306,7 +315,8 @@ impl RangeFetch {
         let response = self.client.http.send_within(STALLED, request).await;
         let response = response.map_err(|NoResponse| Broken::Transient(Duration::ZERO))?;
         let mut body = check(response, Some((start, range.end)), self.total)?.into_body();
-        while range.next < range.end {
+        range.bytes.reserve_exact((range.end - start) as usize);
+        while range.next() < range.end {
             let frame = tokio::time::timeout(STALLED, body.frame()).await;
             let Ok(Some(Ok(frame))) = frame else {
                 return Err(Broken::Transient(Duration::ZERO));
@@ -315,11 +325,10 @@ impl RangeFetch {
                 continue;
             };
             let len = bytes.len() as u64;
-            if len > range.end - range.next {
+            if len > range.end - range.next() {
                 return Err(Broken::Permanent(DownloadError::NotAuthentic));
             }
-            range.pieces.push(bytes);
-            range.next += len;
+            range.bytes.extend_from_slice(&bytes);
             self.received.fetch_add(len, Ordering::Relaxed);
             self.progress.notify_one();
         }

@@ -33,7 +33,7 @@ enum Place {
 }
 
 /// The length of a range.
-const RANGE: u64 = 2 << 20;
+const RANGE: u64 = 4 << 20;
 
 const TEST: &str = "resumed_downloads::a_download_that_is_killed_goes_on";
 
