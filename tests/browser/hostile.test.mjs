@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, launch, newPage, open } from './support.mjs';
+import { browser, service } from './started.mjs';
+import { newPage, open } from './support.mjs';
 
 const PAYLOADS = [
   '<script>window.owned=1</script>',
@@ -19,17 +20,6 @@ const PAYLOADS = [
   '<template><style>body{display:none}</style></template>',
   '\u202egnp.exe',
 ];
-
-let service, browser;
-
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), launch()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
 
 /** A slash would end the name's folder. */
 const asName = (payload) => payload.replaceAll('/', '∕');

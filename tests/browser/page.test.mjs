@@ -2,25 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { createServer, request } from 'node:http';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, launch, newPage, open, seriousFindings } from './support.mjs';
+import { browser, service } from './started.mjs';
+import { launch, newPage, open, seriousFindings } from './support.mjs';
 
 /** What everything that the first paint needs may be long, compressed. */
 const FIRST_PAINT_BYTES = 150_000;
 
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
-
-let service, browser;
-
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), launch()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
 
 test('the link of cargo run opens the vault, once', async () => {
   const page = await newPage(browser);

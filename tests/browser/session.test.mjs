@@ -4,20 +4,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, launch, newPage } from './support.mjs';
-
-let service, browser;
-
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), launch()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
+import { browser, service } from './started.mjs';
+import { Service, newPage } from './support.mjs';
 
 async function openSession(options) {
   const page = await newPage(browser, options);

@@ -2,20 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, launch, newPage, open } from './support.mjs';
-
-let service, browser;
-
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), launch()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
+import { browser, service } from './started.mjs';
+import { newPage, open } from './support.mjs';
 
 const submit = (page) => page.locator('#values-submit').click();
 const output = (page) => page.locator('#values-output');

@@ -4,23 +4,13 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, launch, newPage, open } from './support.mjs';
+import { browser, service } from './started.mjs';
+import { Service, open } from './support.mjs';
 
 /** Long enough for eight parts. */
 const LARGE = 60_000_000;
-
-let service, browser;
-
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), launch()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
 
 /** Writes a file to choose: those of a buffer have no time, which the page compares. */
 function onDisk(name, content) {

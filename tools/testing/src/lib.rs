@@ -21,7 +21,7 @@ use caas_clients::KeyHash;
 pub use events::{check_events, events};
 pub use fault_proxy::{Fault, FaultProxy, Gate, ProxiedRequest};
 pub use form::{BOUNDARY, Part, form};
-pub use log::Log;
+pub use log::{FullDisk, Log};
 pub use manual_clock::ManualClock;
 pub use requests::{post_form, post_json, request, with};
 pub use response::{TestResponse, problem_documents, send};

@@ -85,3 +85,17 @@ impl io::Write for Log {
         Ok(())
     }
 }
+
+/// Where nothing can be written.
+#[derive(Clone, Copy, Debug)]
+pub struct FullDisk;
+
+impl io::Write for FullDisk {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,10 +1,8 @@
 //! What the audit trail says about dropped files.
 
-use std::io::{self, Write};
-
 use caas_audit::Trail;
 use caas_inbox::Inbox;
-use caas_testing::{INBOX, Log};
+use caas_testing::{FullDisk, INBOX, Log};
 use seal_object::handle;
 use serde_json::Value;
 
@@ -12,19 +10,6 @@ use crate::support::{MAX_BYTES, Stack, event, sweep_settings, with_sweep};
 
 /// `printf acme/a | sha256sum`
 const SUBJECT: &str = "883a14b33f1d6f1957daef35ca8fad68617b9013e674aeeb4e0a372642dabc69";
-
-/// A trail that cannot be written.
-struct Full;
-
-impl Write for Full {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::StorageFull.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn inbox(stack: &Stack, trail: Trail) -> Inbox {
     with_sweep(&stack.clients, sweep_settings()).with_trail(trail)
@@ -83,7 +68,7 @@ async fn plaintext_is_removed_between_an_intent_and_an_outcome() {
 async fn without_an_intent_the_plaintext_stays() {
     let stack = Stack::start().await;
     stack.drop("acme/a", b"x".to_vec()).await;
-    let broken = inbox(&stack, Trail::new(Full, None));
+    let broken = inbox(&stack, Trail::new(FullDisk, None));
     handle(event(INBOX, &["acme/a"]), &broken)
         .await
         .unwrap_err();

@@ -1,27 +1,12 @@
 //! What the audit trail says about requests for files.
 
-use std::io::{self, Write};
-
 use caas_audit::Trail;
-use caas_testing::{API_KEY, OTHER_API_KEY, VAULT};
+use caas_testing::{API_KEY, FullDisk, OTHER_API_KEY, VAULT};
 use http::Method;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::support::{App, get, id_of, path_of};
-
-/// A trail that cannot be written.
-struct Full;
-
-impl Write for Full {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::StorageFull.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn sha256(text: &str) -> String {
     hex::encode(Sha256::digest(text))
@@ -121,7 +106,7 @@ async fn a_second_purge_of_a_dropped_file_says_that_nothing_was_left() {
 
 #[tokio::test]
 async fn without_an_intent_there_is_no_effect() {
-    let app = App::with_trail(Trail::new(Full, None)).await;
+    let app = App::with_trail(Trail::new(FullDisk, None)).await;
     let id = app.upload("a", b"x").await;
     for query in ["", "?purge=true"] {
         let path = format!("/api/files/{id}{query}");
