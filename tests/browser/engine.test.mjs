@@ -337,7 +337,7 @@ test('an upload and a download survive a restart of the service', async () => {
   assert.equal(await digest(`${path}.copy`), await digest(path));
 });
 
-test('an upload survives ten seconds offline', async () => {
+test('an upload and a download survive ten seconds offline', async () => {
   const page = await opened();
   const path = await file('offline.bin', 150 * MIB);
   const offline = async () => {
@@ -347,6 +347,13 @@ test('an upload survives ten seconds offline', async () => {
   };
   const id = await cutUpload(page, path, offline);
   assert.equal(await site.stored(id), await digest(path));
+
+  await page.evaluate(() => (window.progress.sent = 0));
+  const saving = save(page, id, `${path}.copy`);
+  await page.waitForFunction(() => window.progress.sent > 16 * 1024 * 1024, undefined, { polling: 20 });
+  await offline();
+  await saving;
+  assert.equal(await digest(`${path}.copy`), await digest(path));
 });
 
 test('pausing keeps the upload, cancelling aborts it', async () => {

@@ -71,8 +71,6 @@ export function rangeReader(grant, renew, received) {
       const used = url;
       const abort = new AbortController();
       const timer = setTimeout(() => abort.abort(), STALLED);
-      // A response that has begun may stall.
-      addEventListener('offline', () => abort.abort(), { once: true, signal: abort.signal });
       try {
         const headers = { range: `bytes=${start}-${start + length - 1}` };
         const options = { headers, signal: abort.signal, cache: 'no-store', credentials: 'omit' };
@@ -90,10 +88,10 @@ export function rangeReader(grant, renew, received) {
         if (arrived.size !== length) throw new CaasError('offline');
         return arrived;
       } catch (error) {
+        abort.abort();
         throw error instanceof CaasError ? error : new CaasError('offline', { cause: error });
       } finally {
         clearTimeout(timer);
-        abort.abort();
       }
     });
     received(length);

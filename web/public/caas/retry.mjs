@@ -23,12 +23,13 @@ export async function retried(attempt, { signal, attempts = ATTEMPTS } = {}) {
   }
 }
 
-/** Waits, and in any case until the device is online. */
+/** Waits, and then until the device is online. A worker may never hear `online`, so this asks. */
 async function pause(milliseconds, signal) {
   const ended = new Promise((resolve) => signal?.addEventListener('abort', resolve, { once: true }));
-  await Promise.race([new Promise((resolve) => setTimeout(resolve, milliseconds)), ended]);
-  if (navigator.onLine || signal?.aborted) return;
-  await Promise.race([new Promise((resolve) => addEventListener('online', resolve, { once: true })), ended]);
+  do {
+    await Promise.race([new Promise((resolve) => setTimeout(resolve, milliseconds)), ended]);
+    milliseconds = 1000;
+  } while (!navigator.onLine && !signal?.aborted);
 }
 
 /** Why a request without a response failed: a server that can be reached refuses this origin. */
