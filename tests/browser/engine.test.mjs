@@ -1,13 +1,14 @@
 // caas.mjs on a page of another origin, whose backend has the API key.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { launch, newPage } from './support.mjs';
+import { launch, launchOnDisk, newPage } from './support.mjs';
 import { Site, renderersPeak } from './site.mjs';
 
 const MIB = 1 << 20;
@@ -110,51 +111,91 @@ test('a large file goes up and down in constant memory', async (t) => {
   assert.equal(await page.evaluate(() => navigator.storage.estimate().then(({ quota }) => quota > 0)), true);
 });
 
-test('session files open with `caas`, and the reverse', async () => {
-  const page = await opened();
-  for (const size of [0, 1, 4 * MIB - 12, 4 * MIB, 9 * MIB + 5]) {
-    const path = await file('session.bin', size);
-    await choose(page, path);
-    const saved = page.waitForEvent('download');
-    const key = await page.evaluate(async () => {
-      const sink = await caas.privateFile('sealed');
-      const { key } = await caas.sealFile(document.querySelector('input').files[0], sink, {});
-      offer(await sink.finish());
+/** Other programs, which open a session file on the disk with its key, and make one. */
+const programs = {
+  caas: {
+    open: (path, key) => site.service.caas(['decrypt', path, '-o', '-'], {
+      encoding: 'buffer', maxBuffer: 1 << 30, env: { CAAS_FILE_KEY: key },
+    }),
+    seal: (path, to) => site.service.caas(['encrypt', path, '-f', '-o', to]).trim(),
+  },
+  Python: {
+    open: (path, key) => elsewhere('open', key, readFileSync(path)),
+    seal(path, to) {
+      const key = randomBytes(32).toString('base64url');
+      writeFileSync(to, elsewhere('seal', key, readFileSync(path)));
       return key;
-    });
-    await (await saved).saveAs(`${path}.sealed`);
-    const { service } = site;
-    service.caas(['decrypt', `${path}.sealed`, '-f', '-o', `${path}.opened`], { env: { CAAS_FILE_KEY: key } });
-    assert.equal(await digest(`${path}.opened`), await digest(path), '`caas` opens it');
+    },
+  },
+};
 
-    const theirs = service.caas(['encrypt', path, '-f', '-o', `${path}.sealed`]).trim();
-    await choose(page, `${path}.sealed`);
-    const back = page.waitForEvent('download');
-    await page.evaluate(async (key) => {
-      const sink = await caas.privateFile('opened');
-      await caas.openFile(document.querySelector('input').files[0], key, sink, {});
-      offer(await sink.finish());
-    }, theirs);
-    await (await back).saveAs(`${path}.opened`);
-    assert.equal(await digest(`${path}.opened`), await digest(path));
+/** Runs a command of `elsewhere.py` with the service's variables, and returns what it printed. */
+const elsewhere = (command, key, input = '') =>
+  execFileSync('python3', [new URL('elsewhere.py', import.meta.url).pathname, command, key], {
+    input, maxBuffer: 1 << 30, env: { ...process.env, ...site.service.env },
+  });
 
-    const changed = readFileSync(`${path}.sealed`);
-    changed[changed.length - 1] ^= 1;
-    writeFileSync(`${path}.sealed`, changed);
-    await choose(page, `${path}.sealed`);
-    const before = await page.evaluate(() => leftovers());
-    const refused = page.evaluate(async (key) => {
-      const sink = await caas.privateFile('opened');
-      await caas.openFile(document.querySelector('input').files[0], key, sink, {}).catch((error) => {
-        throw new Error(`code: ${error.code}`);
+for (const [program, { open, seal }] of Object.entries(programs)) {
+  test(`session files open with ${program}, and the reverse`, async () => {
+    const page = await opened();
+    for (const size of [0, 1, 4 * MIB - 12, 4 * MIB, 9 * MIB + 5]) {
+      const path = await file('session.bin', size);
+      await choose(page, path);
+      const saved = page.waitForEvent('download');
+      const key = await page.evaluate(async () => {
+        const sink = await caas.privateFile('sealed');
+        const { key } = await caas.sealFile(document.querySelector('input').files[0], sink, {});
+        offer(await sink.finish());
+        return key;
       });
-    }, theirs);
-    assert.equal(await code(refused), 'not-authentic');
-    assert.deepEqual(await page.evaluate(() => leftovers()), before);
+      await (await saved).saveAs(`${path}.sealed`);
+      assert.ok(open(`${path}.sealed`, key).equals(readFileSync(path)), `${program} opens ${size} bytes`);
+
+      const theirs = seal(path, `${path}.sealed`);
+      await choose(page, `${path}.sealed`);
+      const back = page.waitForEvent('download');
+      await page.evaluate(async (key) => {
+        const sink = await caas.privateFile('opened');
+        await caas.openFile(document.querySelector('input').files[0], key, sink, {});
+        offer(await sink.finish());
+      }, theirs);
+      await (await back).saveAs(`${path}.opened`);
+      assert.equal(await digest(`${path}.opened`), await digest(path));
+
+      const changed = readFileSync(`${path}.sealed`);
+      changed[changed.length - 1] ^= 1;
+      writeFileSync(`${path}.sealed`, changed);
+      await choose(page, `${path}.sealed`);
+      const before = await page.evaluate(() => leftovers());
+      const refused = page.evaluate(async (key) => {
+        const sink = await caas.privateFile('opened');
+        await caas.openFile(document.querySelector('input').files[0], key, sink, {}).catch((error) => {
+          throw new Error(`code: ${error.code}`);
+        });
+      }, theirs);
+      assert.equal(await code(refused), 'not-authentic');
+      assert.deepEqual(await page.evaluate(() => leftovers()), before);
+    }
+    await page.reload();
+    await page.waitForFunction(() => window.caas);
+    assert.deepEqual(await page.evaluate(() => caas.wipe().then(leftovers)), [], 'a new page wipes what the old one left');
+  });
+}
+
+test("AWS's client opens what the page stores, and the reverse", async () => {
+  const page = await opened();
+  for (const [size, partSize] of [[0], [9 * MIB + 5], [20 * MIB + 3, 8 * MIB]]) {
+    const path = await file(`aws${size}.bin`, size);
+    await choose(page, path);
+    const id = await upload(page, partSize);
+    const key = `local/${Buffer.from(id, 'base64url')}`;
+    assert.ok(elsewhere('get', key).equals(readFileSync(path)), `AWS's client opens ${size} bytes`);
+
+    const theirs = randomBytes(size);
+    elsewhere('put', key, theirs);
+    await save(page, id, `${path}.copy`);
+    assert.ok(readFileSync(`${path}.copy`).equals(theirs), `${size} bytes of AWS's client`);
   }
-  await page.reload();
-  await page.waitForFunction(() => window.caas);
-  assert.deepEqual(await page.evaluate(() => caas.wipe().then(leftovers)), [], 'a new page wipes what the old one left');
 });
 
 test('a tampered object saves nothing', async () => {
@@ -354,6 +395,35 @@ test('an upload and a download survive ten seconds offline', async () => {
   await offline();
   await saving;
   assert.equal(await digest(`${path}.copy`), await digest(path));
+});
+
+test('a disk that fills up in the middle leaves nothing', async () => {
+  // What is kept in memory alone has no quota.
+  const context = await launchOnDisk(join(folder, 'profile'));
+  const page = await opened(context);
+  const path = await file('full.bin', 100 * MIB);
+  await choose(page, path);
+  const id = await upload(page, 8 * MIB);
+  await page.evaluate(() => (window.progress.sent = 0));
+  const debugging = await context.newCDPSession(page);
+  const downloads = [];
+  page.on('download', (download) => downloads.push(download));
+  const outcome = code(page.evaluate(async (id) => {
+    const grant = await backend(`/api/files/${id}/grant`);
+    const sink = await caas.privateFile(grant.name, { size: grant.size });
+    await caas.download(grant, sink, { onProgress }).catch((error) => {
+      throw new Error(`code: ${error.code}`);
+    });
+  }, id));
+  await page.waitForFunction(() => window.progress.sent > 16 * 1024 * 1024, undefined, { polling: 20 });
+  await debugging.send('Storage.overrideQuotaForOrigin', { origin: site.url, quotaSize: MIB });
+  assert.equal(await outcome, 'disk-full');
+  assert.deepEqual(await page.evaluate(() => leftovers()), []);
+  assert.deepEqual(downloads, []);
+  await debugging.send('Storage.overrideQuotaForOrigin', { origin: site.url });
+  await save(page, id, `${path}.copy`);
+  assert.equal(await digest(`${path}.copy`), await digest(path));
+  await context.close();
 });
 
 test('pausing keeps the upload, cancelling aborts it', async () => {

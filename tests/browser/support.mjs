@@ -78,10 +78,16 @@ export class Service {
 }
 
 /** Chromium, which cannot make its sandbox as root. */
-export function launch(options = {}) {
-  const args = [...(options.args ?? []), ...(process.getuid() === 0 ? ['--no-sandbox'] : [])];
-  return chromium.launch({ executablePath: process.env.CAAS_CHROMIUM ?? '/usr/bin/chromium', ...options, args });
-}
+const started = (options) => ({
+  executablePath: process.env.CAAS_CHROMIUM ?? '/usr/bin/chromium',
+  ...options,
+  args: [...(options.args ?? []), ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
+});
+
+export const launch = (options = {}) => chromium.launch(started(options));
+
+/** A context whose storage is on the disk. */
+export const launchOnDisk = (folder) => chromium.launchPersistentContext(folder, started({ acceptDownloads: true }));
 
 /**
  * A page in its own context. `page.violations` has every violation of the content security policy, also of workers,
