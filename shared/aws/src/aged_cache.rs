@@ -133,8 +133,13 @@ where
         // A read that was in progress when this began may have seen an older state. At most two
         // attempts join such a read.
         for _ in 0..2 {
-            let found = self.cache.try_get_with_by_ref(key, fresh()).await;
-            let found = found.map_err(|error: Arc<E>| *error)?;
+            let found = match self.cache.get(key).await {
+                Some(found) => found,
+                // On the heap: the future of a read is large, and most loads make none.
+                None => Box::pin(self.cache.try_get_with_by_ref(key, fresh()))
+                    .await
+                    .map_err(|error: Arc<E>| *error)?,
+            };
             let usable = found.since.is_since(&asked)
                 || found.since.is_within(self.max_age, &(self.clock)());
             if usable && accept(&found) {
@@ -142,7 +147,7 @@ where
             }
             self.remove(key, &found).await;
         }
-        fresh().await
+        Box::pin(fresh()).await
     }
 
     /// Caches a value whose read began at `since`.
