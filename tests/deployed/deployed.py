@@ -45,8 +45,8 @@ def main():
 
             stack = deploy(template, **parameters)
             for step in [
-                drive.front_door, drive.problems, drive.clients, drive.doctor, drive.encrypt_file, drive.encrypt_data,
-                drive.upload_file, drive.presigned, drive.in_parts, drive.seal_object, drive.logs, drive.alarms,
+                drive.front_door, drive.page, drive.problems, drive.clients, drive.doctor, drive.encrypt_file,
+                drive.encrypt_data, drive.upload_file, drive.presigned, drive.in_parts, drive.seal_object, drive.logs, drive.alarms,
             ]:
                 step(stack)
                 print(f"{step.__name__}: ok", flush=True)

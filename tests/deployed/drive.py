@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import uuid
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
@@ -37,6 +38,22 @@ def front_door(stack):
     assert "/api/files" in api["paths"]
     assert {} not in api["paths"]["/encrypt_file"]["post"]["security"], "public by mistake"
     call(stack, "GET", "/", 200)
+
+
+def page(stack):
+    """What a browser loads at first, and where the page may send requests."""
+    html = requests.get(stack.url + "/", headers={"accept": "text/html"}, timeout=60)
+    assert html.headers["content-type"] == "text/html; charset=utf-8", html.headers
+    policy = html.headers["content-security-policy"]
+    for bucket in ["Vault", "Inbox"]:
+        assert f" https://{stack.names[bucket]}.s3." in policy, policy
+    links = re.findall(r'(?:src|href)="(/[^"]+)"', html.text)
+    assert "/Prod/page/main.mjs" in links, links
+    for link in {*links, "/Prod/wasm/caas_wasm_bg.wasm"}:
+        path = link.removeprefix("/Prod")
+        file = requests.get(stack.url + path, timeout=60)
+        with open(f"{ROOT}/web/public{path}", "rb") as source:
+            assert (file.status_code, file.content == source.read()) == (200, True), path
 
 
 def nobody_gets_in(stack):
