@@ -536,8 +536,8 @@ def alarms(resources, expect):
         ("sealobjectlogs", '{ $.cause = "key *" }', "KeysUnusable", "1"),
         ("apilogs", '{ $.status = "401" }', "Unauthorized", "1"),
         ("sealobjectlogs", "{ $.oldest_seconds >= 0 }", "InboxAge", "$.oldest_seconds"),
-        ("encryptdatalogs", "{ $.values >= 0 }", "Values", "$.values"),
-        ("encryptdatalogs", "{ $.values >= 0 }", "ValuesByClient", "$.values"),
+        ("encryptdatalogs", "{ $.items >= 0 }", "Values", "$.items"),
+        ("encryptdatalogs", "{ $.items >= 0 }", "ValuesByClient", "$.items"),
     }
     filters = set()
     for metric in of_type(resources, "AWS::Logs::MetricFilter").values():

@@ -21,13 +21,6 @@ pub(crate) fn user(client: ClientName, uuid: &str, audit: &Audit) -> Result<User
     Ok(user)
 }
 
-/// Says how many values a request has, in the log and in the audit trail: whoever tries one after the
-/// other shows up here.
-pub(crate) fn count_values(user: &UserId, values: usize, audit: &Audit) {
-    audit.items(values);
-    tracing::info!(client = user.client.as_str(), values, "values");
-}
-
 /// The user whose UUID is in the path, of the client whose key is in the headers.
 pub(crate) struct UserInPath(pub(crate) UserId);
 

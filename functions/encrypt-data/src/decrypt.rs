@@ -85,7 +85,7 @@ pub(crate) async fn decrypt(
     let user = caller::user(client, &body.user, &audit)?;
     let context = caller::context(body.context.as_ref())?;
     let texts = body.encrypted.as_slice();
-    caller::count_values(&user, texts.len(), &audit);
+    audit.items(texts.len());
     let values: Vec<_> = texts
         .iter()
         .map(|text| Encrypted::from_text(text))

@@ -88,7 +88,7 @@ pub(crate) async fn encrypt(
     AuthenticatedJson { client, body }: AuthenticatedJson<EncryptRequest>,
 ) -> Result<Json<EncryptResponse>, Problem> {
     let user = caller::user(client, &body.user, &audit)?;
-    caller::count_values(&user, body.data.as_slice().len(), &audit);
+    audit.items(body.data.as_slice().len());
     let reversible = body.cipher.is_some();
     let context = caller::context(body.context.as_ref())?;
     if body.context.is_some() && !reversible {

@@ -75,7 +75,7 @@ pub(crate) async fn verify(
     AuthenticatedJson { client, body }: AuthenticatedJson<VerifyRequest>,
 ) -> Result<Json<VerifyResponse>, Problem> {
     let user = caller::user(client, &body.user, &audit)?;
-    caller::count_values(&user, body.encrypted.as_slice().len(), &audit);
+    audit.items(body.encrypted.as_slice().len());
     let mut checks = Checks {
         service: &service,
         user,
