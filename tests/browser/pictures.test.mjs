@@ -25,7 +25,7 @@ test('pictures', { skip: !folder && 'CAAS_SCREENSHOTS names no folder' }, async 
       await vault.locator('#upload-files').setInputFiles({ name, mimeType: '', buffer: Buffer.alloc(length, 1) });
       await vault.locator('#files .name', { hasText: name }).waitFor();
     }
-    await vault.getByRole('button', { name: 'Remove those that are done' }).click();
+    await vault.getByRole('button', { name: 'Clear finished' }).click();
     let parts = 0;
     await vault.route(/partNumber=/, async (route) => {
       parts += 1;

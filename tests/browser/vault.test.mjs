@@ -149,7 +149,7 @@ test('an upload is paused, goes on and is cancelled', async () => {
   await parts(2);
   await press(transfer(page, 'paused.bin'), 'Pause');
   await state(transfer(page, 'paused.bin'), 'Paused.');
-  await press(transfer(page, 'paused.bin'), 'Go on');
+  await press(transfer(page, 'paused.bin'), 'Resume');
   await state(transfer(page, 'paused.bin'), 'Stored');
   assert.ok((await fetched(page, 'paused.bin')).equals(content));
 

@@ -555,7 +555,7 @@ def alarms(resources, expect):
 
 
 def kms_administration(resources, expect):
-    """Who disables, deletes or opens up a key is reported, and nobody but AWS's two services can report."""
+    """Who disables, deletes or grants access to a key is reported, and nobody but AWS's two services can report."""
     rule = resources["KmsAdministration"]["Properties"]
     pattern = rule["EventPattern"]
     detail = pattern["detail"]

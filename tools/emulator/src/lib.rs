@@ -38,8 +38,8 @@
 //! `x-amz-server-side-encryption: AES256` is accepted and returned, but has no effect.
 //!
 //! # Logs
-//! I/O errors are logged with their cause. This crate never logs a key or a secret. `s3s` logs each refusal as an error, and paths with
-//! object keys at `debug`: filter with `s3s=off`.
+//! I/O errors are logged with their cause. This crate never logs a key or a secret. `s3s` logs each refusal as an error,
+//! and paths with object keys at `debug`: filter with `s3s=off`.
 
 mod calls;
 mod config;

@@ -6,7 +6,7 @@ pub(crate) fn text(url: &str, page: &str, env: &Path) -> String {
     format!(
         r#"CaaS is running at {url} - Ctrl-C stops it.
 
-Open the page in a browser (the link has your API key once):
+Open the page in a browser (the link works once):
   {page}
 
 In another terminal, first:

@@ -84,7 +84,7 @@ const SENTENCES = {
     'This does not open: it was changed or cut off, or belongs to another key or user. Get it again from where it is kept.',
   'rate-limited': (_, seconds) => `There are too many requests at the moment. Try again in ${seconds ?? 2} seconds.`,
   'dependency-unavailable': () => 'The storage or the key management of the service is not available. Try again in a few seconds.',
-  'storage-full': () => 'The service has no room left. Ask the operator for room; reading and deleting still work.',
+  'storage-full': () => 'The service has no space left. Ask the operator to free some; reading and deleting still work.',
   'internal': ({ instance }) => `Something went wrong in the service. Try again; if it happens again, report ${instance}.`,
 };
 

@@ -107,8 +107,8 @@ function open() {
 
 function faultOf(file, key) {
   if (file === undefined) return 'Drop or choose the encrypted file first.';
-  if (file.size < OVERHEAD) return 'This is no encrypted file: it is shorter than 28 bytes.';
-  if (file.size > MAX_FILE_BYTES + OVERHEAD) return 'This is no encrypted file: it is longer than 64 GiB.';
+  if (file.size < OVERHEAD) return 'This is not an encrypted file: it is shorter than 28 bytes.';
+  if (file.size > MAX_FILE_BYTES + OVERHEAD) return 'This is not an encrypted file: it is longer than 64 GiB.';
   if (!KEY.test(key)) return 'The key has 43 characters: letters, digits, - and _. Copy all of it.';
   return undefined;
 }

@@ -86,7 +86,7 @@ class Transfer {
 
   ended(reason) {
     if (reason === 'pause') {
-      this.job.say('', 'Paused.', ['Go on', () => this.enqueue()], ['Cancel', () => this.cancel()]);
+      this.job.say('', 'Paused.', ['Resume', () => this.enqueue()], ['Cancel', () => this.cancel()]);
     } else {
       this.job.remove();
       announce('Cancelled.');
@@ -102,7 +102,7 @@ class Transfer {
   async waitForConnection() {
     this.failures += 1;
     const seconds = Math.min(2 ** this.failures, LONGEST_WAIT_SECONDS);
-    this.show('No connection. It goes on by itself as soon as there is one.');
+    this.show('No connection. It resumes when the connection is back.');
     const { signal } = this.controller;
     const online = new Promise((resolve) => addEventListener('online', resolve, { once: true }));
     try {
