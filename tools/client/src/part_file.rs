@@ -16,6 +16,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use caas_crypto::stored::{BodyOpener, Grant, OVERHEAD};
+use same_file::Handle;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -74,6 +75,10 @@ impl PartFile {
             TryLockError::WouldBlock => DownloadError::InProgress,
             TryLockError::Error(error) => DownloadError::Destination(error),
         })?;
+        // Whoever held the lock may have moved the file to its destination meanwhile.
+        if !is_at(&file, &path).map_err(DownloadError::Destination)? {
+            return Err(DownloadError::InProgress);
+        }
         let version = with_suffix(destination, ".part.json");
         let found = read(&version).ok();
         let found = found.and_then(|text| serde_json::from_slice(&text).ok());
@@ -153,6 +158,10 @@ impl PartFile {
         }
         opener.finish().map_err(|_| DownloadError::NotAuthentic)?;
         out.finish()?;
+        if !is_at(&self.file, &self.path).map_err(failed)? {
+            let error = format!("{} was replaced during the download", self.path.display());
+            return Err(failed(io::Error::other(error)));
+        }
         fs::rename(&self.path, destination).map_err(failed)?;
         // If this fails, the next download finds out.
         let _ = fs::remove_file(&self.version);
@@ -202,6 +211,15 @@ fn private() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+/// Whether this path still leads to the open file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match Handle::from_path(path) {
+        Ok(found) => Ok(found == Handle::from_file(file.try_clone()?)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -286,6 +304,55 @@ mod tests {
             assert!(fs::read(&destination).unwrap() == content, "{arrived}");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         }
+    }
+
+    /// Each download writes what nobody else does, and moves it away.
+    #[test]
+    fn whoever_opens_a_part_file_has_the_one_at_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = folder.path().join("copy");
+        let download = |name: u8| {
+            for round in 0..5_000_u32 {
+                let Ok((part, _)) = PartFile::open(&destination) else {
+                    continue;
+                };
+                let content = [&[name], &round.to_be_bytes()[..]].concat();
+                part.begin(&version(100)).unwrap();
+                (&part.file).write_all(&content).unwrap();
+                assert_eq!(fs::read(&part.path).unwrap(), content);
+                fs::rename(&part.path, &destination).unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            for name in 0..3 {
+                scope.spawn(move || download(name));
+            }
+        });
+    }
+
+    #[test]
+    fn a_part_file_that_was_replaced_is_not_moved_to_the_destination() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = folder.path().join("copy");
+        let mut sealer = grant().into_sealer();
+        let mut sealed = b"content".to_vec();
+        sealer.update(&mut sealed).unwrap();
+        sealed.extend(sealer.finish());
+        let version = version(sealed.len() as u64);
+        let (part, _) = PartFile::open(&destination).unwrap();
+        part.begin(&version).unwrap();
+        fs::remove_file(&part.path).unwrap();
+        fs::write(&part.path, "another").unwrap();
+        let (sender, pieces) = mpsc::channel(1);
+        sender.try_send(sealed).unwrap();
+        let (give_back, _) = std::sync::mpsc::channel();
+        let grants = (&grant(), grant());
+        let moved = part.open_as_it_arrives(grants, &version, 0, pieces, &give_back, &destination);
+        assert!(
+            matches!(moved, Err(DownloadError::Destination(_))),
+            "{moved:?}"
+        );
+        assert!(!destination.exists());
     }
 
     #[test]

@@ -135,7 +135,11 @@ impl Client {
     ) -> Result<Vec<String>, ServiceError> {
         let response = self.call(Method::POST, "/encrypt", Some(body(request)?));
         let Encrypted { encrypted_data } = read(response.await?)?;
-        counted(encrypted_data, count)
+        let is_printable = |text: &String| text.bytes().all(|byte| byte.is_ascii_graphic());
+        match encrypted_data.iter().all(is_printable) {
+            true => counted(encrypted_data, count),
+            false => Err(ServiceError::Unexpected),
+        }
     }
 }
 
