@@ -4,6 +4,8 @@ use std::{error::Error, fmt::Display, io, iter, path::Path, process::ExitCode};
 
 use caas_client::{DownloadError, InvalidClient, ServiceError, UploadError};
 
+use crate::text::escaped;
+
 /// An exit code, as `caas --help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -144,7 +146,8 @@ impl From<ServiceError> for Failure {
                     "integrity-failure" => Exit::NotAuthentic,
                     _ => Exit::Refused,
                 };
-                let refused = Self::new(exit, format!("{title}: {detail}"));
+                let message = escaped(&format!("{title}: {detail}"));
+                let refused = Self::new(exit, message);
                 match &*code {
                     "unauthorized" => refused.next("`caas login` checks and keeps another key"),
                     _ => refused,

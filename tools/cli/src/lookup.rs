@@ -117,7 +117,8 @@ fn ambiguous(name: &str, candidates: &[ListedFile]) -> Failure {
     // The newest are most likely meant, and paths begin with a time.
     for file in candidates.iter().rev().take(SHOWN) {
         let (created, size) = (minute(&file.created_at), size(file.size));
-        message.push_str(&format!("\n  {}  {created}  {size}", file.id));
+        let line = escaped(&format!("{}  {created}  {size}", file.id));
+        message.push_str(&format!("\n  {line}"));
     }
     if count > SHOWN {
         message.push_str(&format!("\n  and {} more", count - SHOWN));

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     failure::{Exit, Failure},
-    text::{self, escaped},
+    text::{self, escaped_lines},
 };
 
 /// How to print.
@@ -80,7 +80,7 @@ impl Output {
         let mut out = io::stdout().lock();
         match self.json {
             true => writeln!(out, "{}", text::json(object))?,
-            false => writeln!(out, "{line}")?,
+            false => writeln!(out, "{}", escaped_lines(line))?,
         }
         Ok(out.flush()?)
     }
@@ -89,7 +89,7 @@ impl Output {
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             // There is nowhere else to say it.
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", escaped_lines(text));
         }
     }
 
@@ -109,8 +109,7 @@ impl Output {
             return text::json(&error);
         }
         // A message may have several lines, and name a file of this machine.
-        let lines: Vec<_> = failure.message().split('\n').map(escaped).collect();
-        let message = lines.join("\n");
+        let message = escaped_lines(failure.message());
         let message = match failure.exit() {
             Exit::Interrupted => message,
             _ => format!("error: {message}"),

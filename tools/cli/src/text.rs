@@ -19,6 +19,13 @@ pub(crate) fn escaped(text: &str) -> String {
     escaped
 }
 
+/// The same for a text of several lines. What comes from elsewhere is [`escaped`] before, or it could
+/// look like lines of this program.
+pub(crate) fn escaped_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(escaped).collect();
+    lines.join("\n")
+}
+
 /// The object on one line, with the escapes of JSON for the same characters.
 pub(crate) fn json(object: &Value) -> String {
     let mut escaped = String::new();

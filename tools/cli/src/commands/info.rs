@@ -34,7 +34,7 @@ impl Info {
         let path = path_of(&id);
         let text = [
             ("Name", escaped(&info.name)),
-            ("ID", id.clone()),
+            ("ID", escaped(&id)),
             ("Path", escaped(path.as_deref().unwrap_or("unknown"))),
             ("Size", format!("{} ({} bytes)", size(info.size), info.size)),
             ("Content type", escaped(&info.content_type)),

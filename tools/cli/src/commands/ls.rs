@@ -44,13 +44,13 @@ impl Ls {
                 }
                 is_empty = false;
                 let line = match self.long {
-                    true => format!(
+                    true => escaped(&format!(
                         "{:>11}  {}  {}  {}",
                         size(file.size),
                         minute(&file.created_at),
                         file.id,
-                        escaped(&file.path)
-                    ),
+                        file.path
+                    )),
                     false => escaped(&file.name),
                 };
                 output.result(&line, &json!(file))?;

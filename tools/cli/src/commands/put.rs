@@ -233,7 +233,7 @@ impl Put {
             "size": size,
             "path": source.path.to_string_lossy(),
         });
-        output.result(&format!("{id}  {}", escaped(name)), &object)
+        output.result(&escaped(&format!("{id}  {name}")), &object)
     }
 }
 

@@ -66,7 +66,10 @@ impl Rm {
             let shown = escaped(&name);
             let line = match &receipt {
                 Some(receipt) => format!("Removed {shown} permanently: {}", erased(receipt)),
-                None => format!("Deleted {shown}. The operator can recover it for a while: {id}"),
+                None => {
+                    let id = escaped(&id);
+                    format!("Deleted {shown}. The operator can recover it for a while: {id}")
+                }
             };
             let mut object = json!({"id": id, "name": name, "purged": self.purge});
             if let Some(receipt) = receipt {

@@ -9,6 +9,7 @@ use crate::{
     connection::ConnectionOptions,
     failure::{Exit, Failure},
     output::{Output, ask},
+    text::escaped,
 };
 
 /// Show, rotate and shred the keys of users
@@ -68,7 +69,7 @@ impl User {
             UserCommand::Show { user } => {
                 for version in client.key_versions(&user.to_string()).await? {
                     output.result(
-                        &format!("{:>4}  {}", version.version, version.created_at),
+                        &format!("{:>4}  {}", version.version, escaped(&version.created_at)),
                         &json!(version),
                     )?;
                 }

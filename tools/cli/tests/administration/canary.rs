@@ -96,7 +96,11 @@ const fn case(arguments: &'static [&'static str], input: &'static str) -> Case {
     Case { arguments, input }
 }
 
-/// The services that commands meet: one that refuses, one that responds with something else, and none.
+/// What would set the color or the title of a terminal, or look like a line of the program.
+const HOSTILE: &str = r"\u001b[31m\u001b]0;title\u0007\u009b5n\r\nFORGED line\u202e";
+
+/// The services that commands meet: one that refuses, one that responds with something else, two that
+/// want to control the terminal, and none.
 async fn services() -> (Vec<FaultProxy>, Vec<String>) {
     let nobody = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -104,10 +108,20 @@ async fn services() -> (Vec<FaultProxy>, Vec<String>) {
         .unwrap();
     let problem =
         r#"{"type":"/problems/unauthorized","title":"Unknown","status":401,"detail":"No."}"#;
+    let hostile_problem = format!(
+        r#"{{"type":"/problems/conflict","title":"{HOSTILE}","status":409,"detail":"{HOSTILE}"}}"#
+    );
+    let hostile = format!(
+        r#"{{"files":[{{"id":"{HOSTILE}","path":"{HOSTILE}/a","name":"{HOSTILE}","size":1,"created_at":"{HOSTILE}"}}],
+        "versions":[{{"version":1,"created_at":"{HOSTILE}"}}],"encrypted_data":["{HOSTILE}","{HOSTILE}"],
+        "subject":"{HOSTILE}","versions_removed":1,"time":"{HOSTILE}","request_id":"{HOSTILE}"}}"#
+    );
     let mut proxies = Vec::new();
     for fault in [
         Fault::Respond(401, "application/problem+json", problem.to_owned()),
         Fault::Respond(200, "text/html", "<html>".to_owned()),
+        Fault::Respond(409, "application/problem+json", hostile_problem),
+        Fault::Respond(200, "application/json", hostile),
     ] {
         let proxy = FaultProxy::start(nobody).await.unwrap();
         proxy.set_rule(move |_| fault.clone());
@@ -173,10 +187,18 @@ async fn no_secret_appears() {
                 ("results", &ended.stdout),
                 ("messages", &ended.stderr),
             ] {
-                assert!(
-                    !text.contains(CANARY),
-                    "{place} of {arguments:?} at {url}: {text}"
-                );
+                let about = format!("{place} of {arguments:?} at {url}: {text:?}");
+                assert!(!text.contains(CANARY), "{about}");
+                // Shells read completions, `man` a page.
+                let is_for_programs = matches!(arguments[0], "completions" | "man");
+                let controls = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+                if place != "arguments" && !is_for_programs {
+                    assert!(!text.contains(controls), "{about}");
+                    assert!(
+                        !text.lines().any(|line| line.starts_with("FORGED")),
+                        "{about}"
+                    );
+                }
             }
             assert!(
                 !ended.stderr.contains("panicked"),

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     failure::{Exit, Failure},
     output::Output,
+    text::escaped,
 };
 
 /// Why a step did not succeed.
@@ -55,7 +56,7 @@ impl Trouble {
             let scope = Scope::of_route(method, route);
             return Self::Skipped(match scope {
                 Some(scope) => format!("needs scope {scope}"),
-                None => detail,
+                None => escaped(&detail),
             });
         }
         let next = match (status, title.is_empty()) {
@@ -71,7 +72,7 @@ impl Trouble {
         };
         let what = match title.is_empty() {
             true => format!("status {status} without a problem document"),
-            false => format!("{title}: {detail}"),
+            false => escaped(&format!("{title}: {detail}")),
         };
         Self::failed(what, next)
     }
