@@ -79,6 +79,7 @@ def bucket(resources, lock, expect):
     ], "the trail goes when its days are over")
     if "Audit" in resources:
         retained("Audit", resources, expect)
+        retained("AuditPolicy", resources, expect)
     policy = resources.get("AuditPolicy", {}).get("Properties", {})
     refused = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [BUCKET, BUCKET + "/*"]}
     expected = parts_of(
