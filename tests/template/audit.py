@@ -89,10 +89,15 @@ def bucket(resources, lock, expect):
             "Effect": "Deny", "Principal": "*", "Action": ["s3:PutObject", "s3:ReplicateObject"],
             "Resource": BUCKET + "/*", "Condition": {"ArnNotEquals": {"aws:PrincipalArn": DELIVERY}},
         },
+        # A lock does not prevent delete markers, which hide deliveries.
+        {
+            "Effect": "Deny", "Principal": "*", "Action": ["s3:DeleteObject", "s3:ReplicateDelete"],
+            "Resource": BUCKET + "/*",
+        },
     )
     expect(policy.get("Bucket") == "audit", "the trail has a policy")
     written = flat(policy.get("PolicyDocument", {"Statement": []}))
-    expect(written == expected, "only Firehose writes the trail, and TLS 1.2 is required of everybody")
+    expect(written == expected, "only Firehose writes the trail, nobody hides it, and TLS 1.2 is required of everybody")
 
 
 def roles(resources, expect):
