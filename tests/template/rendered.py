@@ -66,6 +66,16 @@ def resolved(template, **parameters):
     return _Resolver(template, parameters).resources()
 
 
+def refused(template, **parameters):
+    """What the template's rules say against these parameters."""
+    resolver = _Resolver(template, parameters)
+    return [
+        assertion["AssertDescription"]
+        for rule in template["Rules"].values() if resolver.value(rule.get("RuleCondition", True))
+        for assertion in rule["Assertions"] if not resolver.value(assertion["Assert"])
+    ]
+
+
 class _Resolver:
     def __init__(self, template, parameters):
         self.template = template

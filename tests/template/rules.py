@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 
-from rendered import ACCOUNT, REPLICA_KEYS, TEMPLATE, resolved, written
+from rendered import ACCOUNT, REPLICA_KEYS, TEMPLATE, refused, resolved, written
 
 KMS_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/"
 LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:"
@@ -594,14 +594,14 @@ VALUES = {
     ),
     "CipherPool": (["sha256", "blake2b-512,sha512"], ["", "sha-256", "SHA256", "sha256,", "sha256, sha512", "sha1,md5,sha1"]),
     "SaltPool": (["8", "16,32,64"], ["", "12", "8,", "8, 16", "64,64", "8,16,8"]),
-    "RequestsPerIp": (["0", "10", "2000", "999999999"], ["", "-1", "05", "1e3"]),
+    "RequestsPerIp": (["0", "10", "2000", "999999999"], ["", "-1", "1", "9", "05", "1e3"]),
     "DomainName": (["", "api.example.com"], ["https://api.example.com", "api.example.com/", "API.example.com", "api"]),
     "CertificateArn": (
         ["", f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0a1b-2c"],
         ["0a1b", f"arn:aws:iam::{ACCOUNT}:server-certificate/a"],
     ),
 } | {
-    name: (["", "caas-vault-1a2b", "a.b"], ["A", "ab", "s3://vault", "arn:aws:s3:::vault", "vault_", "a" * 64])
+    name: (["", "caas-vault-1a2b"], ["A", "ab", "a.b", "s3://vault", "arn:aws:s3:::vault", "vault_", "a" * 64])
     for name in ["VaultBucketName", "UserKeysBucketName", "ClientsBucketName"]
 } | {
     name: (
@@ -610,6 +610,10 @@ VALUES = {
     )
     for name in ["FileKeyArn", "UserKeyArn"]
 }
+
+
+# Parameters that are wrong without another one.
+NEEDS = {"DomainName": "CertificateArn", "VaultBucketName": "FileKeyArn", "UserKeysBucketName": "UserKeyArn"}
 
 
 def parameters(template, expect):
@@ -624,6 +628,10 @@ def parameters(template, expect):
         expect(accepts == [True] * len(good) + [False] * len(bad), f"{name} accepts what it should: {accepts}")
     free = {n for n, p in found.items() if p["Type"] == "String" and not {"AllowedPattern", "AllowedValues"} & set(p)}
     expect(free == {"AlarmEmail"}, f"{free} accept anything")
+    expect(refused(template) == [], "the defaults are accepted")
+    for name, other in NEEDS.items():
+        expect(refused(template, **{name: "given"}) == [f"{name} needs {other}"], f"{name} is refused without {other}")
+        expect(refused(template, **{name: "given", other: "given"}) == [], f"{name} is accepted with {other}")
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
     expect(sorted(grouped) == sorted(found), "each parameter is in one group")
