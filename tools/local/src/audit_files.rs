@@ -21,14 +21,12 @@ impl AuditFiles {
         Self { folder, file: None }
     }
 
-    fn of_today(&mut self) -> io::Result<&mut File> {
+    fn take_todays(&mut self) -> io::Result<(Date, File)> {
         let today = OffsetDateTime::now_utc().date();
-        let current = self.file.take().filter(|(date, _)| *date == today);
-        let file = match current {
-            Some((_, file)) => file,
-            None => self.open(today)?,
-        };
-        Ok(&mut self.file.insert((today, file)).1)
+        match self.file.take().filter(|(date, _)| *date == today) {
+            Some(file) => Ok(file),
+            None => Ok((today, self.open(today)?)),
+        }
     }
 
     fn open(&self, date: Date) -> io::Result<File> {
@@ -38,7 +36,7 @@ impl AuditFiles {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
-        // A power failure may have cut the last line; the next one must not join it.
+        // A full disk or a power failure may have cut the last line; the next one must not join it.
         let mut last = [b'\n'];
         if file.seek(SeekFrom::End(0))? > 0 {
             file.seek(SeekFrom::End(-1))?;
@@ -55,7 +53,11 @@ impl AuditFiles {
 
 impl Write for AuditFiles {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.of_today()?.write(line)
+        let (date, mut file) = self.take_todays()?;
+        // If this fails, the file is opened again, which ends a cut line.
+        file.write_all(line)?;
+        self.file = Some((date, file));
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -94,6 +96,21 @@ mod tests {
             text += &fs::read_to_string(entry.path()).unwrap();
         }
         assert_eq!(text, "one\ncu\ntwo\n");
+    }
+
+    /// The disk is full in the middle of a line.
+    #[test]
+    fn a_line_that_a_failed_write_cut_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = AuditFiles::new(folder.path().to_owned());
+        files.write_all(b"one\ncu").unwrap();
+        let (date, file) = files.file.as_mut().unwrap();
+        let path = folder.path().join(format!("{date}.jsonl"));
+        *file = File::open(&path).unwrap(); // not writable
+        files.write_all(b"t\n").unwrap_err();
+        files.write_all(b"two\n").unwrap();
+        files.write_all(b"three\n").unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "one\ncu\ntwo\nthree\n");
     }
 
     #[test]
