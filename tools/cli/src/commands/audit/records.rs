@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher, RandomState},
     io::Read,
 };
 
@@ -15,7 +16,7 @@ const MAX_LAYERS: usize = 2;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// How many gaps of a process are listed.
+/// How many gaps or repeated numbers of a process are listed.
 const LISTED: usize = 5;
 
 /// Which lines to show.
@@ -31,9 +32,11 @@ pub(super) struct Filter {
 /// What has been read so far.
 pub(super) struct Records {
     filter: Filter,
-    lines: BTreeMap<(String, u64), Line>,
-    /// The numbers seen of each process.
-    numbers: BTreeMap<String, BTreeSet<u64>>,
+    /// The wanted lines.
+    lines: Vec<Line>,
+    /// Number and hash of every line of each process.
+    seen: BTreeMap<String, BTreeSet<(u64, u64)>>,
+    hasher: RandomState,
     faults: Vec<String>,
 }
 
@@ -71,8 +74,9 @@ impl Records {
     pub(super) fn new(filter: Filter) -> Self {
         Self {
             filter,
-            lines: BTreeMap::new(),
-            numbers: BTreeMap::new(),
+            lines: Vec::new(),
+            seen: BTreeMap::new(),
+            hasher: RandomState::new(),
             faults: Vec::new(),
         }
     }
@@ -129,15 +133,17 @@ impl Records {
         if since.as_ref().is_some_and(|since| line.time < *since) {
             return;
         }
-        let numbers = self.numbers.entry(line.process.clone()).or_default();
-        numbers.insert(line.seq);
+        let seen = self.seen.entry(line.process.clone()).or_default();
+        if !seen.insert((line.seq, self.hasher.hash_one(&line))) {
+            return;
+        }
         let begins = |wanted: &String| {
             let subject = line.subject.as_deref();
             subject.is_some_and(|subject| subject.starts_with(wanted.as_str()))
         };
         let is_client = |wanted: &String| line.client.as_ref() == Some(wanted);
         if subject.as_ref().is_none_or(begins) && client.as_ref().is_none_or(is_client) {
-            self.lines.insert((line.process.clone(), line.seq), line);
+            self.lines.push(line);
         }
     }
 
@@ -146,39 +152,52 @@ impl Records {
         let mut faults = self.faults;
         // From a time on, the first line of a process is any.
         let from_start = self.filter.since.is_none();
-        for (process, numbers) in &self.numbers {
-            let gaps = gaps(numbers, from_start);
+        for (process, seen) in &self.seen {
+            let numbers: Vec<_> = seen.iter().map(|(number, _)| *number).collect();
+            let gaps = gaps(&numbers, from_start);
             let missing: u64 = gaps.iter().map(|(first, last)| last - first + 1).sum();
-            let listed = gaps
-                .iter()
-                .take(LISTED)
-                .map(|(first, last)| match first == last {
-                    true => first.to_string(),
-                    false => format!("{first} to {last}"),
-                });
-            let listed: Vec<_> = listed.collect();
-            let more = if gaps.len() > LISTED { ", …" } else { "" };
             if missing > 0 {
-                let listed = listed.join(", ");
                 let records = if missing == 1 { "record" } else { "records" };
                 faults.push(format!(
-                    "process {process} lacks {missing} {records}: {listed}{more}"
+                    "process {process} lacks {missing} {records}: {}",
+                    list(&gaps)
+                ));
+            }
+            let pairs = numbers.iter().copied().zip(numbers.iter().copied().skip(1));
+            let mut repeated: Vec<_> = pairs.filter(|(a, b)| a == b).collect();
+            repeated.dedup();
+            if !repeated.is_empty() {
+                faults.push(format!(
+                    "process {process} has different records with the same number: {}",
+                    list(&repeated)
                 ));
             }
         }
-        let mut lines: Vec<_> = self.lines.into_values().collect();
+        let mut lines = self.lines;
         lines.sort_by(|a, b| (&a.time, &a.process, a.seq).cmp(&(&b.time, &b.process, b.seq)));
         Found {
             lines,
-            read: self.numbers.values().map(BTreeSet::len).sum(),
-            processes: self.numbers.len(),
+            read: self.seen.values().map(BTreeSet::len).sum(),
+            processes: self.seen.len(),
             faults,
         }
     }
 }
 
+/// The first of these ranges.
+fn list(ranges: &[(u64, u64)]) -> String {
+    let listed = ranges.iter().take(LISTED);
+    let listed = listed.map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first} to {last}"),
+    });
+    let listed: Vec<_> = listed.collect();
+    let more = if ranges.len() > LISTED { ", …" } else { "" };
+    listed.join(", ") + more
+}
+
 /// The numbers that are missing: first and last of each gap.
-fn gaps(numbers: &BTreeSet<u64>, from_start: bool) -> Vec<(u64, u64)> {
+fn gaps(numbers: &[u64], from_start: bool) -> Vec<(u64, u64)> {
     let mut expected = match from_start {
         true => 1,
         false => numbers.first().copied().unwrap_or_default(),
@@ -316,12 +335,26 @@ mod tests {
         ] {
             assert_eq!(found(&[damaged], Filter::default()).faults, [fault]);
         }
+        // A delivery may be repeated, a number may not.
+        let other = line("a", 2).replace("acme", "globex");
+        let forged = lines("a", &[1, 2, 2, 3]).repeat(2);
+        let found = found(&[[forged, other.into_bytes()].concat()], Filter::default());
+        let fault = "process a has different records with the same number: 2";
+        assert_eq!(found.faults, [fault]);
+        let shown = found.lines.iter().filter(|line| line.seq == 2);
+        let clients: BTreeSet<_> = shown.map(|line| line.client.as_deref()).collect();
+        assert_eq!(clients, BTreeSet::from([Some("acme"), Some("globex")]));
+    }
+
+    #[test]
+    fn a_filter_hides_records_but_no_fault() {
+        let lines = line("a", 1) + &line("a", 3);
         // The others are checked even if a filter hides them.
         let other = Filter {
             client: Some("globex".to_owned()),
             ..Filter::default()
         };
-        let found = found(&[lines("a", &[1, 3])], other);
+        let found = found(&[lines.into_bytes()], other);
         assert_eq!((found.lines.len(), found.faults.len()), (0, 1));
     }
 }
