@@ -27,8 +27,8 @@ const SHOWN: usize = 12;
 /// Show who did what, and check that no record is missing
 ///
 /// Reads the audit trail: of a deployment with your own AWS credentials (--stack), or of the local
-/// service in its folder. Every process numbers its records; a missing number is an error. What was
-/// done with a link to a file is not in the trail.
+/// service in its folder. Every process numbers its records; a missing or repeated number is an
+/// error, and so is a deleted delivery. What was done with a link to a file is not in the trail.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -107,7 +107,10 @@ impl Audit {
             true => Ok(()),
             false => Err(Failure::new(
                 Exit::NotAuthentic,
-                format!("the trail is incomplete\n{}", found.faults.join("\n")),
+                format!(
+                    "the trail is incomplete or was changed\n{}",
+                    found.faults.join("\n")
+                ),
             )
             .next(
                 "records of the last minutes may not be delivered yet; for older ones look for \

@@ -228,6 +228,40 @@ async fn the_trail_of_a_day_says_who_did_what() {
     assert!(failed.contains("lacks 1 record: 2"), "{failed}");
 }
 
+/// What Firehose delivers.
+fn delivery(lines: &[&str]) -> Vec<u8> {
+    let events = lines
+        .iter()
+        .map(|line| json!({"id": "1", "timestamp": 1, "message": line}));
+    let message = json!({
+        "messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s",
+        "subscriptionFilters": ["Audit"], "logEvents": events.collect::<Vec<_>>(),
+    });
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(message.to_string().as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+async fn deliver(service: &Service, key: &str, content: Vec<u8>) {
+    let put = service.stack.clients.s3.put_object();
+    let put = put.bucket(CLIENTS).key(key);
+    put.body(ByteStream::from(content)).send().await.unwrap();
+}
+
+/// `caas audit` of the bucket.
+async fn audit(service: &Service, arguments: &[&str]) -> Ended {
+    let emulator = &service.stack.emulator;
+    let program = Program::new("http://localhost", "key");
+    let bucket = ["audit", "--json", "--bucket", CLIENTS];
+    let mut command = program.command(&[&bucket, arguments].concat());
+    command
+        .env("AWS_ENDPOINT_URL_S3", emulator.s3_url())
+        .env("AWS_ACCESS_KEY_ID", emulator.access_key_id())
+        .env("AWS_SECRET_ACCESS_KEY", emulator.secret_access_key())
+        .env("AWS_REGION", emulator.region());
+    run(command, "", |_| {}).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deliveries_in_a_bucket_are_read() {
     let service = Service::start().await;
@@ -236,57 +270,61 @@ async fn deliveries_in_a_bucket_are_read() {
     }
     let text = service.trail.text();
     let lines: Vec<_> = text.lines().collect();
-    let delivery = |lines: &[&str]| {
-        let events = lines
-            .iter()
-            .map(|line| json!({"id": "1", "timestamp": 1, "message": line}));
-        let message = json!({
-            "messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s",
-            "subscriptionFilters": ["Audit"], "logEvents": events.collect::<Vec<_>>(),
-        });
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(message.to_string().as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
-    let put = async |key: &str, content: Vec<u8>| {
-        let put = service
-            .stack
-            .clients
-            .s3
-            .put_object()
-            .bucket(CLIENTS)
-            .key(key);
-        put.body(ByteStream::from(content)).send().await.unwrap();
-    };
     // Not in order, and one of them twice.
-    put("audit/2026/01/01/00/b", delivery(&lines[..1])).await;
-    put(
-        "audit/2026/01/01/01/a",
-        [delivery(&lines[1..]), delivery(&lines[..2])].concat(),
-    )
-    .await;
-    put("errors/2026/01/01/00/c", b"not a delivery".to_vec()).await;
+    deliver(&service, "audit/2026/01/01/00/b", delivery(&lines[..1])).await;
+    let twice = [delivery(&lines[1..]), delivery(&lines[..2])].concat();
+    deliver(&service, "audit/2026/01/01/01/a", twice).await;
+    deliver(&service, "errors/2026/01/01/00/c", b"no delivery".to_vec()).await;
 
-    let emulator = &service.stack.emulator;
-    let audit = async |arguments: &[&str]| {
-        let program = Program::new("http://localhost", "key");
-        let mut command =
-            program.command(&[&["audit", "--json", "--bucket", CLIENTS], arguments].concat());
-        command
-            .env("AWS_ENDPOINT_URL_S3", emulator.s3_url())
-            .env("AWS_ACCESS_KEY_ID", emulator.access_key_id())
-            .env("AWS_SECRET_ACCESS_KEY", emulator.secret_access_key())
-            .env("AWS_REGION", emulator.region());
-        run(command, "", |_| {}).await
-    };
-    assert_eq!(objects(audit(&[]).await), service.trail.audit());
+    assert_eq!(objects(audit(&service, &[]).await), service.trail.audit());
     // The hour before is not even listed: its first line would be missing otherwise.
-    put("audit/2026/01/01/00/b", b"damaged".to_vec()).await;
-    let since = audit(&["--since", "2026-01-01T01:00:00Z"]).await;
+    deliver(&service, "audit/2026/01/01/00/b", b"damaged".to_vec()).await;
+    let since = audit(&service, &["--since", "2026-01-01T01:00:00Z"]).await;
     assert_eq!(objects(since), service.trail.audit());
-    let damaged = audit(&[]).await.failed(3);
+    let damaged = audit(&service, &[]).await.failed(3);
     assert!(
         damaged.contains("audit/2026/01/01/00/b cannot be read"),
         "{damaged}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_lock_allows_hides_nothing() {
+    let service = Service::start().await;
+    for _ in 0..2 {
+        service.caas(&["ls"], "").await.succeeded();
+    }
+    let text = service.trail.text();
+    let lines: Vec<_> = text.lines().collect();
+    let shown = |ended: &Ended| -> Vec<Value> {
+        let lines = ended.stdout.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let (first, last) = ("audit/2026/01/01/00/a", "audit/2026/01/01/00/b");
+    deliver(&service, first, delivery(&lines[..1])).await;
+    deliver(&service, last, delivery(&lines[1..])).await;
+
+    // The end of a process: no gap would show it.
+    let delete = service.stack.clients.s3.delete_object();
+    delete.bucket(CLIENTS).key(last).send().await.unwrap();
+    let deleted = audit(&service, &[]).await;
+    assert_eq!(shown(&deleted), service.trail.audit());
+    let deleted = deleted.failed(3);
+    assert!(
+        deleted.contains(&format!("{last} was deleted")),
+        "{deleted}"
+    );
+
+    // An object over another.
+    let forged = lines[0].replace("acme", "globex");
+    deliver(&service, first, delivery(&[&forged])).await;
+    let changed = audit(&service, &[]).await;
+    assert_eq!(shown(&changed).len(), lines.len() + 1);
+    let changed = changed.failed(3);
+    assert!(
+        changed.contains("different records with the same number: 1"),
+        "{changed}"
     );
 }

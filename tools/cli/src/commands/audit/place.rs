@@ -1,8 +1,9 @@
 //! Where the trail is.
 
-use std::{env, fs, path::PathBuf};
+use std::{collections::HashMap, env, fs, path::PathBuf};
 
 use aws_config::BehaviorVersion;
+use aws_sdk_s3::{Client, primitives::DateTime};
 use caas_aws::ClientsConfig;
 use caas_keys::bucket_of_stack;
 use caas_settings::Settings;
@@ -58,22 +59,8 @@ impl Place {
         let s3 = config.connect().await.s3;
         let format = format_description!("[year]/[month]/[day]/[hour]");
         let from = since.and_then(|since| since.to_offset(UtcOffset::UTC).format(format).ok());
-        let listing = s3.list_objects_v2().bucket(&bucket).prefix(PREFIX);
-        let mut pages = listing
-            .set_start_after(from.map(|hour| format!("{PREFIX}{hour}")))
-            .into_paginator()
-            .send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| unavailable(&error.into_service_error()))?;
-            for key in page.contents().iter().filter_map(|object| object.key()) {
-                let object = s3.get_object().bucket(&bucket).key(key).send().await;
-                let object = object.map_err(|error| unavailable(&error.into_service_error()))?;
-                let content = object.body.collect().await;
-                let content = content.map_err(|error| unavailable(&error))?;
-                records.add_delivery(key, content.to_vec());
-            }
-        }
-        Ok(())
+        let after = from.map(|hour| format!("{PREFIX}{hour}"));
+        read_bucket(&s3, &bucket, after, records).await
     }
 
     /// The files of caas-local.
@@ -101,8 +88,77 @@ impl Place {
     }
 }
 
+/// Reads every version of the deliveries after this key: a lock keeps versions, but lets anybody hide
+/// them behind others or behind delete markers.
+async fn read_bucket(
+    s3: &Client,
+    bucket: &str,
+    after: Option<String>,
+    records: &mut Records,
+) -> Result<(), Failure> {
+    let mut deliveries = Vec::new();
+    let mut markers = HashMap::new();
+    let mut next = (after, None);
+    loop {
+        let listing = s3.list_object_versions().bucket(bucket).prefix(PREFIX);
+        let listing = listing.set_key_marker(next.0).set_version_id_marker(next.1);
+        let page = listing.send().await;
+        let page = page.map_err(|error| unavailable(&error.into_service_error()))?;
+        deliveries.extend(page.versions.unwrap_or_default());
+        // The newest first, so the oldest one of a key remains.
+        for marker in page.delete_markers.unwrap_or_default() {
+            markers.insert(marker.key.unwrap_or_default(), marker.last_modified);
+        }
+        next = (page.next_key_marker, page.next_version_id_marker);
+        if page.is_truncated != Some(true) || next.0.is_none() {
+            break;
+        }
+    }
+    for delivery in deliveries {
+        let key = delivery.key.unwrap_or_default();
+        let object = s3.get_object().bucket(bucket).key(&key);
+        let object = object.set_version_id(delivery.version_id).send().await;
+        let object = object.map_err(|error| unavailable(&error.into_service_error()))?;
+        let locked_until = object.object_lock_retain_until_date;
+        if let Some(marked) = markers.get(&key)
+            && !has_expired(*marked, locked_until)
+        {
+            records.add_deleted(&key);
+        }
+        let content = object.body.collect().await;
+        let content = content.map_err(|error| unavailable(&error))?;
+        records.add_delivery(&key, content.to_vec());
+    }
+    Ok(())
+}
+
+/// Whether a delivery was locked until its delete marker: the bucket's lifecycle adds one then.
+fn has_expired(marked: Option<DateTime>, locked_until: Option<DateTime>) -> bool {
+    locked_until.is_some_and(|until| marked.is_some_and(|marked| marked >= until))
+}
+
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::new(Exit::Network, with_causes(error)).next(
         "check the AWS credentials, the region, and that they may list and read the trail's bucket",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_delivery_that_was_locked_until_its_marker_has_expired() {
+        let time = |seconds: Option<i64>| seconds.map(DateTime::from_secs);
+        for (marked, locked_until, expected) in [
+            (Some(9), Some(9), true),
+            (Some(10), Some(9), true),
+            (Some(8), Some(9), false),
+            // No lock, or no permission to see it.
+            (Some(8), None, false),
+            (None, Some(9), false),
+        ] {
+            assert_eq!(has_expired(time(marked), time(locked_until)), expected);
+        }
+    }
 }

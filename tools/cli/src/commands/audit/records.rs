@@ -108,6 +108,12 @@ impl Records {
         }
     }
 
+    /// Notes that somebody deleted a delivery, which an older version still has.
+    pub(super) fn add_deleted(&mut self, name: &str) {
+        self.faults
+            .push(format!("{name} was deleted: a delete marker hides it"));
+    }
+
     /// Adds a file of lines.
     pub(super) fn add_lines(&mut self, name: &str, text: &str) {
         for line in text.lines().filter(|line| !line.is_empty()) {
