@@ -25,7 +25,8 @@ pub(super) struct Filter {
     /// The subject, or the beginning of it.
     pub(super) subject: Option<String>,
     pub(super) client: Option<String>,
-    /// The earliest time, as the beginning of a line's. Earlier lines are not even checked.
+    /// The earliest time, as the beginning of a line's. What a process lacks before its first wanted
+    /// line is no fault.
     pub(super) since: Option<String>,
 }
 
@@ -34,10 +35,18 @@ pub(super) struct Records {
     filter: Filter,
     /// The wanted lines.
     lines: Vec<Line>,
-    /// Number and hash of every line of each process.
-    seen: BTreeMap<String, BTreeSet<(u64, u64)>>,
+    processes: BTreeMap<String, Process>,
     hasher: RandomState,
     faults: Vec<String>,
+}
+
+/// What has been read of a process.
+#[derive(Default)]
+struct Process {
+    /// Number and hash of every line.
+    lines: BTreeSet<(u64, u64)>,
+    /// The lowest number from the earliest time on.
+    first: Option<u64>,
 }
 
 /// What there is, and what is missing.
@@ -75,7 +84,7 @@ impl Records {
         Self {
             filter,
             lines: Vec::new(),
-            seen: BTreeMap::new(),
+            processes: BTreeMap::new(),
             hasher: RandomState::new(),
             faults: Vec::new(),
         }
@@ -136,13 +145,14 @@ impl Records {
             client,
             since,
         } = &self.filter;
-        if since.as_ref().is_some_and(|since| line.time < *since) {
+        let process = self.processes.entry(line.process.clone()).or_default();
+        let is_new = process
+            .lines
+            .insert((line.seq, self.hasher.hash_one(&line)));
+        if !is_new || since.as_ref().is_some_and(|since| line.time < *since) {
             return;
         }
-        let seen = self.seen.entry(line.process.clone()).or_default();
-        if !seen.insert((line.seq, self.hasher.hash_one(&line))) {
-            return;
-        }
+        process.first = Some(process.first.map_or(line.seq, |first| first.min(line.seq)));
         let begins = |wanted: &String| {
             let subject = line.subject.as_deref();
             subject.is_some_and(|subject| subject.starts_with(wanted.as_str()))
@@ -156,16 +166,16 @@ impl Records {
     /// What there is.
     pub(super) fn end(self) -> Found {
         let mut faults = self.faults;
-        // From a time on, the first line of a process is any.
-        let from_start = self.filter.since.is_none();
-        for (process, seen) in &self.seen {
-            let numbers: Vec<_> = seen.iter().map(|(number, _)| *number).collect();
-            let gaps = gaps(&numbers, from_start);
+        let has_start = self.filter.since.is_none();
+        for (name, process) in &self.processes {
+            let numbers: Vec<_> = process.lines.iter().map(|(number, _)| *number).collect();
+            let first = if has_start { Some(1) } else { process.first };
+            let gaps = first.map_or_else(Vec::new, |first| gaps(&numbers, first));
             let missing: u64 = gaps.iter().map(|(first, last)| last - first + 1).sum();
             if missing > 0 {
                 let records = if missing == 1 { "record" } else { "records" };
                 faults.push(format!(
-                    "process {process} lacks {missing} {records}: {}",
+                    "process {name} lacks {missing} {records}: {}",
                     list(&gaps)
                 ));
             }
@@ -174,7 +184,7 @@ impl Records {
             repeated.dedup();
             if !repeated.is_empty() {
                 faults.push(format!(
-                    "process {process} has different records with the same number: {}",
+                    "process {name} has different records with the same number: {}",
                     list(&repeated)
                 ));
             }
@@ -183,8 +193,12 @@ impl Records {
         lines.sort_by(|a, b| (&a.time, &a.process, a.seq).cmp(&(&b.time, &b.process, b.seq)));
         Found {
             lines,
-            read: self.seen.values().map(BTreeSet::len).sum(),
-            processes: self.seen.len(),
+            read: self
+                .processes
+                .values()
+                .map(|process| process.lines.len())
+                .sum(),
+            processes: self.processes.len(),
             faults,
         }
     }
@@ -202,14 +216,11 @@ fn list(ranges: &[(u64, u64)]) -> String {
     listed.join(", ") + more
 }
 
-/// The numbers that are missing: first and last of each gap.
-fn gaps(numbers: &[u64], from_start: bool) -> Vec<(u64, u64)> {
-    let mut expected = match from_start {
-        true => 1,
-        false => numbers.first().copied().unwrap_or_default(),
-    };
+/// The numbers that are missing from `first` on: first and last of each gap.
+fn gaps(numbers: &[u64], first: u64) -> Vec<(u64, u64)> {
+    let mut expected = first;
     let mut gaps = Vec::new();
-    for number in numbers {
+    for number in numbers.iter().filter(|number| **number >= first) {
         if *number > expected {
             gaps.push((expected, number - 1));
         }
@@ -352,10 +363,35 @@ mod tests {
         assert_eq!(clients, BTreeSet::from([Some("acme"), Some("globex")]));
     }
 
+    /// The time of a receipt precedes its number, and clocks are set back.
+    #[test]
+    fn from_a_time_on_no_number_that_was_read_is_missing() {
+        for (lines, shown, faults) in [
+            (&[(3, 3), (4, 2), (5, 5)][..], &[3, 5][..], &[][..]),
+            (&[(1, 4), (2, 2), (3, 5)], &[1, 3], &[]),
+            (&[(2, 1), (4, 4)], &[4], &[]),
+            (&[(2, 1), (4, 2)], &[], &[]),
+            (&[(1, 4), (3, 2)], &[1], &["process a lacks 1 record: 2"]),
+        ] {
+            let time = |second| format!("00:00:{second:02}.000Z");
+            let line = |(seq, second): &(u64, u64)| {
+                line("a", *seq).replace(&time(*seq), &time(*second)) + "\n"
+            };
+            let text: String = lines.iter().map(line).collect();
+            let since = Filter {
+                since: Some("2026-01-01T00:00:03".to_owned()),
+                ..Filter::default()
+            };
+            let found = found(&[text.into_bytes()], since);
+            let seen: BTreeSet<_> = found.lines.iter().map(|line| line.seq).collect();
+            assert_eq!(seen, shown.iter().copied().collect(), "{lines:?}");
+            assert_eq!(found.faults, faults, "{lines:?}");
+        }
+    }
+
     #[test]
     fn a_filter_hides_records_but_no_fault() {
         let lines = line("a", 1) + &line("a", 3);
-        // The others are checked even if a filter hides them.
         let other = Filter {
             client: Some("globex".to_owned()),
             ..Filter::default()
