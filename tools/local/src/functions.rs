@@ -7,7 +7,7 @@ use caas_audit::Trail;
 use caas_clients::KeyHash;
 use caas_settings::Settings;
 
-use crate::{Options, audit_files::AuditFiles, cloud::Cloud, data_dir::DataDir, trigger::Trigger};
+use crate::{Options, cloud::Cloud, data_dir::DataDir, trigger::Trigger};
 
 /// The client that the local API key belongs to.
 const CLIENT: &str = "local";
@@ -19,10 +19,10 @@ pub(crate) async fn start(
     api_key: &str,
     cloud: &Cloud,
     data_dir: DataDir,
+    trail: &Trail,
 ) -> anyhow::Result<(Router, Trigger)> {
     let variables = variables(options, url, api_key, cloud)?;
     let settings = &Settings::new(move |name| variables.get(name).cloned());
-    let trail = Trail::new(AuditFiles::new(data_dir.audit()?), None);
     let clients = encrypt_data::connections(cloud.connections())
         .connect()
         .await;
@@ -43,7 +43,7 @@ pub(crate) async fn start(
     let mut connections = cloud.connections();
     connections.s3_timeout = caas_inbox::S3_TIMEOUT;
     let config = seal_object::Config::read(settings)?;
-    let trigger = Trigger::new(config, &connections.connect().await, data_dir, &trail);
+    let trigger = Trigger::new(config, &connections.connect().await, data_dir, trail);
     Ok((router, trigger))
 }
 

@@ -20,6 +20,7 @@ use std::{
     str::FromStr,
 };
 
+use caas_audit::Trail;
 use caas_crypto::{CipherPool, ClientName, SaltPool};
 use caas_http::AllowedOrigins;
 use clap::{Parser, Subcommand};
@@ -27,6 +28,7 @@ use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    audit_files::AuditFiles,
     cloud::Cloud,
     data_dir::DataDir,
     serve::{Listeners, StopSignals},
@@ -137,10 +139,12 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let api_key = data_dir.api_key(options.api_key.clone())?;
     let dropped = cloud.object_created();
     let url = listeners.url();
-    let started = functions::start(&options, &url, api_key.as_str(), &cloud, data_dir.clone());
+    let trail = Trail::new(AuditFiles::new(data_dir.audit()?), None);
+    let key = api_key.as_str();
+    let started = functions::start(&options, &url, key, &cloud, data_dir.clone(), &trail);
     let (router, trigger) = started.await?;
     // Anywhere else than on loopback the key would cross the network in clear.
-    let (code, exchange) = one_time_code::routes(api_key.clone());
+    let (code, exchange) = one_time_code::routes(api_key.clone(), trail);
     let (page, router) = match options.host {
         None => (format!("{url}/#code={code}"), router.merge(exchange)),
         Some(_) => (format!("{url}/"), router),

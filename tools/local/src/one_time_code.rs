@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{Router, extract::State, routing::post};
+use caas_audit::Trail;
 use caas_clients::KeyHash;
 use caas_http::{Edge, HttpConfig, Json, Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
@@ -14,21 +15,22 @@ use crate::data_dir::ApiKey;
 const MAX_BODY_BYTES: u64 = 1_000;
 
 /// A new code of 122 random bits, and the route that exchanges it for the key.
-pub(crate) fn routes(api_key: ApiKey) -> (String, Router) {
+pub(crate) fn routes(api_key: ApiKey, trail: Trail) -> (String, Router) {
     let code = Uuid::new_v4().simple().to_string();
+    let edge = Edge {
+        trail,
+        ..Edge::default()
+    };
     let exchange = Exchange {
         http: HttpConfig {
             max_body_bytes: MAX_BODY_BYTES,
-            edge: Edge::default(),
+            edge: edge.clone(),
         },
         api_key,
         unused: Mutex::new(Some(KeyHash::of(&code))),
     };
     let routes = Router::new().route("/local/api-key", post(redeem));
-    (
-        code,
-        Edge::default().around(routes.with_state(Arc::new(exchange))),
-    )
+    (code, edge.around(routes.with_state(Arc::new(exchange))))
 }
 
 struct Exchange {

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::Running;
 
@@ -20,6 +20,31 @@ fn lines(data_dir: &Path) -> Vec<Value> {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap());
     lines.collect()
+}
+
+/// Method, route and outcome.
+fn ended(line: &Value) -> String {
+    let text = |field: &str| line[field].as_str().unwrap_or("-").to_owned();
+    format!("{} {}", text("operation"), text("outcome"))
+}
+
+#[tokio::test]
+async fn handing_out_the_api_key_is_in_the_trail() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Running::start(folder.path(), &[]);
+    let (_, code) = program.greeting.split_once("/#code=").unwrap();
+    let code = code.lines().next().unwrap();
+    for code in ["0", code, code] {
+        let request = program.request(Method::POST, "/local/api-key");
+        let request = request.json(&json!({"code": code}));
+        request.send().await.unwrap();
+    }
+    let said: Vec<_> = lines(folder.path()).iter().map(ended).collect();
+    let outcomes = ["not-found", "ok", "not-found"];
+    assert_eq!(
+        said,
+        outcomes.map(|outcome| format!("POST /local/api-key {outcome}"))
+    );
 }
 
 #[tokio::test]
@@ -44,12 +69,7 @@ async fn the_trail_outlives_a_killed_program_and_the_next_start_goes_on() {
     let told = |line: &Value| {
         let text = |field: &str| line[field].as_str().unwrap_or("-").to_owned();
         let seq = &line["seq"];
-        format!(
-            "{seq} {} {} {}",
-            text("client"),
-            text("operation"),
-            text("outcome")
-        )
+        format!("{seq} {} {}", text("client"), ended(line))
     };
     let once = [
         "1 - GET /health ok",
