@@ -8,7 +8,7 @@ use caas_aws::ClientsConfig;
 use caas_keys::bucket_of_stack;
 use caas_settings::Settings;
 use clap::Args;
-use time::{OffsetDateTime, UtcOffset, macros::format_description};
+use time::{Duration, OffsetDateTime, UtcOffset, macros::format_description};
 
 use super::records::Records;
 use crate::{
@@ -16,8 +16,11 @@ use crate::{
     failure::{Exit, Failure, with_causes},
 };
 
-/// Where Firehose puts the trail, by the hour of its arrival.
+/// Where Firehose puts the trail, by the hour in which the oldest line of a delivery arrived.
 const PREFIX: &str = "audit/";
+
+/// Longer than Firehose collects lines for a delivery.
+const COLLECTED: Duration = Duration::HOUR;
 
 /// Where the trail is.
 #[derive(Debug, Args)]
@@ -58,7 +61,8 @@ impl Place {
         let config = config.map_err(|error| Failure::usage(error.to_string()))?;
         let s3 = config.connect().await.s3;
         let format = format_description!("[year]/[month]/[day]/[hour]");
-        let from = since.and_then(|since| since.to_offset(UtcOffset::UTC).format(format).ok());
+        let from = since.and_then(|since| since.checked_sub(COLLECTED));
+        let from = from.and_then(|from| from.to_offset(UtcOffset::UTC).format(format).ok());
         let after = from.map(|hour| format!("{PREFIX}{hour}"));
         read_bucket(&s3, &bucket, after, records).await
     }
