@@ -36,29 +36,26 @@ fn main() -> io::Result<()> {
     let kept = names.filter(|name| ![INDEX, SERVICE_WORKER].contains(&name.as_str()));
     let listed: Vec<_> = kept.map(|name| format!("{version}/{name}")).collect();
 
-    let mut table = format!("const VERSION: &str = {version:?};\nconst FILES: &[File] = &[\n");
-    let mut index = String::new();
-    for (number, (name, mut content)) in files.into_iter().enumerate() {
-        if name == INDEX {
-            let text = String::from_utf8_lossy(&content);
-            content = text
-                .replace("\"./", &format!("\"./{version}/"))
-                .into_bytes();
-        }
-        if name == SERVICE_WORKER {
-            let text = String::from_utf8_lossy(&content);
-            let files = text.replace("const FILES = [];", &format!("const FILES = {listed:?};"));
-            content = files
-                .replace("'development'", &format!("'{version}'"))
-                .into_bytes();
-        }
-        let file = describe(&out.join(number.to_string()), &name, &content)?;
+    let mut texts = format!("const VERSION: &str = {version:?};\n");
+    let mut table = Vec::new();
+    for (number, (name, content)) in files.into_iter().enumerate() {
+        let text = || String::from_utf8_lossy(&content);
         match name.as_str() {
-            INDEX => index = format!("const INDEX: File = {file};\n"),
-            _ => table += &format!("{file},\n"),
+            INDEX => {
+                let text = text().replace("\"./", &format!("\"./{version}/"));
+                texts += &format!("const INDEX: &str = {text:?};\n");
+            }
+            SERVICE_WORKER => {
+                let text = text().replace("'development'", &format!("'{version}'"));
+                let text = text.replace("const FILES = [];", &format!("const FILES = {listed:?};"));
+                texts += &format!("const SERVICE_WORKER: &str = {text:?};\n");
+            }
+            _ => table.push(describe(&out.join(number.to_string()), &name, &content)?),
         }
     }
-    fs::write(out.join("files.rs"), format!("{table}];\n{index}"))
+    let (count, table) = (table.len(), table.join(",\n"));
+    let files = format!("static FILES: [File; {count}] = [\n{table}];\n");
+    fs::write(out.join("files.rs"), texts + &files)
 }
 
 fn var(name: &str) -> String {
@@ -89,15 +86,16 @@ fn describe(path: &Path, name: &str, content: &[u8]) -> io::Result<String> {
     let path_in_url = format!("/{name}");
     let content_type = content_type(name)?;
     Ok(format!(
-        "File {{ path: {path_in_url:?}, content_type: {content_type:?}, e_tag: {e_tag:?}, \
-         content: include_bytes!({path:?}), compressed: include_bytes!({compressed:?}) }}"
+        "File {{ path: {path_in_url:?}, content_type: {content_type:?}, \
+         e_tag: HeaderValue::from_static({e_tag:?}), \
+         content: Bytes::from_static(include_bytes!({path:?})), \
+         compressed: Some(Bytes::from_static(include_bytes!({compressed:?}))) }}"
     ))
 }
 
 fn content_type(name: &str) -> io::Result<&'static str> {
     match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("css") => Ok("text/css; charset=utf-8"),
-        Some("html") => Ok("text/html; charset=utf-8"),
         Some("js" | "mjs") => Ok("text/javascript; charset=utf-8"),
         Some("svg") => Ok("image/svg+xml"),
         Some("wasm") => Ok("application/wasm"),

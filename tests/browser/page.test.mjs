@@ -5,7 +5,7 @@ import { createServer, request } from 'node:http';
 import { test } from 'node:test';
 
 import { browser, service } from './started.mjs';
-import { launch, newPage, open, seriousFindings } from './support.mjs';
+import { Service, enter, launch, newPage, open, seriousFindings } from './support.mjs';
 
 /** What everything that the first paint needs may be long, compressed. */
 const FIRST_PAINT_BYTES = 150_000;
@@ -191,5 +191,24 @@ test('under a stage the links carry it', async () => {
     assert.deepEqual([foreign, page.errors], [[], []]);
   } finally {
     stage.close();
+  }
+});
+
+test('a browser that knows the page transfers files after the storage has moved', async () => {
+  const own = await Service.start();
+  try {
+    const page = await open(browser, own);
+    await page.locator('#upload-files').setInputFiles({ name: 'moved.txt', mimeType: '', buffer: Buffer.from('text') });
+    const download = page.getByRole('button', { name: 'Download moved.txt' });
+    await download.waitFor();
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await own.kill();
+    await own.run(`--port=${new URL(own.url).port}`, '--s3-port=0', '--kms-port=0');
+    await enter(page, own);
+    await download.click();
+    await page.getByText('Verified in full').waitFor();
+    assert.deepEqual([page.violations, page.errors], [[], []]);
+  } finally {
+    await own.stop();
   }
 });

@@ -127,12 +127,17 @@ export async function seriousFindings(page) {
 }
 
 /** The page with the API key, at the vault. */
-export async function open(browser, service, { key = service.key, ...options } = {}) {
+export async function open(browser, service, { key, ...options } = {}) {
   const page = await newPage(browser, options);
+  await enter(page, service, key);
+  return page;
+}
+
+/** Loads the page, and enters the API key at the vault. */
+export async function enter(page, service, key = service.key) {
   await page.goto(service.url);
   await page.getByRole('tab', { name: 'Vault' }).click();
   await page.getByRole('textbox', { name: 'API key' }).fill(key);
   await page.getByRole('button', { name: 'Use this key' }).click();
   await page.locator('#key-held').waitFor();
-  return page;
 }

@@ -15,18 +15,19 @@ use axum::{Router, extract::FromRequestParts};
 use caas_aws::ClientsConfig;
 use caas_clients::{ApiKeys, Caller};
 use caas_http::Problem;
-use http::{HeaderValue, request::Parts};
+use http::request::Parts;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use config::Config;
+use page::Page;
 
 /// The function's configuration, and who may call.
 #[derive(Debug)]
 pub struct Service {
     pub(crate) config: Config,
     pub(crate) api_keys: ApiKeys,
-    pub(crate) content_security_policy: HeaderValue,
+    pub(crate) page: Page,
 }
 
 impl Service {
@@ -38,7 +39,7 @@ impl Service {
             false => config.api_keys.connect(aws).await,
         };
         Self {
-            content_security_policy: page::content_security_policy(&config.storage_origins),
+            page: Page::new(&config.storage_origins),
             config,
             api_keys,
         }
@@ -58,7 +59,7 @@ pub type State = Arc<Service>;
 pub fn router(state: State) -> Router {
     let edge = state.config.http.edge.clone();
     let (routes, _) = routes().split_for_parts();
-    edge.around(routes.merge(page::files()).with_state(state))
+    edge.around(routes.merge(state.page.files()).with_state(state))
 }
 
 /// The description of the routes.

@@ -42,7 +42,7 @@ pub(crate) async fn index(
     }
     let prefix = context.and_then(|Extension(context)| gateway_path(&context));
     let prefix = prefix.unwrap_or_default();
-    page::index(&headers, &prefix, &service.content_security_policy)
+    service.page.index(&headers, &prefix)
 }
 
 /// What a client needs to know before it calls.

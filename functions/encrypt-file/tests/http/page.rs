@@ -4,7 +4,7 @@ use axum::{Router, body::Body};
 use caas_testing::{TestResponse, send};
 use http::{Request, StatusCode};
 
-use crate::support::{STORAGE, router};
+use crate::support::{STORAGE, router, router_with_storage};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -108,6 +108,34 @@ async fn versioned_files_never_change_and_others_are_revalidated() {
         get(&router, &older, &[]).await.status,
         StatusCode::NOT_FOUND
     );
+}
+
+/// A browser keeps a file with the policy that came with it, and a worker obeys that one.
+#[tokio::test]
+async fn another_policy_gives_the_files_other_versions() {
+    let mut workers = Vec::new();
+    for storage in [STORAGE, STORAGE, "https://other.example"] {
+        let router = router_with_storage(storage).await;
+        let page = get(&router, "/", &[("accept", BROWSER)]).await;
+        let service_worker = get(&router, "/service-worker.js", &[]).await;
+        let version = link(&page, "style.css").replace("/style.css", "");
+        assert!(service_worker.text().contains(&version[1..]));
+        let worker = format!("{version}/caas/worker.mjs");
+        let response = get(&router, &worker, &[]).await;
+        assert!(
+            response
+                .header("content-security-policy")
+                .contains(&format!("connect-src 'self' {storage};"))
+        );
+        workers.push((router, worker, page.header("etag").to_owned()));
+    }
+    let [(_, first, tag), (_, again, same_tag), (_, other, other_tag)] = &workers[..] else {
+        unreachable!()
+    };
+    assert_eq!((first, tag), (again, same_tag));
+    assert!(first != other && tag != other_tag);
+    let (router, ..) = &workers[2];
+    assert_eq!(get(router, first, &[]).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

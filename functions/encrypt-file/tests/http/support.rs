@@ -17,11 +17,20 @@ pub(crate) const FILE: &str =
 pub(crate) const KEY: &str = r#"Content-Disposition: form-data; name="key""#;
 
 pub(crate) async fn router(public: bool) -> Router {
+    configured(public, STORAGE).await
+}
+
+/// The router of a deployment whose storage is at this origin.
+pub(crate) async fn router_with_storage(origin: &str) -> Router {
+    configured(false, origin).await
+}
+
+async fn configured(public: bool, storage: &str) -> Router {
     let settings = settings([
         ("MAX_BODY_BYTES", &MAX_BODY_BYTES.to_string()),
         ("ALLOWED_ORIGINS", "https://app.example"),
         ("CAAS_URL", URL),
-        ("STORAGE_ORIGINS", STORAGE),
+        ("STORAGE_ORIGINS", storage),
         ("PUBLIC_ENCRYPT_FILE", &public.to_string()),
     ]);
     let config = Config::read(&settings).unwrap();
