@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { browser, service } from './started.mjs';
-import { Service, open } from './support.mjs';
+import { Service, enter, open } from './support.mjs';
 
 /** Long enough for eight parts. */
 const LARGE = 60_000_000;
@@ -46,6 +46,21 @@ async function slowly(page, milliseconds = 400) {
   return async (count) => {
     while (sent < count) await new Promise((resolve) => setTimeout(resolve, 20));
   };
+}
+
+/** Holds the parts of uploads back until `release` is called. `held` waits until that many have been. */
+async function heldBack(page) {
+  let [count, release] = [0];
+  const released = new Promise((resolve) => (release = resolve));
+  await page.route(/partNumber=/, async (route) => {
+    count += route.request().method() === 'PUT';
+    await released;
+    await route.continue().catch(() => {});
+  });
+  const held = async (parts) => {
+    while (count < parts) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  return { held, release };
 }
 
 test('files of every length go up and come down, several at once', async () => {
@@ -199,6 +214,47 @@ test('after a reload an upload goes on with the file that is chosen again', asyn
   await item.waitFor({ state: 'detached' });
   assert.ok((await fetched(page, 'reloaded.bin')).equals(content));
   assert.deepEqual([page.violations, page.errors], [[], []]);
+});
+
+test('no tab ends an upload that another tab runs', async () => {
+  const elsewhere = 'This upload goes on in another tab.';
+  const page = await open(browser, service);
+  const content = randomBytes(LARGE);
+  const path = onDisk('shared.bin', content);
+  const parts = await heldBack(page);
+  await store(page, path);
+  await parts.held(1);
+  await press(transfer(page, 'shared.bin'), 'Pause');
+  await state(transfer(page, 'shared.bin'), 'Paused.');
+
+  const other = await page.context().newPage();
+  const otherParts = await heldBack(other);
+  await enter(other, service);
+  const item = other.locator('#unfinished .job', { hasText: 'shared.bin' });
+  const again = item.getByLabel('Choose shared.bin again');
+  await again.waitFor();
+  await press(transfer(page, 'shared.bin'), 'Resume');
+  await parts.held(5);
+  await press(item, 'Discard');
+  await item.getByText(elsewhere).waitFor();
+  await again.setInputFiles(path);
+  await state(transfer(other, 'shared.bin'), elsewhere);
+  await press(transfer(other, 'shared.bin'), 'Remove');
+  await transfer(other, 'shared.bin').waitFor({ state: 'detached' });
+
+  await press(transfer(page, 'shared.bin'), 'Pause');
+  await state(transfer(page, 'shared.bin'), 'Paused.');
+  await enter(other, service);
+  await again.setInputFiles(path);
+  await otherParts.held(1);
+  await press(transfer(page, 'shared.bin'), 'Cancel');
+  await state(transfer(page, 'shared.bin'), elsewhere);
+  await press(transfer(page, 'shared.bin'), 'Remove');
+  await transfer(page, 'shared.bin').waitFor({ state: 'detached' });
+  otherParts.release();
+  await state(transfer(other, 'shared.bin'), 'Stored');
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  assert.ok((await fetched(page, 'shared.bin')).equals(content));
 });
 
 test('a connection that is lost comes back', async () => {

@@ -27,8 +27,10 @@ export async function upload(begun, file, options = {}) {
     size: file.size,
     lastModified: file.lastModified,
   };
-  await options.journal?.put(record);
-  return exclusively(record.id, () => inParts(record, file, options, begun.encryption, new Map(), []));
+  return exclusively(record.id, async () => {
+    await options.journal?.put(record);
+    return inParts(record, file, options, begun.encryption, new Map(), []);
+  });
 }
 
 /** Goes on with an upload whose record was kept. `file` was chosen again. */

@@ -28,7 +28,8 @@ let running = 0;
 function next() {
   while (running < AT_ONCE && waiting.length > 0) {
     running += 1;
-    waiting.shift().run().finally(() => {
+    const transfer = waiting.shift();
+    transfer.running = transfer.run().finally(() => {
       running -= 1;
       next();
     });
@@ -95,7 +96,9 @@ class Transfer {
 
   failed(error) {
     const again = ['Try again', () => this.enqueue()];
-    this.job.say('failed', explain(error), again, ['Remove', () => this.cancel()]);
+    // What goes on in another tab is not this one's to cancel.
+    const remove = () => (error?.code === 'used' ? this.job.remove() : this.cancel());
+    this.job.say('failed', explain(error), again, ['Remove', remove]);
   }
 
   /** Goes on by itself: a connection comes back more often than people look. */
@@ -201,7 +204,15 @@ export class Upload extends Transfer {
   }
 
   async abandon() {
-    if (this.id) await giveUp(this.id).catch(() => {});
+    // Until it has ended, it holds the lock.
+    await this.running;
+    try {
+      if (this.id) await giveUp(this.id);
+    } catch (error) {
+      if (error.code !== 'used') return;
+      byId('transfers').append(this.job.element);
+      this.failed(error);
+    }
   }
 }
 
@@ -211,18 +222,21 @@ export async function ongoing() {
   return new Set(held.map(({ name }) => name.slice(LOCK.length)));
 }
 
-/** Aborts an upload that was begun, and forgets it. */
+/** Aborts an upload that was begun, and forgets it, unless it goes on in another tab. */
 export async function giveUp(id) {
   const records = (await load()).journal();
-  const record = await records.get(id);
-  if (!record) return;
-  try {
-    await api.abort({ upload: record.upload });
-  } catch (failure) {
-    // It has ended already.
-    if (failure.status !== 404) throw failure;
-  }
-  await records.remove(id);
+  await navigator.locks.request(LOCK + id, { ifAvailable: true }, async (lock) => {
+    if (!lock) throw new Failure('used', 'This upload goes on in another tab.');
+    const record = await records.get(id);
+    if (!record) return;
+    try {
+      await api.abort({ upload: record.upload });
+    } catch (failure) {
+      // It has ended already.
+      if (failure.status !== 404) throw failure;
+    }
+    await records.remove(id);
+  });
 }
 
 export class Download extends Transfer {
