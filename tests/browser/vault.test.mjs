@@ -354,6 +354,31 @@ for (const [name, status, sentence] of REFUSALS) {
   });
 }
 
+test('a file whose first response is lost is stored, and once', async () => {
+  const page = await open(browser, service);
+  let sent = 0;
+  await page.route(/X-Amz-Signature/, async (route) => {
+    if (route.request().method() === 'PUT') sent += 1;
+    if (sent === 1) {
+      await route.fetch();
+      await route.abort('connectionreset');
+    } else if (sent === 2) {
+      // S3 has not finished the first.
+      await route.fulfill({ status: 409, body: '<Error/>', headers: { 'access-control-allow-origin': '*' } });
+    } else {
+      await route.continue();
+    }
+  });
+  const content = randomBytes(5000);
+  await store(page, onDisk('lost.bin', content));
+  await state(transfer(page, 'lost.bin'), 'Stored');
+  assert.equal(sent, 3);
+  await page.unroute(/X-Amz-Signature/);
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  assert.ok((await fetched(page, 'lost.bin')).equals(content));
+  assert.equal(await entry(page, 'lost.bin').count(), 1);
+});
+
 test('a storage that does not accept the page says so', async () => {
   const page = await open(browser, service);
   await page.route(/X-Amz-Signature/, (route) => route.fulfill({

@@ -46,7 +46,8 @@ export async function json(response) {
 /** S3 returned this status. */
 export function refusedByStorage(status) {
   if (status === 404) return new CaasError('gone', { status });
-  if (status === 429 || status >= 500) return new CaasError('offline', { status });
+  // 409: another request for the same object has not ended.
+  if (status === 409 || status === 429 || status >= 500) return new CaasError('offline', { status });
   return new CaasError('refused', { status, message: `The storage refused the request (${status}). Begin anew.` });
 }
 

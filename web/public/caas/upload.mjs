@@ -86,7 +86,18 @@ async function inOne(begun, file, { onProgress, signal }) {
     const body = spooled ? await spooled.finish() : new Blob(chunks);
     const progress = (sent) => onProgress?.({ sealed: total, sent: Math.min(sent, total), total });
     const refused = { count: 0 };
-    await retried(() => put(begun, body, { progress, signal, refused }), { signal });
+    let mayBeStored = false;
+    const send = async () => {
+      try {
+        await put(begun, body, { progress, signal, refused });
+      } catch (error) {
+        // Nobody else has this link: an earlier attempt of this upload used it.
+        if (error.code === 'used' && mayBeStored) return;
+        mayBeStored ||= !(error.status < 500);
+        throw error;
+      }
+    };
+    await retried(send, { signal });
     return { size: total };
   } catch (error) {
     checkNotAborted(signal);
