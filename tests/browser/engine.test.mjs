@@ -443,3 +443,21 @@ test('pausing keeps the upload, cancelling aborts it', async () => {
     await page.context().close();
   }
 });
+
+test('a page that loads keeps a file that another page has just begun', async () => {
+  const page = await opened();
+  const text = await page.evaluate(async () => {
+    const query = navigator.locks.query.bind(navigator.locks);
+    let file;
+    navigator.locks.query = async () => {
+      const locks = await query();
+      const sink = await caas.privateFile('new.txt');
+      await sink.write(new TextEncoder().encode('text'));
+      file = await sink.finish();
+      return locks;
+    };
+    await caas.wipe();
+    return file.text();
+  });
+  assert.equal(text, 'text');
+});

@@ -38,9 +38,12 @@ export async function privateFile(name, { size = 0, type = '' } = {}) {
 
 /** Removes what closed pages left behind. Call it when the page loads. */
 export async function wipe() {
+  const entries = [];
+  for await (const entry of (await folder()).keys()) entries.push(entry);
+  // A page takes the lock before it makes the file: those of the list are held, unless their pages have closed.
   const { held } = await navigator.locks.query();
   const used = new Set(held.map(({ name }) => name));
-  for await (const entry of (await folder()).keys()) {
+  for (const entry of entries) {
     if (!used.has(lockOf(entry))) await removed(entry);
   }
 }
