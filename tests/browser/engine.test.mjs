@@ -444,6 +444,25 @@ test('pausing keeps the upload, cancelling aborts it', async () => {
   }
 });
 
+test('a journal lists the uploads of its owner, and forgets those that have ended', async () => {
+  const page = await opened();
+  const listed = await page.evaluate(async () => {
+    const [anna, ben, nobody] = [{ owner: 'anna' }, { owner: 'ben' }, undefined].map((who) => caas.journal('owners', who));
+    const record = (id, endsAt) => ({ id, name: id, endsAt });
+    await anna.put(record('a', '2999-01-01T00:00:00Z'));
+    await anna.put(record('ended', '2020-01-01T00:00:00Z'));
+    await anna.putPart('ended', { number: 1 });
+    await ben.put(record('b', '2999-01-01T00:00:00Z'));
+    await nobody.put(record('n', '2999-01-01T00:00:00Z'));
+    const ids = async (journal) => (await journal.list()).map(({ id }) => id);
+    return {
+      anna: await ids(anna), ben: await ids(ben), nobody: await ids(nobody),
+      another: await ben.get('a'), own: (await anna.get('a')).name, ended: await anna.get('ended'), parts: await anna.parts('ended'),
+    };
+  });
+  assert.deepEqual(listed, { anna: ['a'], ben: ['b'], nobody: ['n'], another: undefined, own: 'a', ended: undefined, parts: [] });
+});
+
 test('a page that loads keeps a file that another page has just begun', async () => {
   const page = await opened();
   const text = await page.evaluate(async () => {

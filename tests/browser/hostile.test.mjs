@@ -117,6 +117,11 @@ test('the API key is in no URL, storage, log or history', async () => {
   const { key } = service;
   await page.locator('#upload-files').setInputFiles({ name: 'a.bin', mimeType: '', buffer: Buffer.alloc(9_000_000) });
   await page.locator('#transfers .job.done').waitFor();
+  // And one that is unfinished, whose record is kept.
+  await page.route(/partNumber=/, () => {});
+  const sent = page.waitForRequest(/partNumber=/);
+  await page.locator('#upload-files').setInputFiles({ name: 'b.bin', mimeType: '', buffer: Buffer.alloc(9_000_000) });
+  await sent;
   await page.getByRole('tab', { name: 'Values' }).click();
   await page.locator('#values-submit').click();
   await page.locator('#values-output').waitFor();
@@ -139,6 +144,7 @@ test('the API key is in no URL, storage, log or history', async () => {
     }
     return found;
   });
+  assert.ok(stored.some((text) => text.includes('b.bin') && text.includes('"owner"')));
   const code = service.link.split('=').at(-1);
   for (const secret of [key, code]) {
     for (const text of [...stored, ...page.console, service.log, ...urls.map((url) => url.split('#')[0])]) {

@@ -257,6 +257,45 @@ test('no tab ends an upload that another tab runs', async () => {
   assert.ok((await fetched(page, 'shared.bin')).equals(content));
 });
 
+test('a client sees no unfinished upload of another client', async () => {
+  const page = await open(browser, service);
+  const { held, release } = await heldBack(page);
+  await store(page, onDisk('private-name.bin', randomBytes(LARGE)));
+  await held(1);
+  await press(transfer(page, 'private-name.bin'), 'Pause');
+  await state(transfer(page, 'private-name.bin'), 'Paused.');
+
+  const other = await page.context().newPage();
+  const item = other.locator('#unfinished .job', { hasText: 'private-name.bin' });
+  await enter(other, service);
+  await item.waitFor();
+  const keys = [[], ['--scope', 'files:read']].map((scopes) =>
+    service.caas(['keys', 'new', 'other', ...scopes]).match(/caas_[\w-]+/)[0]);
+  for (const key of keys) {
+    await useKey(other, key);
+    await other.locator('#files-state', { hasText: 'No files' }).waitFor();
+    await item.waitFor({ state: 'detached' });
+    await useKey(other, service.key);
+    await item.waitFor();
+  }
+
+  await useKey(page, keys[0]);
+  await press(transfer(page, 'private-name.bin'), 'Resume');
+  await state(transfer(page, 'private-name.bin'), 'began with another API key');
+  await useKey(page, service.key);
+  release();
+  await press(transfer(page, 'private-name.bin'), 'Try again');
+  await state(transfer(page, 'private-name.bin'), 'Stored');
+});
+
+/** Replaces the API key, without a reload. */
+async function useKey(page, key) {
+  await press(page, 'Forget the key');
+  await page.getByRole('textbox', { name: 'API key' }).fill(key);
+  await press(page, 'Use this key');
+  await page.locator('#key-held').waitFor();
+}
+
 test('a connection that is lost comes back', async () => {
   const page = await open(browser, service);
   const parts = await slowly(page);

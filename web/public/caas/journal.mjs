@@ -6,8 +6,9 @@ const done = (request) =>
     request.onerror = () => reject(request.error);
   });
 
-/** The unfinished uploads of this site. A record is `{id, upload, name, size, lastModified, parts, endsAt, sealed}`. */
-export function journal(name = 'caas') {
+/** The unfinished uploads of this site, or those of `owner` alone: some text that tells the users of one browser apart.
+ * A record is `{id, owner, upload, name, size, lastModified, parts, endsAt}`. */
+export function journal(name = 'caas', { owner } = {}) {
   let opened;
   const database = () => {
     opened ??= new Promise((resolve, reject) => {
@@ -33,15 +34,28 @@ export function journal(name = 'caas') {
   const read = async (store, request) => done(request((await database()).transaction(store).objectStore(store)));
   const ofUpload = (id) => IDBKeyRange.bound([id, 0], [id, Infinity]);
 
+  const remove = (id) =>
+    write((uploads, parts) => {
+      uploads.delete(id);
+      parts.delete(ofUpload(id));
+    });
+  const isOwn = (record) => record?.owner === owner;
+
   return {
-    list: () => read('uploads', (uploads) => uploads.getAll()),
-    get: (id) => read('uploads', (uploads) => uploads.get(id)),
-    put: (record) => write((uploads) => uploads.put(record)),
-    remove: (id) =>
-      write((uploads, parts) => {
-        uploads.delete(id);
-        parts.delete(ofUpload(id));
-      }),
+    owner,
+    /** Also removes the records, of any owner, of uploads that S3 no longer holds. */
+    async list() {
+      const records = await read('uploads', (uploads) => uploads.getAll());
+      const hasEnded = ({ endsAt }) => Date.parse(endsAt) < Date.now();
+      for (const { id } of records.filter(hasEnded)) await remove(id);
+      return records.filter((record) => isOwn(record) && !hasEnded(record));
+    },
+    async get(id) {
+      const record = await read('uploads', (uploads) => uploads.get(id));
+      return isOwn(record) ? record : undefined;
+    },
+    put: (record) => write((uploads) => uploads.put({ ...record, owner })),
+    remove,
     /** The parts that may have left: `{number, digest, etag?}`. */
     parts: (id) => read('parts', (parts) => parts.getAll(ofUpload(id))),
     putPart: (id, part) => write((_, parts) => parts.put({ id, ...part })),

@@ -22,6 +22,12 @@ export function useKey(key) {
   apiKey = key;
 }
 
+/** What tells this key's records from another's: its SHA-256, in hexadecimal digits. */
+export async function keyHash() {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(apiKey));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 /** The limits in force. */
 export async function limits() {
   return (await (await send('GET', 'health')).json()).limits;

@@ -1,6 +1,6 @@
 // One upload or download of the vault, with what people do to it: pause, go on, cancel, try again.
 
-import { MAX_FILE_BYTES, call, pause } from './api.mjs';
+import { MAX_FILE_BYTES, call, keyHash, pause } from './api.mjs';
 import { announce, byId, save } from './dom.mjs';
 import { Failure, explain } from './failure.mjs';
 import { bytes } from './format.mjs';
@@ -21,6 +21,12 @@ const LOCK = 'caas-upload-';
 const LONGEST_WAIT_SECONDS = 30;
 
 const load = () => import('../caas.mjs');
+
+/** The unfinished uploads of the key in use. */
+export async function journalOfKey() {
+  const { journal } = await load();
+  return journal('caas', { owner: await keyHash() });
+}
 
 const waiting = [];
 let running = 0;
@@ -136,6 +142,7 @@ export class Upload extends Transfer {
     this.file = file;
     this.mode = mode;
     this.id = record?.id;
+    this.owner = record?.owner;
   }
 
   canPause() {
@@ -157,8 +164,12 @@ export class Upload extends Transfer {
 
   /** Encrypts here. */
   async seal({ signal, onProgress }) {
-    const { upload, resume, journal } = await load();
-    const records = journal();
+    const { upload, resume } = await load();
+    const records = await journalOfKey();
+    this.owner ??= records.owner;
+    if (this.owner !== records.owner) {
+      throw new Failure('another-key', 'This upload began with another API key. Enter that key, then try again.');
+    }
     const options = { signal, onProgress, api, journal: records };
     const record = this.id && (await records.get(this.id));
     if (record) {
@@ -224,7 +235,7 @@ export async function ongoing() {
 
 /** Aborts an upload that was begun, and forgets it, unless it goes on in another tab. */
 export async function giveUp(id) {
-  const records = (await load()).journal();
+  const records = await journalOfKey();
   await navigator.locks.request(LOCK + id, { ifAvailable: true }, async (lock) => {
     if (!lock) throw new Failure('used', 'This upload goes on in another tab.');
     const record = await records.get(id);

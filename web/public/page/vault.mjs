@@ -5,7 +5,7 @@ import { explain } from './failure.mjs';
 import { bytes, time } from './format.mjs';
 import { onKey } from './key.mjs';
 import { clear, refresh, startListing } from './listing.mjs';
-import { Download, Upload, giveUp, ongoing } from './transfer.mjs';
+import { Download, Upload, giveUp, journalOfKey, ongoing } from './transfer.mjs';
 import { valuesKey } from './values.mjs';
 
 /** A dropped file is sealed some seconds after it was sent. */
@@ -22,6 +22,7 @@ export function startVault() {
   onKey((allows) => {
     valuesKey(allows);
     clear();
+    byId('unfinished').replaceChildren();
     reads = allows?.read ?? false;
     byId('vault-open').hidden = !allows;
     byId('upload').hidden = !allows?.write;
@@ -49,9 +50,9 @@ function start(file, mode, record) {
 
 /** Offers the uploads that an earlier visit began. */
 async function showUnfinished() {
-  const { journal } = await import('../caas.mjs');
+  const journal = await journalOfKey();
   const active = await ongoing();
-  const records = (await journal().list()).filter(({ id }) => !active.has(id));
+  const records = (await journal.list()).filter(({ id }) => !active.has(id));
   byId('unfinished').replaceChildren(...records.map(unfinished));
 }
 
