@@ -5,7 +5,7 @@ exec to the first request for work, against a stand-in for Lambda's runtime API 
     python tools/bench/cold_start.py [RUNS]
 
 The Python function's bootstrap is a bare loop, which costs less than Lambda's own. The runs are interleaved.
-The program fails if a goal in docs/MEASUREMENTS.md is missed. `compare.py cold` measures the same of native builds.
+The program fails if a goal in docs/MEASUREMENTS.md is missed. `compare.py cold` measures the same.
 """
 
 import http.server

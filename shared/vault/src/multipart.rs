@@ -259,6 +259,8 @@ async fn upload_part(
         .part_number(number)
         .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
         .body(ByteStream::from(part.clone()))
+        .customize()
+        .disable_payload_signing()
         .send()
         .await
         .map_err(|error| not_written("UploadPart", &error))?;
