@@ -47,13 +47,14 @@ def page(stack):
     policy = html.headers["content-security-policy"]
     for bucket in ["Vault", "Inbox"]:
         assert f" https://{stack.names[bucket]}.s3." in policy, policy
-    links = re.findall(r'(?:src|href)="(/[^"]+)"', html.text)
-    assert "/Prod/page/main.mjs" in links, links
-    for link in {*links, "/Prod/wasm/caas_wasm_bg.wasm"}:
-        path = link.removeprefix("/Prod")
-        file = requests.get(stack.url + path, timeout=60)
-        with open(f"{ROOT}/web/public{path}", "rb") as source:
-            assert (file.status_code, file.content == source.read()) == (200, True), path
+    links = re.findall(r'(?:src|href)="/Prod/([0-9a-f]+)/([^"]+)"', html.text)
+    (version,) = {version for version, _ in links}
+    names = {name for _, name in links} | {"wasm/caas_wasm_bg.wasm"}
+    assert "page/main.mjs" in names, names
+    for name in names:
+        file = requests.get(f"{stack.url}/{version}/{name}", timeout=60)
+        with open(f"{ROOT}/web/public/{name}", "rb") as source:
+            assert (file.status_code, file.content == source.read()) == (200, True), name
 
 
 def nobody_gets_in(stack):
