@@ -10,7 +10,7 @@ use caas_aws::{ObjectKey, PutOptions};
 use caas_inbox::Report;
 use caas_testing::{Fault, INBOX, VAULT, seeded_bytes};
 use caas_vault::{PartLayout, UploadKey};
-use seal_object::handle;
+use seal_object::{HandleError, handle};
 use serde_json::json;
 
 use crate::support::{Stack, sweep_settings, with_sweep};
@@ -137,6 +137,27 @@ async fn a_sweep_without_time_starts_nothing() {
     let report = handle(json!({"sweep": true}), &short).await.unwrap();
     assert_eq!(report, Report::default());
     assert_eq!(stack.waiting().await, 1);
+}
+
+#[tokio::test]
+async fn a_sweep_that_cannot_list_fails() {
+    let stack = Stack::start().await;
+    let (proxies, inbox) = stack.proxied(INBOX, VAULT).await;
+    for listing in [
+        format!("/{INBOX}/?uploads"),
+        format!("/{INBOX}/?versions"),
+        format!("/{VAULT}/?uploads"),
+    ] {
+        let refused = listing.clone();
+        proxies.s3.set_rule(
+            move |request| match request.path_and_query.starts_with(&refused) {
+                true => Fault::Respond(403, "application/xml", "<Error/>".to_owned()),
+                false => Fault::Forward,
+            },
+        );
+        let swept = handle(json!({"sweep": true}), &inbox).await;
+        assert_eq!(swept, Err(HandleError::Failed { failed: 1 }), "{listing}");
+    }
 }
 
 #[tokio::test]
