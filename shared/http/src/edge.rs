@@ -181,6 +181,8 @@ async fn in_time(
         }
     };
     tokio::select! {
+        // First, so that a request that never waits sets no timer: that wakes another thread.
+        biased;
         response = next.run(request) => response,
         problem = too_late => Problem::from(problem).into_response(),
     }
