@@ -94,21 +94,24 @@ test('files of every size around a block, a part and the tag come back', async (
 });
 
 test('a large file goes up and down in constant memory', async (t) => {
-  const page = await opened();
+  // Without a profile on the disk, files are in memory, and cut at about 1.5 GB.
+  const context = await launchOnDisk(join(folder, 'large'));
+  const page = await opened(context);
   const path = await file('large.bin', LARGE);
   await choose(page, path);
   let started = performance.now();
   const id = await upload(page, 8 * MIB);
   const up = LARGE / 1000 / (performance.now() - started);
-  const peakUp = await renderersPeak(browser);
+  const peakUp = renderersPeak();
   started = performance.now();
   await save(page, id, `${path}.copy`);
   const down = LARGE / 1000 / (performance.now() - started);
-  const peak = await renderersPeak(browser);
+  const peak = renderersPeak();
   t.diagnostic(`${LARGE / MIB} MiB: up ${up.toFixed(0)} MB/s, down ${down.toFixed(0)} MB/s, renderer's peak ${peakUp} and ${peak} MB`);
   assert.equal(await digest(`${path}.copy`), await digest(path));
   assert.ok(peak < 200, `${peak} MB`);
   assert.equal(await page.evaluate(() => navigator.storage.estimate().then(({ quota }) => quota > 0)), true);
+  await context.close();
 });
 
 /** Other programs, which open a session file on the disk with its key, and make one. */
@@ -424,6 +427,25 @@ test('a disk that fills up in the middle leaves nothing', async () => {
   await save(page, id, `${path}.copy`);
   assert.equal(await digest(`${path}.copy`), await digest(path));
   await context.close();
+});
+
+test('a file that the browser has cut is not saved', async () => {
+  const page = await opened();
+  await page.evaluate(() => {
+    const { getFile } = FileSystemFileHandle.prototype;
+    FileSystemFileHandle.prototype.getFile = async function () {
+      return (await getFile.call(this)).slice(0, -1);
+    };
+  });
+  const outcome = code(page.evaluate(async () => {
+    const sink = await caas.privateFile('cut.bin');
+    await sink.write(new Uint8Array(1000));
+    await sink.finish().catch((error) => {
+      throw new Error(`code: ${error.code}`);
+    });
+  }));
+  assert.equal(await outcome, 'disk-full');
+  assert.deepEqual(await page.evaluate(() => leftovers()), []);
 });
 
 test('pausing keeps the upload, cancelling aborts it', async () => {

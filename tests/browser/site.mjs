@@ -1,7 +1,7 @@
 // A site with caas.mjs on an origin of its own, and the backend that keeps its API key.
 
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -127,13 +127,18 @@ async function collected(stream) {
 }
 
 /** The largest peak of resident memory of all pages' processes so far, in MB. */
-export async function renderersPeak(browser) {
-  const session = await browser.newBrowserCDPSession();
-  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-  await session.detach();
-  const peaks = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => {
+export function renderersPeak() {
+  const peaks = descendants(process.pid).filter(isRenderer).map((id) => {
     const status = readFileSync(`/proc/${id}/status`, 'utf8');
     return Math.round((Number(/VmHWM:\s+(\d+)/.exec(status)[1]) * 1024) / 1e6);
   });
   return Math.max(...peaks);
 }
+
+function descendants(id) {
+  const children = readdirSync(`/proc/${id}/task`)
+    .flatMap((thread) => readFileSync(`/proc/${id}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean));
+  return children.flatMap((child) => [child, ...descendants(child)]);
+}
+
+const isRenderer = (id) => readFileSync(`/proc/${id}/cmdline`, 'utf8').includes('--type=renderer');

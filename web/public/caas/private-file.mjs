@@ -23,14 +23,24 @@ export async function privateFile(name, { size = 0, type = '' } = {}) {
     await discard();
     throw error;
   }
+  let written = 0;
   return {
     /** Writes a Uint8Array, whose memory it takes and returns. */
-    write: (chunk) => worker.call('write', [chunk], [chunk.buffer]),
+    write(chunk) {
+      written += chunk.length;
+      return worker.call('write', [chunk], [chunk.buffer]);
+    },
     async finish() {
       await worker.call('close');
       worker.end();
       const handle = await (await folder()).getFileHandle(entry);
-      return new File([await handle.getFile()], name, { type });
+      const file = await handle.getFile();
+      // Private windows keep files in memory. Chromium's cut one at about 1.5 GB, and report no error.
+      if (file.size !== written) {
+        await discard();
+        throw new CaasError('disk-full');
+      }
+      return new File([file], name, { type });
     },
     discard,
   };
