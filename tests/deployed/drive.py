@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pathlib
 import re
 import subprocess
 import uuid
@@ -13,6 +14,7 @@ import requests
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ministack import ROOT, STACK, URL, attempts
 
+PUBLIC = pathlib.Path(__file__).resolve().parents[2] / "web" / "public"
 CLIENT = "acme"
 API_KEY = "caas_" + "k" * 43 + "3bNw0e"  # and its checksum
 HEADERS = {"x-api-key": API_KEY}
@@ -53,8 +55,7 @@ def page(stack):
     assert "page/main.mjs" in names, names
     for name in names:
         file = requests.get(f"{stack.url}/{version}/{name}", timeout=60)
-        with open(f"{ROOT}/web/public/{name}", "rb") as source:
-            assert (file.status_code, file.content == source.read()) == (200, True), name
+        assert (file.status_code, file.content == (PUBLIC / name).read_bytes()) == (200, True), name
 
 
 def nobody_gets_in(stack):
