@@ -160,6 +160,21 @@ async fn a_sweep_that_cannot_list_fails() {
     }
 }
 
+/// Unlike one that fails in the same way in every run.
+#[tokio::test]
+async fn a_sweep_fails_if_a_file_can_be_sealed_later() {
+    let stack = Stack::start().await;
+    stack.drop("acme/a", b"x".to_vec()).await;
+    let (proxies, inbox) = stack.proxied(INBOX, VAULT).await;
+    let unavailable = Fault::Respond(403, "application/x-amz-json-1.1", "{}".to_owned());
+    proxies.kms.set_rule(move |_| unavailable.clone());
+    let swept = handle(json!({"sweep": true}), &inbox).await;
+    assert_eq!(swept, Err(HandleError::Failed { failed: 1 }));
+    proxies.kms.clear_rule();
+    let report = handle(json!({"sweep": true}), &inbox).await.unwrap();
+    assert_eq!(report.sealed, 1);
+}
+
 #[tokio::test]
 async fn abandoned_uploads_are_aborted() {
     let stack = Stack::start().await;
