@@ -25,7 +25,7 @@ SECTIONS = {
 }
 FULL = {
     "rounds": 5, "seconds": 3, "local_mib": 1024, "rounds_local": 3, "vault_mib": 256, "cold_runs": 20,
-    "counts": [1_000, 10_000, 100_000], "blocks": 8, "version_users": 10,
+    "counts": [1_000, 10_000, 100_000], "blocks": 24, "version_users": 10,
 }
 QUICK = {
     "rounds": 2, "seconds": 1, "local_mib": 64, "rounds_local": 1, "vault_mib": 32, "cold_runs": 3,
