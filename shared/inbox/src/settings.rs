@@ -99,7 +99,8 @@ mod tests {
             assert_eq!(settings.bucket, "inbox");
             assert_eq!(settings.max_bytes, 5_000_000_000);
             let sweep = SweepSettings::read(&Settings::from([(name, "")])).unwrap();
-            assert_eq!(sweep.age, Duration::from_secs(300));
+            let seconds = [sweep.age, sweep.time, sweep.longest_run].map(|each| each.as_secs());
+            assert_eq!(seconds, [300, 240, 3600]);
         }
         assert!(with(INBOX_BUCKET, "").unwrap().is_none());
         let missing = InboxSettings::required(&Settings::from([]), "vault").unwrap_err();
