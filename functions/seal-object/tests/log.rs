@@ -8,10 +8,19 @@
 #[path = "seal/support.rs"]
 mod support;
 
-use caas_testing::Log;
+use caas_testing::{Fault, INBOX, Log, VAULT};
+use seal_object::handle;
 use serde_json::json;
 
 use support::Stack;
+
+/// S3's listing of this version, which has been there for years.
+fn listing(version: &str) -> String {
+    format!(
+        r#"<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>false</IsTruncated>
+        {version}</ListVersionsResult>"#
+    )
+}
 
 #[tokio::test]
 async fn an_event_is_one_line_and_a_sweep_tells_the_age_page_by_page() {
@@ -34,4 +43,45 @@ async fn an_event_is_one_line_and_a_sweep_tells_the_age_page_by_page() {
     let pages = text.lines().filter(|line| line.contains("inbox listed"));
     // The top of the inbox, and each client's folder.
     assert_eq!(pages.count(), 3);
+
+    let years = "<IsLatest>true</IsLatest><VersionId>v</VersionId><LastModified>2020-02-02T02:02:02Z</LastModified>";
+    for (version, waits) in [
+        (
+            format!("<Version><Key>a/b</Key><Size>1</Size>{years}</Version>"),
+            true,
+        ),
+        (
+            format!("<Version><Key>a/b</Key><Size>0</Size>{years}</Version>"),
+            true,
+        ),
+        (
+            format!("<Version><Key>a/</Key><Size>1</Size>{years}</Version>"),
+            true,
+        ),
+        (
+            format!("<Version><Key>a/</Key><Size>0</Size>{years}</Version>"),
+            false,
+        ),
+        (
+            format!("<DeleteMarker><Key>a/b</Key>{years}</DeleteMarker>"),
+            false,
+        ),
+    ] {
+        let (proxies, inbox) = stack.proxied(INBOX, VAULT).await;
+        let listing = listing(&version);
+        proxies.s3.set_rule(
+            move |request| match request.path_and_query.contains("delimiter=") {
+                true => Fault::Respond(200, "application/xml", listing.clone()),
+                false => Fault::Forward,
+            },
+        );
+        let before = log.text().len();
+        handle(json!({"sweep": true}), &inbox).await.unwrap();
+        let text = log.text();
+        let waiting = text[before..]
+            .lines()
+            .find(|line| line.contains("inbox listed"));
+        let is_zero = waiting.unwrap().contains(r#""oldest_seconds":0}"#);
+        assert_eq!(is_zero, !waits, "{version}");
+    }
 }
