@@ -4,6 +4,9 @@ use hkdf::Hkdf;
 use sha2::Sha512;
 use zeroize::{Zeroize, Zeroizing};
 
+/// The most bytes of one HKDF-Expand: 255 hashes (RFC 5869 §2.3).
+pub(crate) const MAX_LEN: usize = 255 * 64;
+
 /// A pseudorandom key, wiped on drop: the result of HKDF-Extract, from which keys are expanded.
 pub(crate) struct Prk(Hkdf<Sha512>);
 
@@ -17,23 +20,26 @@ impl Prk {
 
     /// HKDF-Expand to `N` bytes. The parts of `info` are concatenated.
     pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Zeroizing<[u8; N]> {
+        const { assert!(N <= MAX_LEN, "longer than HKDF-SHA512 can expand") };
         let mut output = Zeroizing::new([0; N]);
-        self.expand_into(info, &mut output);
+        self.expand_into(info, &mut *output);
         output
     }
 
     /// HKDF-Expand to a key on the heap.
     pub(crate) fn expand_key<const N: usize>(&self, info: &[&[u8]]) -> Box<Zeroizing<[u8; N]>> {
+        const { assert!(N <= MAX_LEN, "longer than HKDF-SHA512 can expand") };
         let mut output = Box::new(Zeroizing::new([0; N]));
-        self.expand_into(info, &mut output);
+        self.expand_into(info, &mut **output);
         output
     }
 
-    fn expand_into<const N: usize>(&self, info: &[&[u8]], output: &mut [u8; N]) {
-        const { assert!(N <= 255 * 64, "longer than HKDF-SHA512 can expand") };
+    /// HKDF-Expand to as many bytes as fit in `output`, at most [`MAX_LEN`]. Fewer bytes are the
+    /// beginning of more.
+    pub(crate) fn expand_into(&self, info: &[&[u8]], output: &mut [u8]) {
         self.0
             .expand_multi_info(info, output)
-            .expect("the length was checked at compile time");
+            .expect("no longer than HKDF-SHA512 can expand");
     }
 }
 

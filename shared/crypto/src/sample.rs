@@ -2,19 +2,38 @@
 
 use zeroize::Zeroizing;
 
+use crate::derive::MAX_LEN;
+
 /// The stream's length: 256 words. The longest use makes 64 choices out of 62.
-pub(crate) const STREAM_LEN: usize = 1024;
+const STREAM_LEN: usize = 1024;
+const _: () = assert!(STREAM_LEN <= MAX_LEN);
+
+const WORD_LEN: usize = 4;
 
 /// Choices from a stream of 32-bit big-endian words, by rejection sampling: each choice owns the
 /// same number of the 2^32 values of a word, and a word in the remainder is skipped.
-pub(crate) struct Choices {
+pub(crate) struct Choices<F> {
+    /// Fills a slice with as much of the stream's beginning.
+    expand: F,
     stream: Zeroizing<[u8; STREAM_LEN]>,
+    /// How many bytes of the stream are there.
+    expanded: usize,
+    /// How many words have been taken.
     taken: usize,
 }
 
-impl Choices {
-    pub(crate) fn from(stream: Zeroizing<[u8; STREAM_LEN]>) -> Self {
-        Self { stream, taken: 0 }
+impl<F: Fn(&mut [u8])> Choices<F> {
+    /// Expands the stream for this many choices, and all of it if a word is skipped.
+    pub(crate) fn new(choices: usize, expand: F) -> Self {
+        let mut stream = Zeroizing::new([0; STREAM_LEN]);
+        let expanded = (choices * WORD_LEN).min(STREAM_LEN);
+        expand(&mut stream[..expanded]);
+        Self {
+            expand,
+            stream,
+            expanded,
+            taken: 0,
+        }
     }
 
     /// Returns one of the n `values`, all equally likely: the one at position word / ⌊2^32 / n⌋,
@@ -31,6 +50,10 @@ impl Choices {
     }
 
     fn word(&mut self) -> u32 {
+        if (self.taken + 1) * WORD_LEN > self.expanded {
+            (self.expand)(&mut *self.stream);
+            self.expanded = STREAM_LEN;
+        }
         let (words, _) = self.stream.as_chunks();
         let word = words
             .get(self.taken)
@@ -44,12 +67,13 @@ impl Choices {
 mod tests {
     use super::*;
 
-    fn choices(words: &[u32]) -> Choices {
-        let mut stream = Zeroizing::new([0; STREAM_LEN]);
-        for (bytes, word) in stream.chunks_mut(4).zip(words) {
-            bytes.copy_from_slice(&word.to_be_bytes());
-        }
-        Choices::from(stream)
+    /// Choices from these words, expanded for the first `count`.
+    fn choices(count: usize, words: &[u32]) -> Choices<impl Fn(&mut [u8])> {
+        Choices::new(count, move |stream| {
+            for (bytes, word) in stream.chunks_mut(WORD_LEN).zip(words) {
+                bytes.copy_from_slice(&word.to_be_bytes());
+            }
+        })
     }
 
     #[test]
@@ -58,8 +82,8 @@ mod tests {
         let digits: Vec<u32> = (0..10).collect();
         for digit in 0..10 {
             let (first, last) = (digit * SHARE, (digit + 1) * SHARE - 1);
-            assert_eq!(choices(&[first]).pick(&digits), digit);
-            assert_eq!(choices(&[last]).pick(&digits), digit);
+            assert_eq!(choices(1, &[first]).pick(&digits), digit);
+            assert_eq!(choices(1, &[last]).pick(&digits), digit);
         }
     }
 
@@ -67,11 +91,13 @@ mod tests {
     fn words_in_the_remainder_are_skipped() {
         let digits: Vec<u32> = (0..10).collect();
         let remainder: Vec<u32> = (u32::MAX - 5..=u32::MAX).collect(); // 2^32 = 10 × share + 6
-        let mut choices =
-            choices(&[remainder.as_slice(), &[0], &remainder, &[u32::MAX - 6]].concat());
-        assert_eq!(choices.pick(&digits), 0);
-        assert_eq!(choices.pick(&digits), 9);
-        assert_eq!(choices.taken, 14);
+        let words = [remainder.as_slice(), &[0], &remainder, &[u32::MAX - 6]].concat();
+        for count in [0, 2, 7, 14, 1000] {
+            let mut choices = choices(count, &words);
+            assert_eq!(choices.pick(&digits), 0);
+            assert_eq!(choices.pick(&digits), 9);
+            assert_eq!(choices.taken, 14);
+        }
     }
 
     #[test]
@@ -84,9 +110,10 @@ mod tests {
             let stream = hex::decode(vector["stream"].as_str().unwrap()).unwrap();
             let (words, _) = stream.as_chunks();
             let words: Vec<u32> = words.iter().map(|word| u32::from_be_bytes(*word)).collect();
-            let mut choices = choices(&words);
+            let positions = vector["positions"].as_array().unwrap();
+            let mut choices = choices(positions.len(), &words);
             let values: Vec<u64> = (0..vector["count"].as_u64().unwrap()).collect();
-            for position in vector["positions"].as_array().unwrap() {
+            for position in positions {
                 assert_eq!(*position, choices.pick(&values));
             }
         }
@@ -94,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_power_of_two_skips_nothing_and_one_value_is_certain() {
-        let mut choices = choices(&[u32::MAX, 0x4000_0000, u32::MAX]);
+        let mut choices = choices(3, &[u32::MAX, 0x4000_0000, u32::MAX]);
         assert_eq!(choices.pick(&[8, 16, 32, 64]), 64);
         assert_eq!(choices.pick(&[8, 16, 32, 64]), 16);
         assert_eq!(choices.pick(&["only"]), "only");

@@ -237,8 +237,8 @@ fn select(
     salts: &SaltPool,
 ) -> (Cipher, SaltLength) {
     let keys = Derivation::new(secret, user, number);
-    let cipher = keys.choices("cipher").pick(ciphers.values());
-    (cipher, keys.choices("salt-length").pick(salts.values()))
+    let cipher = keys.choices("cipher", 1).pick(ciphers.values());
+    (cipher, keys.choices("salt-length", 1).pick(salts.values()))
 }
 
 /// A secret extracted for one version of one user's key.
@@ -258,18 +258,23 @@ impl<'a> Derivation<'a> {
     }
 
     fn expand<const N: usize>(&self, purpose: &str) -> Zeroizing<[u8; N]> {
-        let [client, user] = self.user.parts();
-        let version = self.version.to_be_bytes();
-        let info = prefixed(&[DOMAIN, purpose.as_bytes(), client, user, &version]);
-        self.prk.expand(&[&info])
+        self.prk.expand(&[&self.info(purpose)])
     }
 
-    fn choices(&self, purpose: &str) -> Choices {
-        Choices::from(self.expand(purpose))
+    /// The choices that the purpose needs.
+    fn choices(&self, purpose: &str, count: usize) -> Choices<impl Fn(&mut [u8])> {
+        let info = self.info(purpose);
+        Choices::new(count, move |stream| self.prk.expand_into(&[&info], stream))
+    }
+
+    fn info(&self, purpose: &str) -> Vec<u8> {
+        let [client, user] = self.user.parts();
+        let version = self.version.to_be_bytes();
+        prefixed(&[DOMAIN, purpose.as_bytes(), client, user, &version])
     }
 
     fn salt(&self, length: SaltLength) -> Zeroizing<Vec<u8>> {
-        let mut choices = self.choices("salt");
+        let mut choices = self.choices("salt", length.chars().into());
         let chars = 0..length.chars();
         Zeroizing::new(chars.map(|_| choices.pick(ALPHABET)).collect())
     }
