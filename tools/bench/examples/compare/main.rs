@@ -6,6 +6,7 @@
 mod ciphers;
 mod emulator;
 mod fill;
+mod requests;
 mod service;
 mod transfer;
 
@@ -23,6 +24,7 @@ async fn main() -> Result<(), Error> {
         ["fill", bucket, prefix, suffix, count] => {
             fill::fill(bucket, prefix, suffix, count.parse()?).await
         }
+        ["requests"] => requests::serve().await,
         ["service"] => service::serve().await,
         ["transfer", what, bucket, key, len] => {
             transfer::run(what, bucket, key, len.parse()?).await
