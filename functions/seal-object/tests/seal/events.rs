@@ -1,11 +1,17 @@
 //! The events in `events/`, as S3, the schedule and the tests of a deployment send them.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use caas_inbox::Report;
-use caas_testing::{INBOX, events, invocation_error};
-use seal_object::HandleError;
+use caas_testing::{Fault, INBOX, VAULT, events, invocation_error};
+use caas_vault::PART_LEN;
+use seal_object::{HandleError, handle};
 use serde_json::Value;
 
-use crate::support::Stack;
+use crate::support::{MAX_BYTES, Stack, event, state};
 
 #[tokio::test]
 async fn every_event_is_handled() {
@@ -37,6 +43,36 @@ async fn every_event_is_handled() {
             .await;
         assert_eq!(stack.handle(event).await, expected, "{name}");
     }
+}
+
+/// Each takes tens of megabytes of the function's memory.
+#[tokio::test]
+async fn large_files_take_turns() {
+    assert!(PART_LEN as u64 + 1 < MAX_BYTES);
+    let stack = Stack::start().await;
+    let keys = ["acme/a", "acme/b"];
+    for key in keys {
+        stack.drop(key, vec![1; PART_LEN + 1]).await;
+    }
+    let proxies = stack.proxies(Duration::from_secs(60)).await;
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&steps);
+    proxies.s3.set_rule(move |request| {
+        let path = request.path_and_query;
+        let step = match request.method {
+            "GET" if path.starts_with("/inbox/acme/") => Some("read"),
+            "POST" if path.starts_with("/vault/acme/") && path.contains("uploadId=") => {
+                Some("stored")
+            }
+            _ => None,
+        };
+        seen.lock().unwrap().extend(step);
+        Fault::Forward
+    });
+    let inbox = state(&proxies.clients, INBOX, VAULT);
+    let report = handle(event(INBOX, &keys), &inbox).await.unwrap();
+    assert_eq!(report.sealed, 2);
+    assert_eq!(*steps.lock().unwrap(), ["read", "stored", "read", "stored"]);
 }
 
 /// As without `.caas/env`: whoever invokes the function reads what is missing.
