@@ -7,7 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::{
+    primitives::ByteStream,
+    types::{Delete, ObjectIdentifier},
+};
 use caas_crypto::UserId;
 use caas_testing::{API_KEY, CLIENTS, INBOX, OTHER_API_KEY};
 use flate2::{Compression, write::GzEncoder};
@@ -328,4 +331,36 @@ async fn what_a_lock_allows_hides_nothing() {
         changed.contains("different records with the same number: 1"),
         "{changed}"
     );
+}
+
+/// S3 lists 1,000 versions and markers a page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_delete_markers_hide_nothing() {
+    let service = Service::start().await;
+    for _ in 0..2 {
+        service.caas(&["ls"], "").await.succeeded();
+    }
+    let text = service.trail.text();
+    let lines: Vec<_> = text.lines().collect();
+    let (hidden, last) = ("audit/2026/01/01/00/a", "audit/2026/01/01/00/b");
+    deliver(&service, hidden, delivery(&lines[..1])).await;
+    deliver(&service, last, delivery(&lines[1..])).await;
+    let name = ObjectIdentifier::builder().key(hidden).build().unwrap();
+    let names = Delete::builder().set_objects(Some(vec![name; 1_000]));
+    let delete = service.stack.clients.s3.delete_objects().bucket(CLIENTS);
+    let delete = delete.delete(names.build().unwrap());
+    delete.send().await.unwrap();
+
+    let ended = audit(&service, &[]).await;
+    let shown = ended.stdout.lines();
+    let shown: Vec<Value> = shown
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(shown, service.trail.audit());
+    let failed = ended.failed(3);
+    assert!(
+        failed.contains(&format!("{hidden} was deleted")),
+        "{failed}"
+    );
+    assert!(!failed.contains(last), "{failed}");
 }
