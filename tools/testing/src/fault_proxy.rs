@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    Request, Response,
+    HeaderName, HeaderValue, Request, Response,
     header::{CONNECTION, CONTENT_TYPE},
 };
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
@@ -54,6 +54,8 @@ pub enum Fault {
     CutResponse(u64),
     /// The server acts, and the client's connection is cut before the first byte of the response.
     DropResponse,
+    /// The response gets this header, again if it has one of this name.
+    AddHeader(&'static str, &'static str),
 }
 
 /// Where a request is held. Clones are the same gate.
@@ -286,8 +288,15 @@ async fn handle(
         }
         _ => {}
     }
-    let response = forward(upstream, request).await?;
+    let mut response = forward(upstream, request).await?;
     match fault {
+        Fault::AddHeader(name, value) => {
+            let (name, value) = (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+            response.headers_mut().append(name, value);
+        }
         Fault::CutResponse(bytes) => return Ok(response.map(|body| cut(whole(body), bytes))),
         Fault::DropResponse => {
             // After the whole response the server has certainly acted.
