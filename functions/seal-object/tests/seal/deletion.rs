@@ -1,11 +1,14 @@
 //! What its user has deleted does not come back, and what was dropped afterwards is sealed.
 
+use std::collections::HashMap;
+
 use caas_aws::{ObjectKey, PutOptions};
-use caas_inbox::Report;
-use caas_testing::VAULT;
+use caas_inbox::{Report, SINGLE_USE};
+use caas_testing::{INBOX, VAULT};
+use seal_object::HandleError;
 use serde_json::json;
 
-use crate::support::Stack;
+use crate::support::{MAX_BYTES, Stack, event};
 
 fn key() -> ObjectKey {
     ObjectKey::parse("acme/a").unwrap()
@@ -122,6 +125,33 @@ async fn a_newer_drop_is_sealed_over_a_write_that_came_back() {
     assert_eq!(stack.seal(&["acme/a"]).await.sealed, 1);
     assert_eq!(stack.opened("acme/a").await, Some("two".into()));
     assert_eq!(stack.waiting().await, 0);
+}
+
+#[tokio::test]
+async fn a_write_that_came_back_is_taken_back_under_a_newer_drop_that_is_not_sealed() {
+    let too_large = MAX_BYTES as usize + 1;
+    for (content, single_use, end) in [
+        (
+            vec![0; too_large],
+            false,
+            Err(HandleError::Failed { failed: 1 }),
+        ),
+        (b"twice".to_vec(), true, Ok(1)),
+    ] {
+        let stack = Stack::start().await;
+        let version = stack.drop("acme/a", "one".into()).await;
+        stack.delete().await;
+        stack.write_as_run("acme/a", b"one", &version, "none").await;
+        let put = stack.clients.s3.put_object().bucket(INBOX).key("acme/a");
+        let metadata =
+            single_use.then(|| HashMap::from([(SINGLE_USE.to_owned(), "true".to_owned())]));
+        let put = put.set_metadata(metadata).body(content.into());
+        put.send().await.unwrap();
+
+        let report = stack.handle(event(INBOX, &["acme/a"])).await;
+        assert_eq!(report.map(|report| report.nothing), end);
+        assert_eq!(stack.opened("acme/a").await, None);
+    }
 }
 
 #[tokio::test]
