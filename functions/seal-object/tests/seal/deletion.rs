@@ -1,11 +1,14 @@
 //! What its user has deleted does not come back, and what was dropped afterwards is sealed.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use caas_aws::{ObjectKey, PutOptions};
 use caas_inbox::{Report, SINGLE_USE};
-use caas_testing::{INBOX, VAULT};
-use seal_object::HandleError;
+use caas_testing::{Fault, INBOX, VAULT};
+use seal_object::{HandleError, handle};
 use serde_json::json;
 
 use crate::support::{MAX_BYTES, Stack, event};
@@ -124,6 +127,27 @@ async fn a_newer_drop_is_sealed_over_a_write_that_came_back() {
     stack.drop("acme/a", "two".into()).await;
     assert_eq!(stack.seal(&["acme/a"]).await.sealed, 1);
     assert_eq!(stack.opened("acme/a").await, Some("two".into()));
+    assert_eq!(stack.waiting().await, 0);
+}
+
+/// Another run has replaced what came back since this run looked.
+#[tokio::test]
+async fn a_write_that_came_back_is_looked_at_again_if_it_cannot_be_taken_back() {
+    let stack = Stack::start().await;
+    let version = stack.drop("acme/a", "one".into()).await;
+    stack.delete().await;
+    stack.write_as_run("acme/a", b"one", &version, "none").await;
+    let (proxies, proxied) = stack.proxied(INBOX, VAULT).await;
+    let is_first = AtomicBool::new(true);
+    proxies.s3.set_rule(move |request| {
+        let is_delete = request.method == "DELETE" && request.path_and_query.starts_with("/vault/");
+        match is_delete && is_first.swap(false, Ordering::Relaxed) {
+            true => Fault::s3(412, "PreconditionFailed"),
+            false => Fault::Forward,
+        }
+    });
+    handle(event(INBOX, &["acme/a"]), &proxied).await.unwrap();
+    assert_eq!(stack.opened("acme/a").await, None);
     assert_eq!(stack.waiting().await, 0);
 }
 
