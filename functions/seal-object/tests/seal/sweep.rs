@@ -58,17 +58,21 @@ async fn everything_old_enough_is_sealed() {
 
 #[tokio::test]
 async fn every_page_is_swept() {
-    let stack = Stack::start().await;
-    // A page has 1,000 entries. These are delete markers over nothing.
-    let names = (0..1_000).map(|i| ObjectIdentifier::builder().key(format!("0/{i}/")));
-    let names = names.map(|name| name.build().unwrap()).collect();
-    let names = Delete::builder().set_objects(Some(names)).build().unwrap();
-    let delete = stack.clients.s3.delete_objects().bucket(INBOX);
-    delete.delete(names).send().await.unwrap();
+    // In a client's folder, and at the top.
+    for (folder, end) in [("0/", "/"), ("0", "")] {
+        let stack = Stack::start().await;
+        // A page has 1,000 entries. These are delete markers over nothing.
+        let names =
+            (0..1_000).map(|i| ObjectIdentifier::builder().key(format!("{folder}{i}{end}")));
+        let names = names.map(|name| name.build().unwrap()).collect();
+        let names = Delete::builder().set_objects(Some(names)).build().unwrap();
+        let delete = stack.clients.s3.delete_objects().bucket(INBOX);
+        delete.delete(names).send().await.unwrap();
 
-    stack.drop("acme/a", "on the second page".into()).await;
-    let report = stack.handle(json!({"sweep": true})).await.unwrap();
-    assert_eq!((report.sealed, report.nothing), (1, 1_000));
+        stack.drop("acme/a", "on the second page".into()).await;
+        let report = stack.handle(json!({"sweep": true})).await.unwrap();
+        assert_eq!((report.sealed, report.nothing), (1, 1_000), "{folder}");
+    }
 }
 
 #[tokio::test]
