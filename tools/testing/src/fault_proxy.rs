@@ -5,7 +5,10 @@ use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -108,6 +111,18 @@ impl Fault {
     /// KMS's 500 `KMSInternalException`.
     pub fn kms_internal() -> Self {
         Self::kms(500, "KMSInternalException")
+    }
+
+    /// A rule that gives this fault to the first request that is meant.
+    pub fn once(
+        self,
+        is_meant: impl Fn(&ProxiedRequest<'_>) -> bool + Send + Sync + 'static,
+    ) -> impl Fn(&ProxiedRequest<'_>) -> Self + Send + Sync + 'static {
+        let is_first = AtomicBool::new(true);
+        move |request| match is_meant(request) && is_first.swap(false, Ordering::Relaxed) {
+            true => self.clone(),
+            false => Self::Forward,
+        }
     }
 
     /// A rule that gives one request in `one_in` one of these faults. The choice depends only on the seed

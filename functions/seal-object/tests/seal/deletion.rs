@@ -1,9 +1,6 @@
 //! What its user has deleted does not come back, and what was dropped afterwards is sealed.
 
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::collections::HashMap;
 
 use caas_aws::{ObjectKey, PutOptions};
 use caas_inbox::{Report, SINGLE_USE};
@@ -138,14 +135,10 @@ async fn a_write_that_came_back_is_looked_at_again_if_it_cannot_be_taken_back() 
     stack.delete().await;
     stack.write_as_run("acme/a", b"one", &version, "none").await;
     let (proxies, proxied) = stack.proxied(INBOX, VAULT).await;
-    let is_first = AtomicBool::new(true);
-    proxies.s3.set_rule(move |request| {
-        let is_delete = request.method == "DELETE" && request.path_and_query.starts_with("/vault/");
-        match is_delete && is_first.swap(false, Ordering::Relaxed) {
-            true => Fault::s3(412, "PreconditionFailed"),
-            false => Fault::Forward,
-        }
-    });
+    let replaced = Fault::s3(412, "PreconditionFailed");
+    proxies.s3.set_rule(replaced.once(|request| {
+        request.method == "DELETE" && request.path_and_query.starts_with("/vault/")
+    }));
     handle(event(INBOX, &["acme/a"]), &proxied).await.unwrap();
     assert_eq!(stack.opened("acme/a").await, None);
     assert_eq!(stack.waiting().await, 0);

@@ -1,7 +1,5 @@
 //! What is sealed, under which keys, and what is not.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use caas_aws::{ObjectKey, PutOptions};
 use caas_emulator::BucketConfig;
 use caas_inbox::Report;
@@ -203,14 +201,10 @@ async fn an_object_that_is_gone_when_it_is_read_is_looked_for_again() {
     let stack = Stack::start().await;
     stack.drop("acme/a", "one".into()).await;
     let (proxies, proxied) = stack.proxied(INBOX, VAULT).await;
-    let is_first = AtomicBool::new(true);
-    proxies.s3.set_rule(move |request| {
-        let is_get = request.method == "GET" && request.path_and_query.contains("/acme/a?");
-        match is_get && is_first.swap(false, Ordering::Relaxed) {
-            true => Fault::s3(404, "NoSuchKey"),
-            false => Fault::Forward,
-        }
-    });
+    let gone = Fault::s3(404, "NoSuchKey");
+    proxies.s3.set_rule(
+        gone.once(|request| request.method == "GET" && request.path_and_query.contains("/acme/a?")),
+    );
     let report = handle(event(INBOX, &["acme/a"]), &proxied).await;
     assert_eq!(report, Ok(SEALED));
 }

@@ -1,9 +1,6 @@
 //! `caas put`.
 
-use std::{
-    fs,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::fs;
 
 use caas_testing::{Fault, INBOX, VAULT};
 
@@ -121,13 +118,9 @@ async fn standard_input_is_stored_and_standard_output_gets_the_same() {
     let large = large();
     for content in [&b""[..], b"from a pipe", &large] {
         // The first attempt fails, and what was read is read again.
-        let fails = AtomicBool::new(true);
-        stack.proxies.s3.set_rule(move |request| {
-            match request.method == "PUT" && fails.swap(false, Ordering::Relaxed) {
-                true => Fault::CutRequest(5),
-                false => Fault::Forward,
-            }
-        });
+        let cut = Fault::CutRequest(5);
+        let rule = cut.once(|request| request.method == "PUT");
+        stack.proxies.s3.set_rule(rule);
         let id = stack.stored("piped", content);
         let got = stack.run(&["get", &id, "-o", "-"]);
         assert_eq!(got.code, Some(0), "{}", got.stderr);
