@@ -18,7 +18,8 @@ BOUNDARY = "b0undary"
 FORM = [f"Content-Type: multipart/form-data; boundary={BOUNDARY}"]
 JSON = ["Content-Type: application/json"]
 
-# What a new user cost before this comparison was used to improve anything, as a multiple of its requests alone.
+# What a new user cost before this comparison was used to improve anything, as a multiple of its requests alone. Inferred:
+# with the emulator, a program from then took 1,847 µs and one from after the first improvements 1,894 µs in one run.
 NEW_USER_BEFORE = 1.6
 
 
@@ -91,7 +92,7 @@ def values(options):
                 f"{ratio(new, alone):.2f} times its requests alone, before {NEW_USER_BEFORE}",
                 ratio(new, alone) <= NEW_USER_BEFORE / 2,
                 "three requests by the AWS SDK (look for a record, make a data key, write the record if there is still none) "
-                "take more than half of it",
+                f"take {ratio(alone, new):.0%} of it",
             ),
         ]
         plots = [cpu_bars("values.svg", "/encrypt, 100 bytes", [warm, constant, peer, new, alone])]

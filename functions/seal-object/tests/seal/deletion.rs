@@ -27,6 +27,13 @@ impl Stack {
         self.inbox.remove_objects(&key(), &waiting).await.unwrap();
     }
 
+    /// A run has looked, its user has deleted, the run has written, and died.
+    async fn came_back(&self) {
+        let version = self.drop("acme/a", "one".into()).await;
+        self.delete().await;
+        self.write_as_run("acme/a", b"one", &version, "none").await;
+    }
+
     async fn newest_marker(&self) -> String {
         let versions = self.vault.bucket().versions(&key()).await.unwrap();
         versions.delete_markers[0].version_id.clone()
@@ -118,9 +125,7 @@ async fn a_delete_marker_in_the_inbox_lets_the_sweep_take_back() {
 #[tokio::test]
 async fn a_newer_drop_is_sealed_over_a_write_that_came_back() {
     let stack = Stack::start().await;
-    let version = stack.drop("acme/a", "one".into()).await;
-    stack.delete().await;
-    stack.write_as_run("acme/a", b"one", &version, "none").await;
+    stack.came_back().await;
     stack.drop("acme/a", "two".into()).await;
     assert_eq!(stack.seal(&["acme/a"]).await.sealed, 1);
     assert_eq!(stack.opened("acme/a").await, Some("two".into()));
@@ -131,9 +136,7 @@ async fn a_newer_drop_is_sealed_over_a_write_that_came_back() {
 #[tokio::test]
 async fn a_write_that_came_back_is_looked_at_again_if_it_cannot_be_taken_back() {
     let stack = Stack::start().await;
-    let version = stack.drop("acme/a", "one".into()).await;
-    stack.delete().await;
-    stack.write_as_run("acme/a", b"one", &version, "none").await;
+    stack.came_back().await;
     let (proxies, proxied) = stack.proxied(INBOX, VAULT).await;
     let replaced = Fault::s3(412, "PreconditionFailed");
     proxies.s3.set_rule(replaced.once(|request| {
@@ -156,9 +159,7 @@ async fn a_write_that_came_back_is_taken_back_under_a_newer_drop_that_is_not_sea
         (b"twice".to_vec(), true, Ok(1)),
     ] {
         let stack = Stack::start().await;
-        let version = stack.drop("acme/a", "one".into()).await;
-        stack.delete().await;
-        stack.write_as_run("acme/a", b"one", &version, "none").await;
+        stack.came_back().await;
         let put = stack.clients.s3.put_object().bucket(INBOX).key("acme/a");
         let metadata =
             single_use.then(|| HashMap::from([(SINGLE_USE.to_owned(), "true".to_owned())]));

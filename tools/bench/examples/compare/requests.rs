@@ -47,7 +47,6 @@ pub(crate) async fn serve() -> Result<(), Error> {
 }
 
 async fn new_user(State(floor): State<Arc<Floor>>) -> Result<StatusCode, StatusCode> {
-    let failed = |_| StatusCode::BAD_GATEWAY;
     let s3 = &floor.clients.s3;
     let name = format!("floor/{}.json", floor.users.fetch_add(1, Ordering::Relaxed));
     let get = s3.get_object().bucket(BUCKET).key(&name).send().await;
@@ -63,7 +62,8 @@ async fn new_user(State(floor): State<Arc<Floor>>) -> Result<StatusCode, StatusC
         ("caas:client", "floor"),
         ("caas:subject", &name),
     ];
-    floor.key.generate(context).await.map_err(failed)?;
+    let made = floor.key.generate(context).await;
+    made.map_err(|_| StatusCode::BAD_GATEWAY)?;
     let put = s3.put_object().bucket(BUCKET).key(&name).if_none_match("*");
     put.body(ByteStream::from_static(RECORD))
         .send()

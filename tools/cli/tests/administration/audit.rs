@@ -127,10 +127,14 @@ fn tells(lines: &[Value], expected: &[(&str, &str, &str)]) {
     }
 }
 
-fn objects(ended: Ended) -> Vec<Value> {
-    let text = ended.succeeded();
+/// What it printed, a JSON object a line.
+fn shown(text: &str) -> Vec<Value> {
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
     lines.collect()
+}
+
+fn objects(ended: Ended) -> Vec<Value> {
+    shown(&ended.succeeded())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -300,12 +304,6 @@ async fn what_a_lock_allows_hides_nothing() {
     }
     let text = service.trail.text();
     let lines: Vec<_> = text.lines().collect();
-    let shown = |ended: &Ended| -> Vec<Value> {
-        let lines = ended.stdout.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    };
     let (first, last) = ("audit/2026/01/01/00/a", "audit/2026/01/01/00/b");
     deliver(&service, first, delivery(&lines[..1])).await;
     deliver(&service, last, delivery(&lines[1..])).await;
@@ -314,7 +312,7 @@ async fn what_a_lock_allows_hides_nothing() {
     let delete = service.stack.clients.s3.delete_object();
     delete.bucket(CLIENTS).key(last).send().await.unwrap();
     let deleted = audit(&service, &[]).await;
-    assert_eq!(shown(&deleted), service.trail.audit());
+    assert_eq!(shown(&deleted.stdout), service.trail.audit());
     let deleted = deleted.failed(3);
     assert!(
         deleted.contains(&format!("{last} was deleted")),
@@ -325,7 +323,7 @@ async fn what_a_lock_allows_hides_nothing() {
     let forged = lines[0].replace("acme", "globex");
     deliver(&service, first, delivery(&[&forged])).await;
     let changed = audit(&service, &[]).await;
-    assert_eq!(shown(&changed).len(), lines.len() + 1);
+    assert_eq!(shown(&changed.stdout).len(), lines.len() + 1);
     let changed = changed.failed(3);
     assert!(
         changed.contains("different records with the same number: 1"),
@@ -352,11 +350,7 @@ async fn a_thousand_delete_markers_hide_nothing() {
     delete.send().await.unwrap();
 
     let ended = audit(&service, &[]).await;
-    let shown = ended.stdout.lines();
-    let shown: Vec<Value> = shown
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(shown, service.trail.audit());
+    assert_eq!(shown(&ended.stdout), service.trail.audit());
     let failed = ended.failed(3);
     assert!(
         failed.contains(&format!("{hidden} was deleted")),
